@@ -1,0 +1,1 @@
+"""How each step of a pipeline is done; see README.md for the whole."""

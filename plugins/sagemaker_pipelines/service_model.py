@@ -1,0 +1,351 @@
+"""Checks AWS API requests against the service model that botocore ships.
+
+botocore's own validator knows types, required members and minimum lengths, stops short of patterns, maximum lengths and
+enums, and speaks in the names of Python types. AWS checks all of them, so this module does: what passes here is refused
+by AWS only for reasons that no model holds (quotas, permissions, what exists). The constraint sentences are AWS's own,
+as its ``ValidationException`` messages have them.
+
+The models are described at https://smithy.io/2.0/spec/constraint-traits.html and
+https://botocore.amazonaws.com/v1/documentation/api/latest/development/designnotes.html.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["missing", "unknown", "type", "pattern", "length", "range", "enum"]
+Path = tuple[str | int, ...]
+IsUnknown = Callable[[str], bool]
+
+# An error that lists more than this many allowed values helps nobody: only near misses are shown then.
+_LONGEST_LIST = 40
+_LONGEST_VALUE = 120
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One member of a request that AWS would refuse. ``str()`` is a sentence for the person who wrote the request.
+
+    Attributes:
+        path: where it is, from the request's top: member names, map keys and list positions (from 0).
+        kind: which rule it breaks.
+        value: what was found; None where a member is missing.
+        constraint: the rule, in the words of AWS's ValidationException ("Member must ...").
+        allowed: the enum's values, or the members that the structure has where the one found is unknown.
+    """
+
+    path: Path
+    kind: Kind
+    value: Any
+    constraint: str
+    allowed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{format_path(self.path)}: {self.explanation}"
+
+    @property
+    def explanation(self) -> str:
+        """What was found, what is allowed and the near misses, without the path."""
+        parts = [f"found {self._found()}", self._rule()]
+        word = self.path[-1] if self.kind == "unknown" and self.path else self.value
+        if near := near_misses(word, self.allowed):
+            parts.append(f"did you mean {near}?")
+        elif (
+            self.kind == "type" and self.constraint == _must_be("a string") and not isinstance(self.value, (list, dict))
+        ):
+            parts.append("put the value in quotes")
+        return "; ".join(parts)
+
+    def _found(self) -> str:
+        if self.kind == "missing":
+            return "nothing"
+        if self.kind == "unknown":
+            return "an unknown key"
+        found = _shorten(repr(self.value))
+        if self.kind == "length":
+            unit = "characters" if isinstance(self.value, str) else "items"
+            return f"{found} ({len(self.value)} {unit})"
+        return f"{found} ({_type_name(self.value)})" if self.kind == "type" else found
+
+    def _rule(self) -> str:
+        if self.kind == "missing":
+            return "AWS requires a value here"
+        if self.kind in ("unknown", "enum") and len(self.allowed) <= _LONGEST_LIST:
+            return f"allowed {', '.join(self.allowed) or 'none'}"
+        if self.kind in ("unknown", "enum"):
+            return f"it is none of the {len(self.allowed)} that AWS knows"
+        return self.constraint.replace("Member must", "it must", 1)
+
+
+def format_path(path: Path) -> str:
+    """Writes a path as people write it.
+
+    Args:
+        path: member names, map keys and list positions.
+
+    Returns:
+        For example ``ProductionVariants[0].InstanceType``.
+    """
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def near_misses(word: Any, allowed: Sequence[str]) -> str:
+    """Finds what a misspelt word was probably meant to be.
+
+    Args:
+        word: what was found; anything but a string has no near misses.
+        allowed: the words that would have been right.
+
+    Returns:
+        Up to three quoted candidates, nearest first; empty where none is near.
+    """
+    if not isinstance(word, str):
+        return ""
+    by_lower = {candidate.lower(): candidate for candidate in allowed}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.75)
+    quoted = [repr(by_lower[candidate]) for candidate in close]
+    return " or ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))
+
+
+def check_request(
+    operation: str,
+    request: Mapping[str, Any],
+    service: str = "sagemaker",
+    is_unknown: IsUnknown = lambda _: False,
+) -> list[Problem]:
+    """Checks a whole request and finds every problem in it, not only the first.
+
+    Args:
+        operation: the API operation's name, for example ``CreateTrainingJob``.
+        request: the operation's input, keyed as the API reference has it.
+        service: botocore's name of the service.
+        is_unknown: tells which strings get their value only later (templates). Of those only the type is checked, and
+            they may stand where a number or a boolean belongs.
+
+    Returns:
+        The problems, in the request's order; empty where AWS's model allows the request.
+
+    Raises:
+        ValueError: the service has no such operation.
+    """
+    return list(_check(_input_shape(service, operation), request, (), is_unknown))
+
+
+def coerce(operation: str, request: Mapping[str, Any], service: str = "sagemaker") -> dict[str, Any]:
+    """Converts strings to the numbers and booleans that the operation takes there.
+
+    A rendered template is always a string; ``VolumeSizeInGB: "{{ params.size }}"`` needs this. A string that does not
+    read as a number or boolean stays as it is, for check_request (or AWS) to refuse.
+
+    Args:
+        operation: the API operation's name.
+        request: the operation's input. It is not changed.
+        service: botocore's name of the service.
+
+    Returns:
+        A copy of the request.
+
+    Raises:
+        ValueError: the service has no such operation.
+    """
+    coerced: dict[str, Any] = _coerce(_input_shape(service, operation), request)
+    return coerced
+
+
+@functools.cache
+def _service_model(service: str) -> Any:
+    # Imported here because reading a pipeline file that was checked before must not pay for botocore.
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+@functools.cache
+def _input_shape(service: str, operation: str) -> Any:
+    model = _service_model(service)
+    if operation not in model.operation_names:
+        near = near_misses(operation, model.operation_names)
+        raise ValueError(f"{service} has no operation {operation!r}" + (f"; did you mean {near}?" if near else ""))
+    return model.operation_model(operation).input_shape
+
+
+def _check(shape: Any, value: Any, path: Path, is_unknown: IsUnknown) -> Iterator[Problem]:
+    if value is None:
+        yield Problem(path, "missing", None, "Member must not be null")
+        return
+    expected, accepts = _TYPES[shape.type_name]
+    unknown = isinstance(value, str) and is_unknown(value)
+    if unknown and shape.type_name not in _CONTAINERS:
+        return
+    if not accepts(value):
+        yield Problem(path, "type", _hidden(shape, value), _must_be(expected))
+        return
+    yield from _check_size(shape, value, path)
+    if shape.type_name == "structure":
+        yield from _check_structure(shape, value, path, is_unknown)
+    elif shape.type_name == "list":
+        for position, item in enumerate(value):
+            yield from _check(shape.member, item, (*path, position), is_unknown)
+    elif shape.type_name == "map":
+        yield from _check_map(shape, value, path, is_unknown)
+    elif shape.type_name == "string":
+        yield from _check_string(shape, value, path)
+
+
+def _check_structure(shape: Any, value: Mapping[str, Any], path: Path, is_unknown: IsUnknown) -> Iterator[Problem]:
+    members = shape.members
+    for name in shape.required_members:
+        if name not in value:
+            yield Problem((*path, name), "missing", None, "Member must not be null")
+    if shape.is_tagged_union and len(value) != 1:
+        yield Problem(path, "type", dict(value), f"Member must have exactly one of: [{', '.join(members)}]")
+    for name, item in value.items():
+        if name in members:
+            yield from _check(members[name], item, (*path, name), is_unknown)
+        else:
+            constraint = f"Member must be one of: [{', '.join(members)}]"
+            yield Problem((*path, str(name)), "unknown", item, constraint, tuple(members))
+
+
+def _check_map(shape: Any, value: Mapping[str, Any], path: Path, is_unknown: IsUnknown) -> Iterator[Problem]:
+    for key, item in value.items():
+        here = (*path, str(key))
+        for problem in _check(shape.key, key, here, is_unknown):
+            constraint = f"Map keys must satisfy constraint: [{problem.constraint}]"
+            yield Problem(here, problem.kind, problem.value, constraint, problem.allowed)
+        yield from _check(shape.value, item, here, is_unknown)
+
+
+def _check_string(shape: Any, value: str, path: Path) -> Iterator[Problem]:
+    if shape.enum and value not in shape.enum:
+        constraint = f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
+        yield Problem(path, "enum", _hidden(shape, value), constraint, tuple(shape.enum))
+    pattern = shape.metadata.get("pattern")
+    if pattern and not _compile(pattern).fullmatch(value):
+        constraint = f"Member must satisfy regular expression pattern: {pattern}"
+        yield Problem(path, "pattern", _hidden(shape, value), constraint)
+
+
+def _check_size(shape: Any, value: Any, path: Path) -> Iterator[Problem]:
+    numeric = shape.type_name in _NUMBERS
+    if not numeric and not hasattr(value, "__len__"):
+        return
+    size = value if numeric else len(value)
+    kind: Kind = "range" if numeric else "length"
+    noun = "value" if numeric else "length"
+    low, high = shape.metadata.get("min"), shape.metadata.get("max")
+    if low is not None and size < low:
+        yield Problem(path, kind, _hidden(shape, value), f"Member must have {noun} greater than or equal to {low}")
+    if high is not None and size > high:
+        yield Problem(path, kind, _hidden(shape, value), f"Member must have {noun} less than or equal to {high}")
+
+
+@functools.cache
+def _compile(pattern: str) -> Any:
+    import regex
+
+    # Java writes the characters beyond the Basic Multilingual Plane as a range of surrogate pairs.
+    return regex.compile(pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF"))
+
+
+def _coerce(shape: Any, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if shape.type_name == "structure":
+            members = shape.members
+            return {k: _coerce(members[k], item) if k in members else item for k, item in value.items()}
+        if shape.type_name == "map":
+            return {k: _coerce(shape.value, item) for k, item in value.items()}
+        return dict(value)
+    if isinstance(value, (list, tuple)):
+        return [_coerce(shape.member, item) if shape.type_name == "list" else item for item in value]
+    convert = _FROM_TEXT.get(shape.type_name)
+    if convert and isinstance(value, str):
+        try:
+            return convert(value.strip())
+        except (ValueError, KeyError):
+            return value
+    return value
+
+
+def _must_be(expected: str) -> str:
+    return f"Member must be {expected}"
+
+
+def _hidden(shape: Any, value: Any) -> Any:
+    return "(hidden)" if shape.metadata.get("sensitive") else value
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def _type_name(value: Any) -> str:
+    names = {
+        bool: "a boolean",
+        int: "an integer",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "a mapping",
+        dt.date: "a date",
+        dt.datetime: "a timestamp",
+    }
+    return names.get(type(value), type(value).__name__)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or _is_integer(value)
+
+
+def _is_timestamp(value: Any) -> bool:
+    if isinstance(value, str):
+        from botocore.utils import parse_timestamp
+
+        try:
+            parse_timestamp(value)
+        except ValueError:
+            return False
+        return True
+    return isinstance(value, dt.date) or _is_number(value)  # a datetime is a date
+
+
+def _boolean(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+_CONTAINERS = frozenset({"structure", "list", "map"})
+_NUMBERS = frozenset({"integer", "long", "float", "double"})
+_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "structure": ("a mapping", lambda value: isinstance(value, Mapping)),
+    "map": ("a mapping", lambda value: isinstance(value, Mapping)),
+    "list": ("a list", lambda value: isinstance(value, (list, tuple))),
+    "string": ("a string", lambda value: isinstance(value, str)),
+    "character": ("a string", lambda value: isinstance(value, str)),
+    "blob": ("bytes", lambda value: isinstance(value, (bytes, bytearray, str)) or hasattr(value, "read")),
+    "boolean": ("true or false", lambda value: isinstance(value, bool)),
+    "integer": ("an integer", _is_integer),
+    "long": ("an integer", _is_integer),
+    "float": ("a number", _is_number),
+    "double": ("a number", _is_number),
+    "timestamp": ("a timestamp", _is_timestamp),
+}
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "integer": int,
+    "long": int,
+    "float": float,
+    "double": float,
+    "boolean": _boolean,
+}

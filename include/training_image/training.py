@@ -50,9 +50,16 @@ _NOT_OURS = {
 # LightGBM's warnings, of every tree that stops growing early, would bury the metrics.
 _DEFAULTS = {"seed": "0", "deterministic": "true", "force_row_wise": "true", "verbosity": "-1"}
 
+
+def _at_least_one(text: str) -> int:
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
 # lightgbm.train reads these itself and takes no text; the others go to LightGBM's own parser.
 _READ_BY_PYTHON: dict[str, tuple[Callable[[str], object], str]] = {
-    "num_iterations": (int, "a whole number"),
+    "num_iterations": (_at_least_one, "a whole number of at least 1"),
     "early_stopping_round": (int, "a whole number"),
     "early_stopping_min_delta": (float, "a number"),
     "first_metric_only": (json.loads, "true or false"),

@@ -22,8 +22,9 @@ Kind = Literal["missing", "unknown", "type", "pattern", "length", "range", "enum
 Path = tuple[str | int, ...]
 IsUnknown = Callable[[str], bool]
 
-# An error that lists more than this many allowed values helps nobody: only near misses are shown then.
+# Longer lists of allowed values help nobody, and even shorter ones only where there is no near miss to show.
 _LONGEST_LIST = 40
+_LONGEST_LIST_WITH_HINT = 12
 _LONGEST_VALUE = 120
 
 
@@ -51,15 +52,18 @@ class Problem:
     @property
     def explanation(self) -> str:
         """What was found, what is allowed and the near misses, without the path."""
-        parts = [f"found {self._found()}", self._rule()]
-        word = self.path[-1] if self.kind == "unknown" and self.path else self.value
-        if near := near_misses(word, self.allowed):
+        parts = [f"found {self._found()}"]
+        near = near_misses(self.path[-1] if self.kind == "unknown" and self.path else self.value, self.allowed)
+        if not near or len(self.allowed) <= _LONGEST_LIST_WITH_HINT:
+            parts.append(self._rule())
+        if near:
             parts.append(f"did you mean {near}?")
-        elif (
-            self.kind == "type" and self.constraint == _must_be("a string") and not isinstance(self.value, (list, dict))
-        ):
+        elif self._needs_quotes():
             parts.append("put the value in quotes")
         return "; ".join(parts)
+
+    def _needs_quotes(self) -> bool:
+        return self.kind == "type" and "a string" in self.constraint and not isinstance(self.value, (list, Mapping))
 
     def _found(self) -> str:
         if self.kind == "missing":
@@ -74,7 +78,7 @@ class Problem:
 
     def _rule(self) -> str:
         if self.kind == "missing":
-            return "AWS requires a value here"
+            return "a value is required here"
         if self.kind in ("unknown", "enum") and len(self.allowed) <= _LONGEST_LIST:
             return f"allowed {', '.join(self.allowed) or 'none'}"
         if self.kind in ("unknown", "enum"):
@@ -158,6 +162,22 @@ def coerce(operation: str, request: Mapping[str, Any], service: str = "sagemaker
     """
     coerced: dict[str, Any] = _coerce(_input_shape(service, operation), request)
     return coerced
+
+
+def members(operation: str, service: str = "sagemaker") -> frozenset[str]:
+    """Lists what an operation's request may hold at its top.
+
+    Args:
+        operation: the API operation's name.
+        service: botocore's name of the service.
+
+    Returns:
+        The members' names.
+
+    Raises:
+        ValueError: the service has no such operation.
+    """
+    return frozenset(_input_shape(service, operation).members)
 
 
 @functools.cache

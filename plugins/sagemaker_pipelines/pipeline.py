@@ -1,0 +1,377 @@
+"""Pipeline files: what one holds, how it is read, and what it says about itself when it is wrong.
+
+One file in the pipelines folder is one pipeline. Its shape is the pydantic model ``Pipeline``; what the values mean to
+SageMaker, S3, cron and Jinja is checked once per content by ``pipeline_check``. Importing this module costs pydantic
+and PyYAML and no more, because the dag-processor does it for every parse.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sagemaker_pipelines import pipeline_cache
+from sagemaker_pipelines.service_model import Problem, format_path
+
+_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
+# A training job's name is the pipeline's name, a date and a digest; SageMaker takes 63 characters in all.
+_LONGEST_NAME = 32
+_REGION = r"[a-z]{2,4}(-[a-z]+)+-\d+"
+_API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
+
+
+class PipelineFileError(ValueError):
+    """A pipeline file (or the folder of them) cannot be used. ``str()`` names the file and every problem in it.
+
+    Attributes:
+        path: the file or folder.
+        problems: one sentence for each problem, beginning with the field's path where it belongs to one.
+    """
+
+    def __init__(self, path: Path, problems: Iterable[str]) -> None:
+        self.path = path
+        self.problems = tuple(problems)
+        super().__init__("\n".join([f"{path}:", *(f"  {problem}" for problem in self.problems)]))
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(_NAME, value):
+        raise ValueError("allowed letters, digits and hyphens between them, because SageMaker names begin with it")
+    if len(value) > _LONGEST_NAME:
+        raise ValueError(f"it has {len(value)} characters; allowed {_LONGEST_NAME}, to leave room in job names")
+    return value
+
+
+def _region(value: str) -> str:
+    if not re.fullmatch(_REGION, value):
+        raise ValueError("it must be the name of an AWS region, such as ap-northeast-1")
+    return value
+
+
+def _literal(value: str) -> str:
+    if "{{" in value or "{%" in value:
+        raise ValueError("templates are not rendered in this field; write the value itself")
+    return value
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("it must not be empty")
+    return _literal(value)
+
+
+Text = Annotated[str, AfterValidator(_filled), Field(json_schema_extra={"minLength": 1})]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Data(_Part):
+    """The S3 keys of one day's files, each a file below a folder. SageMaker reads the whole folder of a file."""
+
+    training: str = Field(
+        description="S3 key of the training file, with {{ data_date }} in it.",
+        examples=["input-data-training/{{ data_date }}/multiclass/iris.csv"],
+    )
+    validation: str = Field(
+        description="S3 key of the validation file, in a folder of its own.",
+        examples=["input-data-validation/{{ data_date }}/multiclass/iris.csv"],
+    )
+    prediction: str | None = Field(
+        default=None,
+        description="S3 key of the file to predict on. Leave it out where there is none.",
+        examples=["input-data-prediction/{{ data_date }}/multiclass/iris.csv"],
+    )
+
+
+class Slack(_Part):
+    """Where the pipeline's messages go."""
+
+    connection: Text = Field(default="slack_default", description="Airflow connection of type Slack Incoming Webhook.")
+    channel: Text | None = Field(
+        default=None, description="Channel to post to. Left out: the one that the webhook belongs to."
+    )
+    username: Text | None = Field(
+        default=None, description="Name that the messages carry. Left out: the webhook's own name."
+    )
+
+
+class Pipeline(_Part):
+    """One pipeline: a model that is trained anew on each day's data, and the endpoint that serves it.
+
+    Strings in bucket, data, training, model, endpoint_config and endpoint are Jinja templates. They know data_date and
+    date (both YYYY-MM-DD), pipeline (the name), bucket, and Airflow's own names, such as var and params.
+    """
+
+    name: Annotated[str, AfterValidator(_name)] = Field(
+        description="The pipeline's name, and the name of its file without .yaml. DAG ids end and SageMaker names "
+        f"begin with it: letters, digits and hyphens between them, at most {_LONGEST_NAME} characters.",
+        json_schema_extra={"pattern": f"^{_NAME}$", "maxLength": _LONGEST_NAME},
+    )
+    description: str = Field(default="", description="What the model is for. Shown on the DAG's page, as Markdown.")
+    owner: Text = Field(default="ml", description="Owner of the DAG's tasks in Airflow's UI.")
+    dag_tags: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
+        default=(), description="Tags of the DAG in Airflow's UI."
+    )
+    schedule: str | None = Field(
+        default="@daily",
+        description="When a run starts, on the clock of `timezone`: a cron expression of five fields, or @hourly, "
+        "@daily, @weekly, @monthly, @quarterly, @yearly. null: only when triggered.",
+        examples=["@daily", "30 5 * * *"],
+    )
+    timezone: Text = Field(
+        default="UTC",
+        description="IANA time zone of the schedule and of every date.",
+        examples=["UTC", "Asia/Tokyo"],
+    )
+    start_date: dt.date = Field(
+        default=dt.date(2019, 1, 1),
+        description="First DATE that a run may have. Airflow runs nothing for an earlier one. With `catchup: true` it "
+        "must be given.",
+    )
+    catchup: bool = Field(default=False, description="Whether the days that were missed are run, from start_date on.")
+    max_active_runs: int = Field(
+        default=1,
+        ge=1,
+        description="How many runs of the DAG are active at once. 1 keeps the days in order. Airflow's backfills have "
+        "a limit of their own.",
+    )
+    region: Annotated[str, AfterValidator(_region)] = Field(
+        description="AWS region of everything.",
+        examples=["ap-northeast-1"],
+        json_schema_extra={"pattern": f"^{_REGION}$"},
+    )
+    aws_conn_id: Text = Field(default="aws_default", description="Airflow connection to AWS.")
+    bucket: str = Field(description="S3 bucket of the data files.", examples=["sample-bucket"])
+    data: Data
+    wait_minutes: int = Field(
+        default=0,
+        ge=0,
+        description="Minutes that a run waits for the day's data before it is skipped. 0: it looks once.",
+    )
+    slack: Slack | None = Field(default=None, description="Slack messages. Left out: none are sent.")
+    deploy: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="auto: deploy unless what is live was trained on a later data date; always: deploy in any case; "
+        "never: only train.",
+    )
+    aws_tags: dict[str, Annotated[str, AfterValidator(_literal)]] = Field(
+        default_factory=dict,
+        description="AWS tags of everything that the pipeline creates, beside the pipeline's own.",
+        examples=[{"cost-center": "recommendation"}],
+    )
+    training: dict[str, Any] = Field(
+        description=f"The CreateTrainingJob request ({_API}CreateTrainingJob.html), without TrainingJobName, Tags and "
+        "the channels' S3 paths, which are added."
+    )
+    model: dict[str, Any] = Field(
+        default_factory=dict,
+        description=f"The CreateModel request ({_API}CreateModel.html), without ModelName, Tags and the artifact's "
+        "path, which are added. The image and the role are the training's, unless given.",
+    )
+    endpoint_config: dict[str, Any] = Field(
+        description=f"The CreateEndpointConfig request ({_API}CreateEndpointConfig.html), without EndpointConfigName, "
+        "Tags and the variants' ModelName, which are added."
+    )
+    endpoint: dict[str, Any] = Field(
+        default_factory=dict,
+        description=f"What CreateEndpoint ({_API}CreateEndpoint.html) and UpdateEndpoint ({_API}UpdateEndpoint.html) "
+        "take, without EndpointConfigName and Tags, which are added. EndpointName is the pipeline's name, unless "
+        "given.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_endpoint(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("endpoint", {}), dict):
+            return values
+        return {**values, "endpoint": {"EndpointName": values.get("name"), **values.get("endpoint", {})}}
+
+
+@dataclass(frozen=True)
+class LoadedPipelines:
+    """What a pipelines folder holds.
+
+    Attributes:
+        pipelines: the usable ones, sorted by name.
+        errors: one for each file that cannot be used, sorted by path.
+    """
+
+    pipelines: list[Pipeline]
+    errors: list[PipelineFileError]
+
+
+def pipelines_dir() -> Path:
+    """Finds the folder of the pipeline files.
+
+    Returns:
+        What the environment variable PIPELINES_DIR names; without it ``include/pipelines`` beside the plugins folder
+        that holds this package, else beside (or in) Airflow's dags folder. It need not exist.
+    """
+    if configured := os.environ.get("PIPELINES_DIR"):
+        return Path(configured).expanduser()
+    homes = [Path(__file__).resolve().parents[2]]
+    if dags := os.environ.get("AIRFLOW__CORE__DAGS_FOLDER"):
+        homes += [Path(dags).parent, Path(dags)]
+    candidates = [home / "include" / "pipelines" for home in homes]
+    return next((candidate for candidate in candidates if candidate.is_dir()), candidates[0])
+
+
+def load_pipelines(folder: Path | None = None) -> LoadedPipelines:
+    """Reads every pipeline file of a folder. A file that cannot be used takes no other with it.
+
+    Args:
+        folder: the folder; None for pipelines_dir().
+
+    Returns:
+        The pipelines, and the errors of the files that are none.
+    """
+    folder = pipelines_dir() if folder is None else folder
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+    except OSError as error:
+        problem = f"cannot be listed: {error.strerror}; make the folder, or set PIPELINES_DIR to the one that exists"
+        return LoadedPipelines([], [PipelineFileError(folder, [problem])])
+    pipelines: dict[Path, Pipeline] = {}
+    errors = []
+    for path in paths:
+        try:
+            pipeline = load_pipeline(path)
+            _refuse_shared_endpoint(path, pipeline, pipelines)
+            pipelines[path] = pipeline
+        except PipelineFileError as error:
+            errors.append(error)
+    return LoadedPipelines(sorted(pipelines.values(), key=lambda pipeline: pipeline.name), errors)
+
+
+def load_pipeline(path: Path) -> Pipeline:
+    """Reads and checks one pipeline file. A content that was checked before is not checked again.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The pipeline, its templates not yet rendered.
+
+    Raises:
+        PipelineFileError: the file cannot be read, is not YAML, or says something that is not allowed. It holds all
+            problems of its kind, not the first only.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise PipelineFileError(path, [f"cannot be read: {error.strerror}"]) from error
+    entry = pipeline_cache.entry(path.name, content)
+    if (pipeline := pipeline_cache.recall(entry, Pipeline)) is not None:
+        return pipeline
+    pipeline = _parse(path, content)
+    from sagemaker_pipelines.pipeline_check import find_problems
+
+    if problems := find_problems(pipeline):
+        raise PipelineFileError(path, problems)
+    pipeline_cache.remember(entry, pipeline)
+    return pipeline
+
+
+def _refuse_shared_endpoint(path: Path, pipeline: Pipeline, others: dict[Path, Pipeline]) -> None:
+    # CreateEndpoint does not tell upper case from lower case.
+    def endpoint(of: Pipeline) -> tuple[str, str, str]:
+        return of.aws_conn_id, of.region, str(of.endpoint["EndpointName"]).lower()
+
+    for other_path, other in others.items():
+        if endpoint(other) == endpoint(pipeline) and "{" not in endpoint(pipeline)[2]:
+            found = pipeline.endpoint["EndpointName"]
+            problem = (
+                f"endpoint.EndpointName: found {found!r}, which {other_path.name} deploys to; give it another name"
+            )
+            raise PipelineFileError(path, [problem])
+
+
+def _parse(path: Path, content: bytes) -> Pipeline:
+    if path.suffix != ".yaml":
+        raise PipelineFileError(path, [f"found the suffix {path.suffix!r}; allowed .yaml; rename it {path.stem}.yaml"])
+    try:
+        values = yaml.load(content, Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
+        raise PipelineFileError(path, [f"{where}: not YAML: {error.problem or error.context}"]) from error
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise PipelineFileError(path, [f"not YAML: {error}"]) from error
+    if not isinstance(values, dict):
+        found = "nothing" if values is None else f"a {type(values).__name__}"
+        raise PipelineFileError(path, [f"found {found}; it must be a mapping of keys such as name, region, bucket"])
+    try:
+        pipeline = Pipeline.model_validate(values)
+    except ValidationError as error:
+        raise PipelineFileError(path, [_explain(dict(problem)) for problem in error.errors()]) from None
+    if pipeline.name != path.stem:
+        problem = f"name: found {pipeline.name!r}; it must be {path.stem!r}, as the file is {path.name}; change either"
+        raise PipelineFileError(path, [problem])
+    return pipeline
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """PyYAML's safe loader, which lets a repeated key win in silence; this one refuses it."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: dict[str, yaml.Mark] = {}
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                first = seen[key.value].line + 1
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"found the key {key.value!r} again (first in line {first}); remove one", key.start_mark
+                )
+            if isinstance(key, yaml.ScalarNode):
+                seen[key.value] = key.start_mark
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+
+_TYPES = {
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "tuple_type": "a list",
+    "date_type": "a date such as 2019-03-01",
+    "date_from_datetime_parsing": "a date such as 2019-03-01",
+    "date_from_datetime_inexact": "a date such as 2019-03-01",
+}
+
+
+def _explain(error: dict[str, Any]) -> str:
+    """Says one of pydantic's errors in this package's words."""
+    path = tuple(part for part in error["loc"] if part != "[key]")
+    kind, value = error["type"], error["input"]
+    if kind == "missing":
+        problem = Problem(path, "missing", None, "")
+    elif kind == "extra_forbidden":
+        problem = Problem(path, "unknown", None, "", _keys_beside(path))
+    elif kind in _TYPES:
+        problem = Problem(path, "type", value, f"Member must be {_TYPES[kind]}")
+    elif kind == "literal_error":
+        allowed = tuple(re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+        problem = Problem(path, "enum", value, "", allowed)
+    elif kind == "greater_than_equal":
+        problem = Problem(path, "range", value, f"Member must have value greater than or equal to {error['ctx']['ge']}")
+    else:
+        message = error["ctx"]["error"] if kind == "value_error" else error["msg"]
+        return f"{format_path(path)}: found {value!r}; {message}"
+    return str(problem)
+
+
+def _keys_beside(path: tuple[str | int, ...]) -> tuple[str, ...]:
+    parts: dict[Any, type[_Part]] = {"data": Data, "slack": Slack}
+    return tuple((parts[path[0]] if len(path) > 1 else Pipeline).model_fields)

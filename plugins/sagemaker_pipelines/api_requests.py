@@ -184,3 +184,29 @@ def _only_members(operation: str, request: Request) -> Request:
 
 def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """Compares what a request asks for with what SageMaker describes.
+
+    Args:
+        wanted: the request, or a part of it.
+        found: the description, or the same part of it; what it holds beyond the request is SageMaker's own.
+        path: where the part stands.
+
+    Returns:
+        One sentence for each difference.
+    """
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return [
+            difference
+            for key, value in wanted.items()
+            for difference in differences(value, found.get(key), f"{path}.{key}" if path else key)
+        ]
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        return [
+            difference
+            for index, (one, other) in enumerate(zip(wanted, found, strict=True))
+            for difference in differences(one, other, f"{path}[{index}]")
+        ]
+    return [] if wanted == found else [f"{path}: found {found!r}, wanted {wanted!r}"]

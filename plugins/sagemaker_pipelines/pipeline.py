@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing_extensions import Self
 
 from sagemaker_pipelines import pipeline_cache
 from sagemaker_pipelines.service_model import Problem, format_path
@@ -145,6 +146,16 @@ class Pipeline(_Part):
         description="How many runs of the DAG are active at once. 1 keeps the days in order. Airflow's backfills have "
         "a limit of their own.",
     )
+    retries: int = Field(
+        default=3,
+        ge=0,
+        description="How often a step is tried again after a fault that may heal: AWS short of capacity, a lost worker.",
+    )
+    retry_delay_seconds: int = Field(
+        default=300,
+        ge=0,
+        description="Seconds before the first retry; each later one waits twice as long.",
+    )
     region: Annotated[str, AfterValidator(_region)] = Field(
         description="AWS region of everything.",
         examples=["ap-northeast-1"],
@@ -189,12 +200,10 @@ class Pipeline(_Part):
         "given.",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_the_endpoint(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or not isinstance(values.get("endpoint", {}), dict):
-            return values
-        return {**values, "endpoint": {"EndpointName": values.get("name"), **values.get("endpoint", {})}}
+    @model_validator(mode="after")
+    def _name_the_endpoint(self) -> Self:
+        self.endpoint.setdefault("EndpointName", self.name)
+        return self
 
 
 @dataclass(frozen=True)
@@ -241,16 +250,16 @@ def load_pipelines(folder: Path | None = None) -> LoadedPipelines:
     except OSError as error:
         problem = f"cannot be listed: {error.strerror}; make the folder, or set PIPELINES_DIR to the one that exists"
         return LoadedPipelines([], [PipelineFileError(folder, [problem])])
-    pipelines: dict[Path, Pipeline] = {}
-    errors = []
+    pipelines, errors = [], []
+    taken: dict[tuple[str, str, str], Path] = {}
     for path in paths:
         try:
             pipeline = load_pipeline(path)
-            _refuse_shared_endpoint(path, pipeline, pipelines)
-            pipelines[path] = pipeline
+            _refuse_shared_endpoint(path, pipeline, taken)
+            pipelines.append(pipeline)
         except PipelineFileError as error:
             errors.append(error)
-    return LoadedPipelines(sorted(pipelines.values(), key=lambda pipeline: pipeline.name), errors)
+    return LoadedPipelines(sorted(pipelines, key=lambda pipeline: pipeline.name), errors)
 
 
 def load_pipeline(path: Path) -> Pipeline:
@@ -282,18 +291,15 @@ def load_pipeline(path: Path) -> Pipeline:
     return pipeline
 
 
-def _refuse_shared_endpoint(path: Path, pipeline: Pipeline, others: dict[Path, Pipeline]) -> None:
+def _refuse_shared_endpoint(path: Path, pipeline: Pipeline, taken: dict[tuple[str, str, str], Path]) -> None:
+    name = str(pipeline.endpoint["EndpointName"])
+    if pipeline.deploy == "never" or "{" in name:
+        return
     # CreateEndpoint does not tell upper case from lower case.
-    def endpoint(of: Pipeline) -> tuple[str, str, str]:
-        return of.aws_conn_id, of.region, str(of.endpoint["EndpointName"]).lower()
-
-    for other_path, other in others.items():
-        if endpoint(other) == endpoint(pipeline) and "{" not in endpoint(pipeline)[2]:
-            found = pipeline.endpoint["EndpointName"]
-            problem = (
-                f"endpoint.EndpointName: found {found!r}, which {other_path.name} deploys to; give it another name"
-            )
-            raise PipelineFileError(path, [problem])
+    other = taken.setdefault((pipeline.aws_conn_id, pipeline.region, name.lower()), path)
+    if other != path:
+        problem = f"endpoint.EndpointName: found {name!r}, which {other.name} deploys to; give one of them another"
+        raise PipelineFileError(path, [problem])
 
 
 def _parse(path: Path, content: bytes) -> Pipeline:

@@ -25,17 +25,18 @@ from sagemaker_pipelines.service_model import Problem, format_path, near_misses
 SAMPLE_DATES = {"data_date": "2019-03-04", "date": "2019-03-05"}
 OUR_NAMES = frozenset({*SAMPLE_DATES, "pipeline", "bucket"})
 # https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html
-AIRFLOW_NAMES = frozenset(
-    "asset_state_store dag dag_run exception expanded_ti_count inlet_events inlets macros map_index_template "
-    "outlet_events outlets params partition_date partition_key prev_end_date_success prev_start_date_success reason "
-    "run_id start_date task task_instance task_instance_key_str task_reschedule_count task_state_store templates_dict "
-    "test_mode ti triggering_asset_events try_number var".split()
-)
+AIRFLOW_NAMES = frozenset({
+    "asset_state_store", "dag", "dag_run", "exception", "expanded_ti_count", "inlet_events", "inlets", "macros",
+    "map_index_template", "outlet_events", "outlets", "params", "partition_date", "partition_key",
+    "prev_end_date_success", "prev_start_date_success", "reason", "run_id", "task", "task_instance",
+    "task_instance_key_str", "task_reschedule_count", "task_state_store", "templates_dict", "test_mode", "ti",
+    "triggering_asset_events", "try_number", "var",
+})  # fmt: skip
 # Airflow has these only in runs with a logical date, and their dates are UTC's.
-UTC_NAMES = frozenset(
-    "data_interval_end data_interval_start ds ds_nodash logical_date prev_data_interval_end_success "
-    "prev_data_interval_start_success ts ts_nodash ts_nodash_with_tz".split()
-)
+UTC_NAMES = frozenset({
+    "data_interval_end", "data_interval_start", "ds", "ds_nodash", "logical_date", "prev_data_interval_end_success",
+    "prev_data_interval_start_success", "ts", "ts_nodash", "ts_nodash_with_tz",
+})  # fmt: skip
 SECRET_NAMES = frozenset({"conn"})
 _AIRFLOW_FILTERS = frozenset({"ds", "ds_nodash", "ts", "ts_nodash", "ts_nodash_with_tz"})
 

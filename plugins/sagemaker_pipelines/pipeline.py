@@ -149,7 +149,7 @@ class Pipeline(_Part):
     retries: int = Field(
         default=3,
         ge=0,
-        description="How often a step is tried again after a fault that may heal: AWS short of capacity, a lost worker.",
+        description="How often a step is tried again after a fault that may heal: no capacity at AWS, a lost worker.",
     )
     retry_delay_seconds: int = Field(
         default=300,
@@ -310,9 +310,12 @@ def _parse(path: Path, content: bytes) -> Pipeline:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise PipelineFileError(path, [f"{where}: not YAML: {error.problem or error.context}"]) from error
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise PipelineFileError(path, [f"not YAML: {error}"]) from error
+        problem = error.problem or error.context
+        if problem == "found unhashable key":
+            problem = "found a mapping as a key; put a value that begins with {{ in quotes"
+        raise PipelineFileError(path, [f"{where}: {problem}"]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise PipelineFileError(path, [f"not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(values, dict):
         found = "nothing" if values is None else f"a {type(values).__name__}"
         raise PipelineFileError(path, [f"found {found}; it must be a mapping of keys such as name, region, bucket"])
@@ -327,20 +330,25 @@ def _parse(path: Path, content: bytes) -> Pipeline:
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """PyYAML's safe loader, which lets a repeated key win in silence; this one refuses it."""
+    """PyYAML's safe loader, but a repeated key is an error instead of winning, and every error says where."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: dict[str, yaml.Mark] = {}
-        for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
-                first = seen[key.value].line + 1
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"found the key {key.value!r} again (first in line {first}); remove one", key.start_mark
-                )
-            if isinstance(key, yaml.ScalarNode):
-                seen[key.value] = key.start_mark
+        seen: dict[tuple[str, str], int] = {}
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in seen:
+                problem = f"found the key {key.value!r} again (first in line {seen[key.tag, key.value]}); remove one"
+                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
+            seen[key.tag, key.value] = key.start_mark.line + 1
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return mapping
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # a date such as 2019-02-30
+            raise yaml.constructor.ConstructorError(
+                None, None, f"found {node.value!r}: {error}", node.start_mark
+            ) from error
 
 
 _TYPES = {
@@ -361,6 +369,10 @@ def _explain(error: dict[str, Any]) -> str:
     """Says one of pydantic's errors in this package's words."""
     path = tuple(part for part in error["loc"] if part != "[key]")
     kind, value = error["type"], error["input"]
+    if kind == "invalid_key":
+        return (
+            f"{value}: found a key that is {type(value).__name__}, not text; allowed {', '.join(Pipeline.model_fields)}"
+        )
     if kind == "missing":
         problem = Problem(path, "missing", None, "")
     elif kind == "extra_forbidden":

@@ -268,10 +268,11 @@ def _check_training(section: dict[str, Any], bucket: str, keys: Mapping[str, str
         for member in ("AlgorithmSpecification", "ResourceConfig"):
             if member not in section:
                 yield str(Problem(("training", member), "missing", None, ""))
-    folders = [api_requests.folder_uri(bucket, keys[channel]) for channel in ("training", "validation")]
-    uris = [_s3_uri(channel) for channel in request["InputDataConfig"]] if isinstance(section, dict) else []
-    short, long = sorted(folders, key=len)
-    if long.startswith(short) and all(folder in uris for folder in folders) and not is_unknown(long):
+    channels = request["InputDataConfig"]
+    uris = [_s3_uri(channel) for channel in channels] if isinstance(channels, list) else []
+    ours = [api_requests.folder_uri(bucket, keys[channel]) for channel in ("training", "validation")]
+    short, long = sorted((keys[channel].rpartition("/")[0] + "/" for channel in ("training", "validation")), key=len)
+    if long.startswith(short) and not is_unknown(long) and all(uri in uris for uri in ours):
         yield (
             f"data.validation: found {keys['validation']!r} beside or below data.training, {keys['training']!r}; "
             "SageMaker gives a channel its whole folder, so each needs a folder of its own"

@@ -66,11 +66,11 @@ class Problem:
         return self.kind == "type" and "a string" in self.constraint and not isinstance(self.value, (list, Mapping))
 
     def _found(self) -> str:
-        if self.kind == "missing":
-            return "nothing"
         if self.kind == "unknown":
             return "an unknown key"
-        found = _shorten(repr(self.value))
+        if self.kind == "missing" or self.value is None:
+            return "nothing"
+        found = self.value.isoformat() if isinstance(self.value, dt.date) else _shorten(repr(self.value))
         if self.kind == "length":
             unit = "characters" if isinstance(self.value, str) else "items"
             return f"{found} ({len(self.value)} {unit})"

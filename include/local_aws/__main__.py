@@ -1,0 +1,89 @@
+"""``python -m local_aws``: local AWS in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from local_aws.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serves until SIGINT or SIGTERM.
+
+    Args:
+        arguments: command line without the program's name; None for the process's own.
+
+    Returns:
+        Exit code.
+    """
+    options = _parser().parse_args(arguments)
+    defaults = Settings()
+    settings = Settings(
+        region=options.region,
+        images={**defaults.images, **dict(options.image)},
+        ping_timeout=options.ping_timeout,
+        stop_grace=options.stop_grace,
+    )
+    # moto asks botocore for credentials of its own where a request is not signed.
+    os.environ.setdefault("AWS_DEFAULT_REGION", settings.region)
+    from local_aws.server import Application, listen
+
+    application = Application(settings)
+    try:
+        server = listen(options.host, options.port, application)
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        if options.stop_with_stdin:
+            threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sys.stdout.write(f"Local AWS listens on http://{options.host}:{server.port}\n")
+        sys.stdout.flush()
+        threading.Thread(target=application.load_moto, daemon=True).start()
+        stop.wait()
+    finally:
+        application.close()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    defaults = Settings()
+    parser = argparse.ArgumentParser(prog="python -m local_aws", description="AWS on a laptop.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=5000, help="port; 0 picks a free one (default: %(default)s)")
+    parser.add_argument("--region", default=defaults.region, help="region of unsigned requests (default: %(default)s)")
+    parser.add_argument(
+        "--image",
+        type=_image,
+        action="append",
+        default=[],
+        metavar="NAME=FOLDER",
+        help="repository name of an image and the folder with its programs train and serve; may be repeated",
+    )
+    parser.add_argument("--ping-timeout", type=float, default=defaults.ping_timeout, metavar="SECONDS")
+    parser.add_argument("--stop-grace", type=float, default=defaults.stop_grace, metavar="SECONDS")
+    parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
+    return parser
+
+
+def _image(text: str) -> tuple[str, Path]:
+    name, _, folder = text.partition("=")
+    path = Path(folder)
+    if not name or not folder or not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=FOLDER with a folder that exists")
+    return name, path.resolve()
+
+
+def _wait_for_end_of_input(stop: threading.Event) -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""moto's S3 and CloudWatch Logs, from inside the same process.
+
+moto's backends are not thread-safe, so one lock, ``MotoBackends.lock``, is held for every use of moto, over HTTP and from
+here. Whoever holds it takes no other lock and waits for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+_S3_URL = re.compile(
+    r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)|https://[^/]*amazonaws\.com/(?P<path_bucket>[^/]+)/?(?P<path>.*)"
+)
+
+
+class StorageError(Exception):
+    """S3 refused; ``str()`` is S3's own code, status and sentence."""
+
+
+@dataclass(frozen=True)
+class S3Url:
+    """A place in S3.
+
+    Attributes:
+        bucket: bucket name.
+        key: object key or key prefix; may be empty.
+    """
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, url: str) -> S3Url:
+        """Reads an S3 URL.
+
+        Args:
+            url: ``s3://bucket/key`` or a path-style https URL.
+
+        Returns:
+            The place.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        match = _S3_URL.fullmatch(url)
+        if not match:
+            raise ValueError(f"{url!r} is not an S3 URL such as s3://bucket/key")
+        return cls(match["bucket"] or match["path_bucket"], match["key"] or match["path"] or "")
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def relative(self, key: str) -> str:
+        """Tells where an object of this prefix lies below it.
+
+        ``s3://b/day/`` and ``s3://b/day`` both give ``iris.csv`` for ``day/iris.csv``; the full key gives the file's name.
+
+        Args:
+            key: key of an object that the prefix matches.
+
+        Returns:
+            A relative path.
+        """
+        if self.key.endswith("/") or not self.key:
+            return key[len(self.key) :]
+        if key.startswith(f"{self.key}/"):
+            return key[len(self.key) + 1 :]
+        return key[self.key.rfind("/") + 1 :]
+
+
+class MotoBackends:
+    """S3 objects and log events of one account.
+
+    Attributes:
+        lock: held while moto works.
+    """
+
+    def __init__(self, account_id: str) -> None:
+        self.lock = threading.RLock()
+        self._account_id = account_id
+
+    def _s3(self) -> Any:
+        # Imported late: the server must listen before moto has loaded.
+        from moto.backends import get_backend
+
+        return get_backend("s3")[self._account_id]["aws"]
+
+    def bucket_exists(self, bucket: str) -> bool:
+        """Tells whether a bucket exists.
+
+        Args:
+            bucket: its name.
+
+        Returns:
+            Whether S3 has it.
+        """
+        with self.lock:
+            return bucket in self._s3().buckets
+
+    def keys(self, prefix: S3Url) -> list[str]:
+        """Lists the objects whose keys begin with a prefix.
+
+        Args:
+            prefix: bucket and key prefix.
+
+        Returns:
+            Their keys, sorted; without "folders" (keys that end with a slash).
+
+        Raises:
+            StorageError: there is no such bucket.
+        """
+        with self.lock:
+            bucket = self._bucket(prefix.bucket)
+            keys = [str(key) for key in bucket.keys if self._s3().get_object(prefix.bucket, str(key)) is not None]
+        return sorted(key for key in keys if key.startswith(prefix.key) and not key.endswith("/"))
+
+    def read(self, url: S3Url) -> bytes:
+        """Reads an object.
+
+        Args:
+            url: bucket and key.
+
+        Returns:
+            Its content.
+
+        Raises:
+            StorageError: there is no such bucket or object.
+        """
+        with self.lock:
+            self._bucket(url.bucket)
+            found = self._s3().get_object(url.bucket, url.key)
+            if found is None:
+                raise StorageError("NoSuchKey (404): The specified key does not exist.")
+            return bytes(found.value)
+
+    def write(self, url: S3Url, content: bytes) -> None:
+        """Writes an object.
+
+        Args:
+            url: bucket and key.
+            content: what it is to hold.
+
+        Raises:
+            StorageError: there is no such bucket.
+        """
+        with self.lock:
+            self._bucket(url.bucket)
+            self._s3().put_object(url.bucket, url.key, content)
+
+    def log(self, region: str, group: str, stream: str, messages: Iterable[str]) -> None:
+        """Appends events to a CloudWatch Logs stream, which is made where it is missing.
+
+        Args:
+            region: region of the log group.
+            group: log group.
+            stream: log stream.
+            messages: one per event. Empty ones are left out, as CloudWatch Logs takes none.
+        """
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now, "message": message} for message in messages if message]
+        with self.lock:
+            from moto.backends import get_backend
+
+            logs: Any = get_backend("logs")[self._account_id][region]
+            if group not in logs.groups:
+                logs.create_log_group(group, {})
+            logs.ensure_log_stream(group, stream)
+            if events:
+                logs.put_log_events(group, stream, events)
+
+    def _bucket(self, name: str) -> Any:
+        found = self._s3().buckets.get(name)
+        if found is None:
+            raise StorageError("NoSuchBucket (404): The specified bucket does not exist")
+        return found

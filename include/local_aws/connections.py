@@ -1,0 +1,29 @@
+"""How an Airflow reaches local AWS: the two connections that the pipelines use, as environment variables."""
+
+from __future__ import annotations
+
+import json
+
+
+def airflow_connections(url: str, region: str) -> dict[str, str]:
+    """Returns environment variables that define ``aws_default`` and ``slack_default``.
+
+    https://airflow.apache.org/docs/apache-airflow/stable/howto/connection.html#storing-connections-in-environment-variables
+
+    Args:
+        url: local AWS's address.
+        region: its region.
+    """
+    aws = {
+        "conn_type": "aws",
+        "login": "local",
+        "password": "local",
+        "extra": {"endpoint_url": url, "region_name": region},
+    }
+    slack = {"conn_type": "slackwebhook", "password": f"{url}/slack/services/T000/B000/local"}
+    return {
+        "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws),
+        "AIRFLOW_CONN_SLACK_DEFAULT": json.dumps(slack),
+        # The SDK must not look for credentials of a machine in the cloud.
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }

@@ -1,0 +1,387 @@
+"""Endpoints: CreateEndpoint and UpdateEndpoint really start the image's ``serve`` and shift traffic when it answers.
+
+States as https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html has them. What DescribeEndpoint
+names as EndpointConfigName is what answers: during an update and after a rollback it is the old one.
+"""
+
+from __future__ import annotations
+
+import http.client
+import random
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from local_aws.models import EndpointConfigs, Models
+from local_aws.resources import Collection, Json, Kind, Region, Request, Resource, refuse_unsupported
+from local_aws.serving import DeploymentError, ModelServer, invoke, start_model_server
+from local_aws.wire import AwsError, validation_error
+
+_ANY = None
+_DEPLOYMENT: dict[str, Any] = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {"Type": {"ALL_AT_ONCE"}, "WaitIntervalInSeconds": _ANY},
+        "TerminationWaitInSeconds": _ANY,
+        "MaximumExecutionTimeoutInSeconds": _ANY,
+    },
+    "AutoRollbackConfiguration": _ANY,
+}
+_CREATE = {"EndpointName": _ANY, "EndpointConfigName": _ANY, "Tags": _ANY, "DeploymentConfig": _DEPLOYMENT}
+_UPDATE = {
+    "EndpointName": _ANY,
+    "EndpointConfigName": _ANY,
+    "DeploymentConfig": _DEPLOYMENT,
+    "RetainAllVariantProperties": {False},
+    "RetainDeploymentConfig": _ANY,
+}
+_SERVING_GRACE = 30.0
+_LARGEST_BODY = 6 * 1024 * 1024
+
+
+@dataclass
+class Variant:
+    """One production variant in service.
+
+    Attributes:
+        config: its ProductionVariant.
+        image: its model's image URI.
+        server: the process that answers for it; one stands for all instances.
+        deployed: when it was started, epoch seconds.
+    """
+
+    config: Json
+    image: str
+    server: ModelServer
+    deployed: float = field(default_factory=time.time)
+
+    @property
+    def name(self) -> str:
+        """VariantName."""
+        return str(self.config["VariantName"])
+
+    @property
+    def weight(self) -> float:
+        """Share of the traffic, relative to the other variants."""
+        return float(self.config.get("InitialVariantWeight", 1.0))
+
+    def as_json(self) -> Json:
+        """Describes it as DescribeEndpoint does.
+
+        Returns:
+            Its ProductionVariantSummary.
+        """
+        told: Json = {
+            "VariantName": self.name,
+            "DeployedImages": [
+                {"SpecifiedImage": self.image, "ResolvedImage": self.image, "ResolutionTime": self.deployed}
+            ],
+            "CurrentWeight": self.weight,
+            "DesiredWeight": self.weight,
+        }
+        if serverless := self.config.get("ServerlessConfig"):
+            return told | {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
+        count = self.config["InitialInstanceCount"]
+        return told | {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
+
+
+@dataclass
+class Endpoint(Resource):
+    """One endpoint.
+
+    Attributes:
+        config_name: EndpointConfigName: what answers, or what a creation is to bring up.
+        endpoint_status: EndpointStatus.
+        failure_reason: FailureReason of the last creation or update.
+        variants: what answers now.
+        deployment: DeploymentConfig of the last update.
+    """
+
+    config_name: str = ""
+    endpoint_status: str = "Creating"
+    failure_reason: str | None = None
+    variants: list[Variant] = field(default_factory=list)
+    deployment: Json | None = None
+
+    @property
+    def status(self) -> str:
+        """EndpointStatus."""
+        return self.endpoint_status
+
+    def enter(self, status: str, failure_reason: str | None = None) -> None:
+        """Changes the status. The caller holds the region's lock.
+
+        Args:
+            status: the new EndpointStatus.
+            failure_reason: the new FailureReason.
+        """
+        self.endpoint_status = status
+        self.failure_reason = failure_reason
+        self.touch()
+
+
+class Endpoints(Collection[Endpoint]):
+    """The endpoints of a region."""
+
+    kind = Kind("endpoint", "EndpointName", "Endpoints", "endpoint", status_member="EndpointStatus")
+
+    def __init__(self, region: Region, models: Models, configs: EndpointConfigs) -> None:
+        super().__init__(region)
+        self._models = models
+        self._configs = configs
+
+    def create(self, request: Request) -> Json:
+        """Answers CreateEndpoint.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: AWS would refuse it, or local AWS cannot do it.
+        """
+        refuse_unsupported("CreateEndpoint", request, _CREATE)
+        name = request["EndpointName"]
+        with self.region.lock:
+            if name.lower() in self.items:
+                raise self.already_exists(name)
+            config = self._configs.find(request["EndpointConfigName"])
+            endpoint = Endpoint(name, self.region.arn(self.kind.arn, name), {}, config_name=config.name)
+            endpoint.deployment = request.get("DeploymentConfig")
+            self.add(endpoint, request.get("Tags", []))
+        self._in_background(endpoint, config)
+        return {"EndpointArn": endpoint.arn}
+
+    def update(self, request: Request) -> Json:
+        """Answers UpdateEndpoint.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: AWS would refuse it, or local AWS cannot do it.
+        """
+        refuse_unsupported("UpdateEndpoint", request, _UPDATE)
+        with self.region.lock:
+            endpoint = self.find(request["EndpointName"])
+            config = self._configs.find(request["EndpointConfigName"])
+            if endpoint.status == "Failed":
+                raise validation_error(
+                    f'Cannot update failed endpoint "{endpoint.arn}". Delete it; that is all that can be done with it.'
+                )
+            self._refuse_while_changing(endpoint)
+            endpoint.enter("Updating")
+            endpoint.deployment = request.get("DeploymentConfig", endpoint.deployment)
+        self._in_background(endpoint, config)
+        return {"EndpointArn": endpoint.arn}
+
+    def describe(self, request: Request) -> Json:
+        """Answers DescribeEndpoint.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: there is no such endpoint.
+        """
+        with self.region.lock:
+            endpoint = self.find(request["EndpointName"])
+            told = {
+                "EndpointName": endpoint.name,
+                "EndpointArn": endpoint.arn,
+                "EndpointConfigName": endpoint.config_name,
+                "EndpointStatus": endpoint.status,
+                "FailureReason": endpoint.failure_reason,
+                "CreationTime": endpoint.creation_time,
+                "LastModifiedTime": endpoint.last_modified_time,
+                "ProductionVariants": [variant.as_json() for variant in endpoint.variants] or None,
+                "LastDeploymentConfig": endpoint.deployment,
+            }
+            return {member: value for member, value in told.items() if value is not None}
+
+    def delete(self, request: Request) -> Json:
+        """Answers DeleteEndpoint.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: there is no such endpoint, or it is being changed.
+        """
+        with self.region.lock:
+            endpoint = self.find(request["EndpointName"])
+            self._refuse_while_changing(endpoint)
+            endpoint.enter("Deleting")
+        threading.Thread(target=self._delete, args=(endpoint,), daemon=True).start()
+        return {}
+
+    def invoke(self, name: str, body: bytes, headers: dict[str, str]) -> Response:
+        """Answers InvokeEndpoint: passes the body to the model and its answer back.
+
+        Args:
+            name: endpoint name.
+            body: the request's body.
+            headers: the request's headers, names in lower case.
+
+        Returns:
+            The answer.
+
+        Raises:
+            AwsError: no such endpoint or variant, nothing in service, or the model answered with an error.
+        """
+        for header in ("target-model", "enable-explanations", "inference-component", "target-container-hostname"):
+            if f"x-amzn-sagemaker-{header}" in headers:
+                raise AwsError("ValidationError", f"local AWS: InvokeEndpoint cannot do x-amzn-sagemaker-{header}.")
+        if len(body) > _LARGEST_BODY:
+            raise AwsError(
+                "ValidationError", f"Request {len(body)} bytes is too large; {_LARGEST_BODY} are allowed.", 413
+            )
+        variant = self._choose(name, headers.get("x-amzn-sagemaker-target-variant"))
+        passed_on = {
+            header: headers[header]
+            for header in (
+                "content-type",
+                "accept",
+                "x-amzn-sagemaker-custom-attributes",
+                "x-amzn-sagemaker-inference-id",
+            )
+            if header in headers
+        }
+        try:
+            status, answer, answer_headers = invoke(variant.server, body, passed_on)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._model_error(name, variant, 0, _TIMED_OUT) from error
+        if status >= 400:
+            raise self._model_error(name, variant, status, answer.decode("utf-8", "replace"))
+        response = Response(answer, content_type=answer_headers.get("content-type", "application/octet-stream"))
+        response.headers["x-Amzn-Invoked-Production-Variant"] = variant.name
+        if attributes := answer_headers.get("x-amzn-sagemaker-custom-attributes"):
+            response.headers["X-Amzn-SageMaker-Custom-Attributes"] = attributes
+        return response
+
+    def summary(self, item: Endpoint) -> Json:
+        """Describes an endpoint in a list.
+
+        Args:
+            item: the endpoint.
+
+        Returns:
+            Its EndpointSummary.
+        """
+        return {
+            **super().summary(item),
+            "LastModifiedTime": item.last_modified_time,
+            "EndpointStatus": item.status,
+        }
+
+    def _refuse_while_changing(self, endpoint: Endpoint) -> None:
+        if endpoint.status not in ("InService", "Failed", "OutOfService"):
+            raise validation_error(f'Cannot update in-progress endpoint "{endpoint.arn}".')
+
+    def _choose(self, name: str, target: str | None) -> Variant:
+        with self.region.lock:
+            endpoint = self.items.get(name.lower())
+            if endpoint is None or not endpoint.variants:
+                account = self.region.settings.account_id
+                raise AwsError("ValidationError", f"Endpoint {name} of account {account} not found.")
+            variants = [v for v in endpoint.variants if target in (None, v.name)]
+            if not variants:
+                raise AwsError("ValidationError", f"Variant {target} not found for endpoint {name}.")
+            weights = [variant.weight for variant in variants]
+            if not any(weights):
+                raise AwsError(
+                    "ValidationError", f"All variants of endpoint {name} have weight 0; name a TargetVariant."
+                )
+            return random.choices(variants, weights)[0] if target is None else variants[0]  # noqa: S311
+
+    def _model_error(self, name: str, variant: Variant, status: int, message: str) -> AwsError:
+        side = "client" if 400 <= status < 500 else "server"
+        region, account = self.region.name, self.region.settings.account_id
+        group = f"/aws/sagemaker/Endpoints/{name}"
+        text = (
+            f'Received {side} error ({status}) from primary with message "{message}". See https://{region}.console.aws.amazon'
+            f".com/cloudwatch/home?region={region}#logEventViewer:group={group} in account {account} for more information."
+        )
+        stream = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{variant.server.log_stream}"
+        members = {"OriginalStatusCode": status, "OriginalMessage": message, "LogStreamArn": stream}
+        return AwsError("ModelError", text, 424, members)
+
+    def _in_background(self, endpoint: Endpoint, config: Resource) -> None:
+        threading.Thread(
+            target=self._deploy, args=(endpoint, config), name=f"deployment of {config.name}", daemon=True
+        ).start()
+
+    def _deploy(self, endpoint: Endpoint, config: Resource) -> None:
+        started: list[Variant] = []
+        try:
+            self._start_variants(endpoint, config, started)
+        except Exception as error:  # whatever it was, the endpoint must not stay Creating or Updating for ever
+            reason = str(error)
+            if not isinstance(error, DeploymentError):
+                sys.stderr.write(traceback.format_exc())
+                reason = "Request to service failed. If failure persists after retry, contact customer support."
+            self._roll_back(endpoint, started, reason)
+            return
+        with self.region.lock:
+            replaced, endpoint.variants = endpoint.variants, started
+            endpoint.config_name = config.name
+            endpoint.enter("InService")
+        _stop(replaced)
+
+    def _start_variants(self, endpoint: Endpoint, config: Resource, started: list[Variant]) -> None:
+        for variant in config.request["ProductionVariants"]:
+            with self.region.lock:
+                model = self._models.items.get(variant["ModelName"].lower())
+            if model is None:
+                raise DeploymentError(f'Could not find model "{self.region.arn("model", variant["ModelName"])}".')
+            group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
+            server = start_model_server(self.region, model, group, variant["VariantName"])
+            started.append(Variant(variant, model.request["PrimaryContainer"]["Image"], server))
+        for variant in started:
+            if not variant.server.wait_until_healthy(self.region.settings.ping_timeout):
+                raise DeploymentError(
+                    f"The primary container for production variant {variant.name} did not pass the ping health check. "
+                    "Please check CloudWatch logs for this endpoint."
+                )
+
+    def _roll_back(self, endpoint: Endpoint, started: list[Variant], reason: str) -> None:
+        with self.region.lock:
+            if not endpoint.variants:
+                endpoint.enter("Failed", reason)
+            else:
+                endpoint.enter("RollingBack", reason)
+        _stop(started)
+        with self.region.lock:
+            if endpoint.status == "RollingBack":
+                endpoint.enter("InService", reason)
+
+    def _delete(self, endpoint: Endpoint) -> None:
+        _stop(endpoint.variants)
+        with self.region.lock:
+            self.remove(endpoint.name)
+
+
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each "
+    "container in Amazon CloudWatch, resolve the issue, and try again."
+)
+
+
+def _stop(variants: list[Variant]) -> None:
+    for variant in variants:
+        variant.server.stop(_SERVING_GRACE)

@@ -1,0 +1,88 @@
+"""Ends what a server leaves behind, however it ended.
+
+The server starts this as a process and holds the other end of its standard input. The kernel closes that pipe when the
+server ends, be it by SIGKILL; then the process groups that are still noted are killed and the server's folder is
+removed. Lines: ``+PGID`` notes a process group, ``-PGID`` forgets it. A server that ends in good order closes the pipe
+and waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+
+class Janitor:
+    """The server's side. Thread-safe."""
+
+    def __init__(self, folder: Path) -> None:
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-E", __file__, str(folder)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C in the server's terminal must not reach it
+        )
+
+    def note(self, group: int) -> None:
+        """Has a process group killed at the end.
+
+        Args:
+            group: its id.
+
+        Raises:
+            ValueError: the server is closing; no more processes may start.
+        """
+        self._send(f"+{group}\n")
+
+    def forget(self, group: int) -> None:
+        """Takes a note back: the group has ended.
+
+        Args:
+            group: its id.
+        """
+        with contextlib.suppress(ValueError):
+            self._send(f"-{group}\n")
+
+    def close(self) -> None:
+        """Has everything ended now, and waits for it."""
+        with self._lock:
+            assert self._process.stdin
+            self._process.stdin.close()
+        self._process.wait()
+
+    def _send(self, line: str) -> None:
+        with self._lock:
+            assert self._process.stdin
+            self._process.stdin.write(line.encode())  # ValueError when closed
+            self._process.stdin.flush()
+
+
+def main(folder: str) -> None:
+    """Notes process groups until standard input closes, then cleans up.
+
+    Args:
+        folder: the folder to remove at the end.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    groups: set[int] = set()
+    for line in sys.stdin:
+        group = int(line[1:])
+        if line.startswith("+"):
+            groups.add(group)
+        else:
+            groups.discard(group)
+    for group in groups:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,197 @@
+"""Models and endpoint configs: records that endpoints and transform jobs are made from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from local_aws.backends import S3Url, StorageError
+from local_aws.resources import Collection, Json, Kind, Request, Resource, refuse_unsupported
+from local_aws.wire import validation_error
+
+_ANY = None
+_CONTAINER: dict[str, Any] = {
+    "ContainerHostname": _ANY,
+    "Image": _ANY,
+    "Mode": {"SingleModel"},
+    "ModelDataUrl": _ANY,
+    "Environment": _ANY,
+}
+_MODEL: dict[str, Any] = {
+    "ModelName": _ANY,
+    "PrimaryContainer": _CONTAINER,
+    "ExecutionRoleArn": _ANY,
+    "Tags": _ANY,
+    "VpcConfig": _ANY,
+    "EnableNetworkIsolation": _ANY,
+}
+_ENDPOINT_CONFIG: dict[str, Any] = {
+    "EndpointConfigName": _ANY,
+    "ProductionVariants": {
+        "VariantName": _ANY,
+        "ModelName": _ANY,
+        "InitialInstanceCount": _ANY,
+        "InstanceType": _ANY,
+        "InitialVariantWeight": _ANY,
+        "ServerlessConfig": _ANY,
+        "VolumeSizeInGB": _ANY,
+        "ModelDataDownloadTimeoutInSeconds": _ANY,
+        "ContainerStartupHealthCheckTimeoutInSeconds": _ANY,
+        "EnableSSMAccess": {False},
+        "RoutingConfig": _ANY,
+    },
+    "DataCaptureConfig": {
+        "EnableCapture": {False},
+        "InitialSamplingPercentage": _ANY,
+        "DestinationS3Uri": _ANY,
+        "KmsKeyId": _ANY,
+        "CaptureOptions": _ANY,
+        "CaptureContentTypeHeader": _ANY,
+    },
+    "Tags": _ANY,
+    "KmsKeyId": _ANY,
+    "ExecutionRoleArn": _ANY,
+    "VpcConfig": _ANY,
+    "EnableNetworkIsolation": _ANY,
+}
+
+
+class _Records(Collection[Resource]):
+    """Resources that are made at once and never change."""
+
+    operation: str
+    supported: dict[str, Any]
+
+    def create(self, request: Request) -> Json:
+        """Answers the Create operation.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: AWS would refuse it, or local AWS cannot do it.
+        """
+        refuse_unsupported(self.operation, request, self.supported)
+        name = request[self.kind.member]
+        with self.region.lock:
+            if name.lower() in self.items:
+                raise self.already_exists(name)
+        self.check(request)
+        kept = {member: value for member, value in request.items() if member != "Tags"}
+        resource = Resource(name, self.region.arn(self.kind.arn, name), kept)
+        with self.region.lock:
+            return {self._arn_member: self.add(resource, request.get("Tags", []))}
+
+    def check(self, request: Request) -> None:
+        """Checks what only this kind knows.
+
+        Args:
+            request: the checked input.
+
+        Raises:
+            AwsError: AWS would refuse it.
+        """
+
+    def describe(self, request: Request) -> Json:
+        """Answers the Describe operation.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: there is none of that name.
+        """
+        with self.region.lock:
+            found = self.find(request[self.kind.member])
+            return {**found.request, self._arn_member: found.arn, "CreationTime": found.creation_time}
+
+    def delete(self, request: Request) -> Json:
+        """Answers the Delete operation. Endpoints in service go on, as on AWS.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: there is none of that name.
+        """
+        with self.region.lock:
+            self.remove(request[self.kind.member])
+        return {}
+
+    @property
+    def _arn_member(self) -> str:
+        return f"{self.kind.member.removesuffix('Name')}Arn"
+
+
+class Models(_Records):
+    """The models of a region."""
+
+    kind = Kind("model", "ModelName", "Models", "model")
+    operation = "CreateModel"
+    supported = _MODEL
+
+    def check(self, request: Request) -> None:
+        """Checks that the image and the model data exist, as AWS does.
+
+        Args:
+            request: the checked input.
+
+        Raises:
+            AwsError: one is missing.
+        """
+        container = request.get("PrimaryContainer")
+        if not container or "Image" not in container:
+            raise validation_error("local AWS: CreateModel needs PrimaryContainer.Image.")
+        if not self.region.host.has_image(container["Image"]):
+            raise validation_error(f"Requested image {container['Image']} not found.")
+        if "ModelDataUrl" in container:
+            url = container["ModelDataUrl"]
+            try:
+                self.region.backends.read(S3Url.parse(url))
+            except StorageError as error:
+                raise validation_error(f"Could not find model data at {url}.") from error
+
+
+class EndpointConfigs(_Records):
+    """The endpoint configs of a region."""
+
+    kind = Kind("endpoint-config", "EndpointConfigName", "EndpointConfigs", "endpoint configuration")
+    operation = "CreateEndpointConfig"
+    supported = _ENDPOINT_CONFIG
+
+    def __init__(self, models: Models) -> None:
+        super().__init__(models.region)
+        self._models = models
+
+    def check(self, request: Request) -> None:
+        """Checks that the variants are sound and their models exist.
+
+        Args:
+            request: the checked input.
+
+        Raises:
+            AwsError: a model is missing, or a variant cannot be served.
+        """
+        names = [variant["VariantName"] for variant in request["ProductionVariants"]]
+        if len(set(names)) < len(names):
+            raise validation_error(f"Variant names must be unique within an endpoint configuration; found {names}.")
+        for variant in request["ProductionVariants"]:
+            if "ModelName" not in variant:
+                raise validation_error(
+                    f"local AWS: CreateEndpointConfig needs ModelName in variant {variant['VariantName']}."
+                )
+            if "ServerlessConfig" not in variant and not {"InstanceType", "InitialInstanceCount"} <= set(variant):
+                raise validation_error(
+                    f"Variant {variant['VariantName']} must have either InstanceType and InitialInstanceCount or "
+                    "ServerlessConfig."
+                )
+            with self.region.lock:
+                self._models.find(variant["ModelName"])

@@ -1,0 +1,241 @@
+"""Local AWS as a process of its own, for tests, demos and benches."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+_INCLUDE = Path(__file__).resolve().parent.parent
+_PLUGINS = _INCLUDE.parent / "plugins"
+
+
+class LocalAws:
+    """A running local AWS; a context manager that stops it.
+
+    The server ends with this process, too, however that ends.
+
+    Attributes:
+        url: its address, the ``endpoint_url`` of AWS clients.
+        region: its region.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        region: str = "ap-northeast-1",
+        images: Mapping[str, Path] | None = None,
+        ping_timeout: float = 30.0,
+        stop_grace: float = 120.0,
+        log: int | None = None,
+    ) -> None:
+        """Starts the server and waits until it listens.
+
+        Args:
+            port: port on 127.0.0.1; 0 picks a free one.
+            region: region of clients and of unsigned requests.
+            images: repository names and folders of images, beside ``sagemaker-repo``.
+            ping_timeout: seconds in which ``serve`` must answer /ping.
+            stop_grace: seconds between SIGTERM and SIGKILL of a training program.
+            log: file descriptor for the server's errors; None for this process's standard error.
+
+        Raises:
+            RuntimeError: it did not start.
+        """
+        command = [sys.executable, "-m", "local_aws", "--stop-with-stdin", f"--port={port}", f"--region={region}"]
+        command += [f"--ping-timeout={ping_timeout}", f"--stop-grace={stop_grace}"]
+        command += [f"--image={name}={folder}" for name, folder in (images or {}).items()]
+        path = os.pathsep.join(filter(None, [str(_INCLUDE), str(_PLUGINS), os.environ.get("PYTHONPATH")]))
+        self._process = subprocess.Popen(
+            command,
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches us; we stop it
+        )
+        assert self._process.stdout
+        line = self._process.stdout.readline().decode()
+        if "http://" not in line:
+            raise RuntimeError(f"local AWS did not start; exit code {self._process.wait()}, see its error output")
+        self.url = line.split()[-1]
+        self.region = region
+
+    def __enter__(self) -> LocalAws:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        """Stops the server and every process that it has started. Again does nothing."""
+        if self._process.stdin:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def client(self, service: str, **options: Any) -> Any:
+        """Makes a boto3 client.
+
+        Args:
+            service: for example ``sagemaker``.
+            options: further arguments of ``boto3.client``.
+
+        Returns:
+            The client.
+        """
+        import boto3
+
+        given = {
+            "endpoint_url": self.url,
+            "region_name": self.region,
+            "aws_access_key_id": "local",
+            "aws_secret_access_key": "local",
+        }
+        return boto3.session.Session().client(service, **{**given, **options})
+
+    def environment(self) -> dict[str, str]:
+        """Tells AWS SDKs and the AWS CLI where AWS is.
+
+        Returns:
+            Environment variables to add.
+        """
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    @property
+    def webhook_url(self) -> str:
+        """A Slack incoming webhook that local AWS answers."""
+        return f"{self.url}/slack/services/T000/B000/local"
+
+    def slack_messages(self) -> list[dict[str, Any]]:
+        """Gets what Slack has received.
+
+        Returns:
+            The messages' payloads, oldest first.
+        """
+        return [message["payload"] for message in self._request("GET", "/slack/messages")]
+
+    def calls(self, operation: str | None = None) -> list[dict[str, Any]]:
+        """Gets the record of AWS and Slack calls.
+
+        Args:
+            operation: only this operation's, for example ``CreateTrainingJob``.
+
+        Returns:
+            The entries, oldest first; ``number`` rises with each call.
+        """
+        entries: list[dict[str, Any]] = self._request("GET", "/_local_aws/calls")
+        return [entry for entry in entries if operation in (None, entry["operation"])]
+
+    def add_faults(self, *faults: Mapping[str, Any]) -> list[int]:
+        """Adds faults; see local_aws.faults for their members.
+
+        Args:
+            faults: for example ``{"operation": "CreateModel", "kind": "lost_answer", "times": 1}``.
+
+        Returns:
+            Their numbers.
+        """
+        return [fault["number"] for fault in self._request("POST", "/_local_aws/faults", list(faults))]
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Gets the faults in force.
+
+        Returns:
+            Them, with ``matched`` (calls struck) and ``waiting`` (calls held now).
+        """
+        rules: list[dict[str, Any]] = self._request("GET", "/_local_aws/faults")
+        return rules
+
+    def clear_faults(self) -> None:
+        """Removes all faults and releases what they hold."""
+        self._request("DELETE", "/_local_aws/faults")
+
+    @contextlib.contextmanager
+    def hold(self, operation: str, *, when: str = "before", times: int = 1) -> Iterator[Hold]:
+        """Holds calls of an operation until the block ends or the hold is released.
+
+        Args:
+            operation: operation or pattern.
+            when: "before" or "after" its effect.
+            times: how many calls are held at most.
+
+        Yields:
+            The hold.
+        """
+        [number] = self.add_faults({"operation": operation, "kind": "hold", "when": when, "times": times})
+        hold = Hold(self, number)
+        try:
+            yield hold
+        finally:
+            hold.release()
+
+    def reset(self) -> None:
+        """Ends all processes and forgets everything: as if started anew."""
+        self._request("POST", "/_local_aws/reset")
+
+    def _request(self, method: str, path: str, content: Any = None) -> Any:
+        body = None if content is None else json.dumps(content).encode()
+        request = urllib.request.Request(self.url + path, body, method=method)  # noqa: S310 - our own http address
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise ValueError(json.load(error)["error"]) from None
+
+
+class Hold:
+    """Calls that local AWS holds back."""
+
+    def __init__(self, aws: LocalAws, number: int) -> None:
+        self._aws = aws
+        self._number = number
+
+    def wait(self, timeout: float = 60.0) -> None:
+        """Waits until a call is held.
+
+        Args:
+            timeout: seconds.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if any(f["number"] == self._number and f["waiting"] for f in self._aws.faults()):
+                return
+            time.sleep(0.05)
+        raise TimeoutError(f"no call was held within {timeout} s")
+
+    def release(self) -> None:
+        """Lets the calls go on; later ones are not held."""
+        self._aws._request("DELETE", f"/_local_aws/faults/{self._number}")

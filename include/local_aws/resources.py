@@ -1,0 +1,346 @@
+"""What all SageMaker resources have in common: names, ARNs, tags, times, lists, and what AWS says when one is missing.
+
+Lock discipline: ``Region.lock`` guards every resource of the region. It is held for reading and changing state and never
+while something waits (a process, S3, a model's answer). moto's lock is never taken while it is held.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from local_aws.backends import MotoBackends
+from local_aws.container import ContainerHost
+from local_aws.faults import Faults
+from local_aws.settings import Settings
+from local_aws.wire import AwsError, validation_error
+
+Request = dict[str, Any]
+Json = dict[str, Any]
+DEFAULT_PAGE = 10
+
+
+@dataclass
+class Region:
+    """One region's SageMaker: what its resources share.
+
+    Attributes:
+        name: the region's name.
+        settings: the server's options.
+        host: where programs run.
+        backends: S3 and CloudWatch Logs.
+        faults: faults in force.
+        lock: guards all resources of the region.
+        tags: ARN to tags.
+    """
+
+    name: str
+    settings: Settings
+    host: ContainerHost
+    backends: MotoBackends
+    faults: Faults
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def arn(self, kind: str, name: str) -> str:
+        """Makes a SageMaker ARN.
+
+        Args:
+            kind: for example ``training-job``.
+            name: the resource's name. AWS writes it in lower case in ARNs.
+
+        Returns:
+            The ARN.
+        """
+        return f"arn:aws:sagemaker:{self.name}:{self.settings.account_id}:{kind}/{name.lower()}"
+
+
+@dataclass
+class Resource:
+    """One named thing.
+
+    Attributes:
+        name: its name.
+        arn: its ARN.
+        request: the Create request that made it, without tags.
+        creation_time: epoch seconds.
+        last_modified_time: epoch seconds; moves with every change of status.
+    """
+
+    name: str
+    arn: str
+    request: Request
+    creation_time: float = field(default_factory=time.time)
+    last_modified_time: float = field(default_factory=time.time)
+
+    @property
+    def status(self) -> str:
+        """The status, for what has one."""
+        return ""
+
+    def touch(self) -> float:
+        """Notes a change.
+
+        Returns:
+            Its time, epoch seconds.
+        """
+        self.last_modified_time = max(time.time(), self.last_modified_time)
+        return self.last_modified_time
+
+
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one kind of resource is called.
+
+    Attributes:
+        arn: word in the ARN.
+        member: the request member that names one.
+        listed: the output member of the List operation.
+        noun: AWS's word in error messages.
+        default_order: the List operation's SortOrder where the request has none.
+        status_member: the output member that holds the status; empty for what has none.
+    """
+
+    arn: str
+    member: str
+    listed: str
+    noun: str
+    default_order: str = "Descending"
+    status_member: str = ""
+
+
+class Collection(Generic[R]):
+    """All resources of one kind in a region.
+
+    Attributes:
+        kind: how they are called.
+        region: where they are.
+        items: name in lower case (as in ARNs, AWS's names differ in more than case) to resource.
+    """
+
+    kind: Kind
+
+    def __init__(self, region: Region) -> None:
+        self.region = region
+        self.items: dict[str, R] = {}
+
+    def find(self, name: str) -> R:
+        """Gets one. The caller holds the region's lock.
+
+        Args:
+            name: its name.
+
+        Returns:
+            The resource.
+
+        Raises:
+            AwsError: there is none.
+        """
+        found = self.items.get(name.lower())
+        if found is None:
+            raise self.not_found(name)
+        return found
+
+    def not_found(self, name: str) -> AwsError:
+        """Makes AWS's error for a missing one.
+
+        Args:
+            name: its name.
+
+        Returns:
+            The error.
+        """
+        return validation_error(f'Could not find {self.kind.noun} "{self.region.arn(self.kind.arn, name)}".')
+
+    def already_exists(self, name: str) -> AwsError:
+        """Makes AWS's error for a name that is taken.
+
+        Args:
+            name: the name.
+
+        Returns:
+            The error.
+        """
+        return validation_error(
+            f'Cannot create already existing {self.kind.noun} "{self.region.arn(self.kind.arn, name)}".'
+        )
+
+    def add(self, resource: R, tags: list[dict[str, str]]) -> str:
+        """Adds a new one. The caller holds the region's lock.
+
+        Args:
+            resource: the resource.
+            tags: its tags, as the request has them.
+
+        Returns:
+            Its ARN.
+
+        Raises:
+            AwsError: the name is taken.
+        """
+        if resource.name.lower() in self.items:
+            raise self.already_exists(resource.name)
+        self.items[resource.name.lower()] = resource
+        self.region.tags[resource.arn] = {tag["Key"]: tag["Value"] for tag in tags}
+        return resource.arn
+
+    def remove(self, name: str) -> None:
+        """Forgets one and its tags. The caller holds the region's lock.
+
+        Args:
+            name: its name.
+
+        Raises:
+            AwsError: there is none.
+        """
+        resource = self.find(name)
+        del self.items[name.lower()]
+        self.region.tags.pop(resource.arn, None)
+
+    def list_page(self, request: Request) -> Json:
+        """Answers a List operation, with its filters, order and pages.
+
+        Args:
+            request: the operation's input.
+
+        Returns:
+            The operation's output.
+
+        Raises:
+            AwsError: NextToken is not one of ours.
+        """
+        with self.region.lock:
+            found = [item for item in self.items.values() if _is_wanted(item, request)]
+            page, token = paginate(
+                found,
+                key=_SORT_KEYS[request.get("SortBy", "CreationTime")],
+                descending=request.get("SortOrder", self.kind.default_order) == "Descending",
+                size=request.get("MaxResults", DEFAULT_PAGE),
+                token=request.get("NextToken"),
+            )
+            return {self.kind.listed: [self.summary(item) for item in page]} | ({"NextToken": token} if token else {})
+
+    def summary(self, item: R) -> Json:
+        """Describes one in a list.
+
+        Args:
+            item: the resource.
+
+        Returns:
+            Its summary; name, ARN and creation time here, more where a kind has more.
+        """
+        stem = self.kind.member.removesuffix("Name")
+        return {self.kind.member: item.name, f"{stem}Arn": item.arn, "CreationTime": item.creation_time}
+
+
+def paginate(
+    items: list[R], *, key: Callable[[R], Any], descending: bool, size: int, token: str | None
+) -> tuple[list[R], str | None]:
+    """Cuts one page.
+
+    A token holds the sort key of the last item shown, so that what is created or deleted between two calls neither repeats
+    nor hides others.
+
+    Args:
+        items: all that match.
+        key: the value to sort by.
+        descending: whether the highest comes first.
+        size: items per page.
+        token: where the last page ended.
+
+    Returns:
+        The page, and the token of the next one where there is more.
+
+    Raises:
+        AwsError: the token is not one of ours.
+    """
+
+    def place(item: R) -> list[Any]:
+        return [key(item), item.name]
+
+    ordered = sorted(items, key=place, reverse=descending)
+    if token:
+        last = _read_token(token)
+        try:
+            ordered = [item for item in ordered if (place(item) < last if descending else place(item) > last)]
+        except TypeError as error:
+            raise validation_error("Invalid NextToken: it belongs to a list in another order.") from error
+    page = ordered[:size]
+    if len(ordered) <= size:
+        return page, None
+    return page, base64.urlsafe_b64encode(json.dumps(place(page[-1])).encode()).decode()
+
+
+def refuse_unsupported(
+    operation: str, request: Mapping[str, Any], supported: Mapping[str, Any], path: str = ""
+) -> None:
+    """Refuses what local AWS would otherwise silently not do.
+
+    Args:
+        operation: the operation's name, for the message.
+        request: the request or a part of it.
+        supported: the members that are done or need nothing done on a laptop. A mapping goes on below; a set lists the
+            values that are done.
+        path: where ``request`` is in the whole.
+
+    Raises:
+        AwsError: a member or value is not among them.
+    """
+    for name, value in request.items():
+        here = f"{path}{name}"
+        if name not in supported:
+            raise validation_error(
+                f"local AWS: {operation} cannot do {here} (found {_short(value)}). Leave it out here."
+            )
+        allowed = supported[name]
+        if isinstance(allowed, (set, frozenset)) and value not in allowed:
+            done = " or ".join(sorted(map(repr, allowed)))
+            raise validation_error(f"local AWS: {operation} cannot do {here} {_short(value)}, only {done}.")
+        if isinstance(allowed, Mapping):
+            for number, item in enumerate(value if isinstance(value, (tuple, list)) else [value]):
+                below = f"{here}[{number}]." if isinstance(value, (tuple, list)) else f"{here}."
+                refuse_unsupported(operation, item, allowed, below)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _read_token(token: str) -> list[Any]:
+    try:
+        place = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, binascii.Error) as error:
+        raise validation_error("Invalid NextToken: it is not one that a List operation returned.") from error
+    if not isinstance(place, list):
+        raise validation_error("Invalid NextToken: it is not one that a List operation returned.")
+    return place
+
+
+def _is_wanted(item: Resource, request: Request) -> bool:
+    if request.get("NameContains", "").lower() not in item.name.lower():
+        return False
+    if request.get("StatusEquals", item.status) != item.status:
+        return False
+    for member, moment in (("CreationTime", item.creation_time), ("LastModifiedTime", item.last_modified_time)):
+        if moment <= request.get(f"{member}After", float("-inf")):
+            return False
+        if moment >= request.get(f"{member}Before", float("inf")):
+            return False
+    return True
+
+
+_SORT_KEYS: dict[str, Callable[[Resource], Any]] = {
+    "Name": lambda item: item.name,
+    "CreationTime": lambda item: item.creation_time,
+    "Status": lambda item: item.status,
+}

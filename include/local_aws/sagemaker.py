@@ -1,0 +1,153 @@
+"""SageMaker's control plane: which operation is answered by what, after the request has been checked against AWS's model."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from werkzeug.wrappers import Response
+
+from local_aws.backends import MotoBackends
+from local_aws.container import ContainerHost
+from local_aws.endpoints import Endpoints
+from local_aws.faults import Faults
+from local_aws.models import EndpointConfigs, Models
+from local_aws.resources import Json, Region, Request
+from local_aws.settings import Settings
+from local_aws.tags import Tags
+from local_aws.training import TrainingJobs
+from local_aws.transform import TransformJobs
+from local_aws.wire import AwsError, Call, json_response, validation_error
+
+Operation = Callable[[Request], Json]
+
+
+class _RegionalSageMaker:
+    """One region's SageMaker: its resources and its operations."""
+
+    def __init__(self, region: Region) -> None:
+        jobs = TrainingJobs(region)
+        models = Models(region)
+        configs = EndpointConfigs(models)
+        self.endpoints = Endpoints(region, models, configs)
+        transforms = TransformJobs(region, models)
+        tags = Tags(region)
+        self.operations: dict[str, Operation] = {
+            "CreateTrainingJob": jobs.create,
+            "DescribeTrainingJob": jobs.describe,
+            "StopTrainingJob": jobs.stop,
+            "ListTrainingJobs": jobs.list_page,
+            "CreateModel": models.create,
+            "DescribeModel": models.describe,
+            "DeleteModel": models.delete,
+            "ListModels": models.list_page,
+            "CreateEndpointConfig": configs.create,
+            "DescribeEndpointConfig": configs.describe,
+            "DeleteEndpointConfig": configs.delete,
+            "ListEndpointConfigs": configs.list_page,
+            "CreateEndpoint": self.endpoints.create,
+            "UpdateEndpoint": self.endpoints.update,
+            "DescribeEndpoint": self.endpoints.describe,
+            "DeleteEndpoint": self.endpoints.delete,
+            "ListEndpoints": self.endpoints.list_page,
+            "CreateTransformJob": transforms.create,
+            "DescribeTransformJob": transforms.describe,
+            "StopTransformJob": transforms.stop,
+            "ListTransformJobs": transforms.list_page,
+            "AddTags": tags.add,
+            "ListTags": tags.list_all,
+            "DeleteTags": tags.delete,
+        }
+
+
+class SageMaker:
+    """SageMaker of one account, region by region."""
+
+    def __init__(self, settings: Settings, host: ContainerHost, backends: MotoBackends, faults: Faults) -> None:
+        self._settings = settings
+        self._host = host
+        self._backends = backends
+        self._faults = faults
+        self._lock = threading.Lock()
+        self._regions: dict[str, _RegionalSageMaker] = {}
+
+    def answer(self, call: Call, body: bytes, headers: Mapping[str, str]) -> Response:
+        """Answers one call.
+
+        Args:
+            call: what is asked.
+            body: the request's body.
+            headers: the request's headers, names in lower case.
+
+        Returns:
+            The answer.
+
+        Raises:
+            AwsError: the call is refused.
+        """
+        region = self._region(call.region)
+        if call.operation == "InvokeEndpoint":
+            return region.endpoints.invoke(call.parameters["EndpointName"], body, dict(headers))
+        operation = region.operations.get(call.operation)
+        if operation is None:
+            known = ", ".join(sorted([*region.operations, "InvokeEndpoint"]))
+            raise AwsError(
+                "UnknownOperationException", f"local AWS: SageMaker {call.operation} is not there; it answers {known}."
+            )
+        request = _parse(body)
+        check(call.operation, request)
+        return json_response(operation(request))
+
+    def _region(self, name: str) -> _RegionalSageMaker:
+        with self._lock:
+            if name not in self._regions:
+                region = Region(name, self._settings, self._host, self._backends, self._faults)
+                self._regions[name] = _RegionalSageMaker(region)
+            return self._regions[name]
+
+
+def check(operation: str, request: Request) -> None:
+    """Checks a request against botocore's model and refuses it in AWS's words.
+
+    Args:
+        operation: the operation's name.
+        request: its input.
+
+    Raises:
+        AwsError: AWS would refuse it. Members that AWS does not know are refused, too.
+    """
+    from sagemaker_pipelines.service_model import check_request, format_path
+
+    problems = check_request(operation, request)
+    for problem in problems:
+        if problem.kind == "type":
+            raise AwsError("SerializationException", f"{format_path(problem.path)}: {problem.constraint}")
+        if problem.kind == "unknown":
+            raise validation_error(f"local AWS: {operation} has no such member: {problem}")
+    if problems:
+        said = "; ".join(
+            f"Value {'null' if p.kind == 'missing' else repr(p.value)} at '{_wire_path(p.path)}' failed to satisfy "
+            f"constraint: {p.constraint}"
+            for p in problems
+        )
+        raise validation_error(f"{len(problems)} validation error{'s' * (len(problems) > 1)} detected: {said}")
+
+
+def _wire_path(path: tuple[str | int, ...]) -> str:
+    # AWS writes 'productionVariants.1.member.instanceType'.
+    parts = []
+    for part in path:
+        parts.append(f"{part + 1}.member" if isinstance(part, int) else part[:1].lower() + part[1:])
+    return ".".join(parts)
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError as error:
+        raise AwsError("SerializationException", f"The request is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise AwsError("SerializationException", "The request is not a JSON object.")
+    return request

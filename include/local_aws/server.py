@@ -1,0 +1,255 @@
+"""The one WSGI application: who answers which request, and what happens at the edge (faults, the record of calls).
+
+- ``X-Amz-Target: SageMaker.*`` and ``/endpoints/<name>/invocations``: our SageMaker;
+- ``/slack``: our Slack;
+- ``/_local_aws``: control: ``faults``, ``calls``, ``reset``;
+- everything else: moto.
+
+One thread serves one connection (werkzeug's threaded server). Locks: see resources.py and backends.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.test import run_wsgi_app
+from werkzeug.wrappers import Response
+
+from local_aws.backends import MotoBackends
+from local_aws.calls import CallRecord
+from local_aws.container import ContainerHost
+from local_aws.faults import Faults
+from local_aws.sagemaker import SageMaker
+from local_aws.settings import Settings
+from local_aws.slack import Slack
+from local_aws.wire import AwsError, Call, Environ, error_response, identify
+
+StartResponse = Callable[..., Any]
+_FAULT = re.compile(r"/_local_aws/faults/(\d+)")
+
+
+class Application:
+    """Local AWS as a WSGI application. ``close()`` it: it has started processes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._backends = MotoBackends(settings.account_id)
+        self._faults = Faults()
+        self._calls = CallRecord()
+        self._slack = Slack()
+        self._moto: Any = None
+        self._start()
+
+    def _start(self) -> None:
+        self._host = ContainerHost(self._settings.images)
+        self._sagemaker = SageMaker(self._settings, self._host, self._backends, self._faults)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answers one request (PEP 3333).
+
+        Args:
+            environ: WSGI environment.
+            start_response: as WSGI has it.
+
+        Returns:
+            The answer's body.
+        """
+        path: str = environ.get("PATH_INFO", "/")
+        body = _read_body(environ)
+        if path.startswith("/_local_aws/"):
+            return self._control(environ, path, body)(environ, start_response)
+        if environ["REQUEST_METHOD"] == "GET" and path in ("/slack", "/slack/", "/slack/messages"):
+            response = _json(self._slack.messages()) if path == "/slack/messages" else self._slack.page()
+            return response(environ, start_response)
+        return self._edge(environ, start_response, body)
+
+    def load_moto(self) -> Any:
+        """Imports moto, which takes most of the time that a first request needs. Only once.
+
+        Returns:
+            moto's WSGI application.
+        """
+        with self._backends.lock:
+            if self._moto is None:
+                from moto.server import DomainDispatcherApplication, create_backend_app
+
+                self._moto = DomainDispatcherApplication(create_backend_app)
+            return self._moto
+
+    def close(self) -> None:
+        """Ends all processes, removes all folders and releases held calls."""
+        self._faults.remove()
+        self._host.close()
+
+    def _edge(self, environ: Environ, start_response: StartResponse, body: bytes) -> Iterable[bytes]:
+        call = identify(environ, body, self._settings.region)
+        entry = self._calls.begin(call)
+        refused: str | None = None
+
+        def effect() -> Response:
+            nonlocal refused
+            try:
+                return self._answer(call, environ, body)
+            except AwsError as error:
+                refused = error.code
+                return error_response(call, error)
+            except Exception:
+                sys.stderr.write(traceback.format_exc())
+                refused = "InternalFailure"
+                return error_response(call, AwsError("InternalFailure", "local AWS: a bug; see its log.", 500))
+
+        try:
+            response = self._faults.apply(call, effect, lambda: _is_connected(environ))
+        except AwsError as error:
+            refused = error.code
+            response = error_response(call, error)
+        if response is None:
+            self._calls.end(entry, None, refused, answered=False)
+            _hang_up(environ)
+        self._calls.end(entry, response.status_code, refused)
+        answer: Iterable[bytes] = response(environ, start_response)
+        return answer
+
+    def _answer(self, call: Call, environ: Environ, body: bytes) -> Response:
+        if call.service == "slack":
+            return self._slack.receive(body, environ.get("CONTENT_TYPE", ""))
+        if call.service == "sagemaker":
+            headers = {
+                name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
+            }
+            if environ.get("CONTENT_TYPE"):
+                headers["content-type"] = environ["CONTENT_TYPE"]
+            return self._sagemaker.answer(call, body, headers)
+        moto = self.load_moto()
+        with self._backends.lock:
+            content, status, answer_headers = run_wsgi_app(moto, environ, buffered=True)
+            return Response(content, status=status, headers=answer_headers)
+
+    def _control(self, environ: Environ, path: str, body: bytes) -> Response:
+        what = (environ["REQUEST_METHOD"], path)
+        if what == ("GET", "/_local_aws/health"):
+            return _json({"status": "ok"})
+        if what == ("GET", "/_local_aws/calls"):
+            return _json(self._calls.entries())
+        if what == ("DELETE", "/_local_aws/calls"):
+            self._calls.clear()
+            return _json({})
+        if what == ("POST", "/_local_aws/reset"):
+            self._reset()
+            return _json({})
+        if path.startswith("/_local_aws/faults"):
+            return self._control_faults(environ["REQUEST_METHOD"], path, body)
+        return _json({"error": f"local AWS has no {' '.join(what)}; it has faults, calls, health and reset"}, 404)
+
+    def _control_faults(self, method: str, path: str, body: bytes) -> Response:
+        number = _FAULT.fullmatch(path)
+        if method == "DELETE" and number:
+            return _json({"removed": self._faults.remove(int(number[1]))})
+        if method == "DELETE":
+            return _json({"removed": self._faults.remove()})
+        if method == "GET":
+            return _json(self._faults.rules())
+        try:
+            rules = json.loads(body)
+            if not isinstance(rules, list):
+                raise ValueError("the body is a JSON list of faults")
+            if method == "PUT":
+                self._faults.remove()
+            return _json(self._faults.add(rules))
+        except ValueError as error:
+            return _json({"error": str(error)}, 400)
+
+    def _reset(self) -> None:
+        self._faults.remove()
+        self._host.close()
+        self._start()
+        self._slack.clear()
+        self._calls.clear()
+        with self._backends.lock:
+            from moto.backends import list_of_moto_modules  # noqa: F401 - moto is loaded
+            from moto.moto_api._internal.models import moto_api_backend
+
+            moto_api_backend.reset()
+
+
+class _RequestHandler(WSGIRequestHandler):
+    # boto3 sends head and body of a request in two packets; with Nagle's algorithm each answer would wait 40 ms.
+    disable_nagle_algorithm = True
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
+        """Writes nothing: GET /_local_aws/calls is the log of requests."""
+
+
+def listen(host: str, port: int, application: Application) -> BaseWSGIServer:
+    """Binds the server.
+
+    Args:
+        host: address to bind.
+        port: port, 0 for a free one.
+        application: what answers.
+
+    Returns:
+        The server; ``serve_forever()`` serves, ``port`` tells the port.
+
+    Raises:
+        SystemExit: the port is taken.
+    """
+    return make_server(host, port, application, threaded=True, request_handler=_handler())
+
+
+def _handler() -> type[WSGIRequestHandler]:
+    # moto's own handler keeps S3 metadata headers that have underscores.
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+
+    return type("RequestHandler", (_RequestHandler, MotoRequestHandler), {})
+
+
+def _read_body(environ: Environ) -> bytes:
+    """Reads the whole body, so that moto's lock is never held while a client sends."""
+    stream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):
+        body = stream.read()
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        environ["wsgi.input_terminated"] = False
+    else:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = stream.read(length) if length else b""
+        if len(body) < length:
+            raise ClientDisconnected
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return bytes(body)
+
+
+def _is_connected(environ: Environ) -> bool:
+    connection: socket.socket | None = environ.get("werkzeug.socket")
+    if connection is None:
+        return True
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def _hang_up(environ: Environ) -> None:
+    connection: socket.socket | None = environ.get("werkzeug.socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+    raise ConnectionAbortedError("a fault took the answer")
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(json.dumps(content), status=status, content_type="application/json")

@@ -1,0 +1,165 @@
+"""One ``serve`` program with a model: started, asked, stopped. Endpoints and transform jobs use it.
+
+See https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-code.html.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import secrets
+import tarfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from local_aws.backends import S3Url, StorageError
+from local_aws.container import Container, free_port
+from local_aws.resources import Region, Resource
+
+_PING_INTERVAL = 0.05
+_PING_TIMEOUT = 2.0
+_INVOCATION_TIMEOUT = 60.0
+
+
+class DeploymentError(Exception):
+    """A model cannot be served; ``str()`` is the FailureReason."""
+
+
+class ModelServer:
+    """A running ``serve`` program.
+
+    Attributes:
+        port: where it listens on 127.0.0.1.
+        log_stream: its CloudWatch Logs stream.
+    """
+
+    def __init__(self, container: Container, port: int, log_stream: str) -> None:
+        self.port = port
+        self.log_stream = log_stream
+        self._container = container
+
+    def wait_until_healthy(self, timeout: float) -> bool:
+        """Waits until GET /ping answers 200.
+
+        Args:
+            timeout: seconds.
+
+        Returns:
+            Whether it did; False at once when the program ends.
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if self._container.exited.is_set():
+                return False
+            if self._ping():
+                return True
+            self._container.exited.wait(_PING_INTERVAL)
+        return False
+
+    def stop(self, grace: float) -> None:
+        """Ends the program.
+
+        Args:
+            grace: seconds between SIGTERM and SIGKILL.
+        """
+        self._container.stop(grace)
+
+    def _ping(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PING_TIMEOUT)
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def start_model_server(
+    region: Region, model: Resource, log_group: str, name: str, environment: Mapping[str, str] | None = None
+) -> ModelServer:
+    """Unpacks a model's data and starts ``serve`` on it.
+
+    Args:
+        region: where the model is.
+        model: the model.
+        log_group: where the program's log goes.
+        name: first part of the log stream.
+        environment: what a transform job adds to the model's environment.
+
+    Returns:
+        The program, which may not answer yet.
+
+    Raises:
+        DeploymentError: the image or the model data is missing, or the data is no tar.gz.
+    """
+    definition = model.request["PrimaryContainer"]
+    image = definition["Image"]
+    if not region.host.has_image(image):
+        raise DeploymentError(f"ClientError: Requested image {image} not found.")
+    base = region.host.new_base(model.name)
+    try:
+        _unpack(region, definition.get("ModelDataUrl"), base / "model")
+        port = free_port()
+        told = {
+            "AWS_REGION": region.name,
+            **definition.get("Environment", {}),
+            **(environment or {}),
+            "SAGEMAKER_BIND_TO_PORT": str(port),
+            "BIND_HOST": "127.0.0.1",
+        }
+        container = region.host.start(image, "serve", base, told)
+    except BaseException:
+        region.host.discard(base)
+        raise
+    stream = f"{name}/i-{secrets.token_hex(8)}"
+    container.watch(
+        lambda lines: region.backends.log(region.name, log_group, stream, lines), lambda: region.host.discard(base)
+    )
+    return ModelServer(container, port, stream)
+
+
+def invoke(server: ModelServer, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes, dict[str, str]]:
+    """Asks a model.
+
+    Args:
+        server: the program that serves it.
+        body: the request's body.
+        headers: the request's headers.
+
+    Returns:
+        Status, body and headers (names in lower case) of the answer.
+
+    Raises:
+        OSError: it does not listen or takes longer than AWS's 60 seconds.
+        http.client.HTTPException: it does not speak HTTP.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_INVOCATION_TIMEOUT)
+    try:
+        connection.request("POST", "/invocations", body, dict(headers))
+        response = connection.getresponse()
+        return response.status, response.read(), {k.lower(): v for k, v in response.getheaders()}
+    finally:
+        connection.close()
+
+
+def _unpack(region: Region, url: str | None, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    if url is None:
+        return
+    try:
+        content = region.backends.read(S3Url.parse(url))
+    except StorageError as error:
+        raise DeploymentError(
+            f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that there is an '
+            "object located at the URL and that the role passed to CreateModel has permissions to download the object."
+        ) from error
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+            archive.extractall(folder, filter="data")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise DeploymentError(
+            f'Failed to extract model data archive for container "container_1" from URL "{url}". Please ensure that the '
+            "object located at the URL is a valid tar.gz archive."
+        ) from error

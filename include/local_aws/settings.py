@@ -1,0 +1,32 @@
+"""What a running local AWS can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TRAINING_IMAGE = Path(__file__).resolve().parent.parent / "training_image"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of one server.
+
+    Attributes:
+        region: region of requests that name none (SigV4 names one).
+        account_id: twelve digits; moto's default, so that ARNs of both agree.
+        images: repository name (last path component of an image URI, without tag or digest) to the folder that holds
+            the image's programs ``train`` and ``serve``.
+        ping_timeout: seconds in which ``serve`` must answer GET /ping with 200. AWS gives a container 8 minutes; a
+            laptop wants to know sooner.
+        stop_grace: seconds between SIGTERM and SIGKILL. AWS's are 120 for training
+            (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-envvariables.html)
+            and 30 for serving.
+    """
+
+    region: str = "ap-northeast-1"
+    account_id: str = "123456789012"
+    images: Mapping[str, Path] = field(default_factory=lambda: {"sagemaker-repo": TRAINING_IMAGE})
+    ping_timeout: float = 30.0
+    stop_grace: float = 120.0

@@ -1,0 +1,251 @@
+"""Renders webhook messages as Slack shows them, in one HTML page without other files.
+
+Formats: https://docs.slack.dev/messaging/formatting-message-text and https://docs.slack.dev/reference/block-kit/blocks.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_STYLE = """
+:root { color-scheme: light; }
+* { box-sizing: border-box; }
+body { margin: 0; background: #f8f8f8; color: #1d1c1d; font: 15px/1.46 Lato, "Segoe UI", "Helvetica Neue", Arial,
+  "Noto Sans", "Noto Sans CJK JP", sans-serif; }
+header.top { background: #4a154b; color: #fff; padding: 14px 24px; font-size: 17px; font-weight: 700; }
+header.top small { color: #d9c6da; font-weight: 400; font-size: 13px; margin-left: 10px; }
+main { max-width: 860px; margin: 20px auto 60px; background: #fff; border: 1px solid #e2e2e2; border-radius: 8px; }
+article { display: flex; gap: 12px; padding: 12px 20px; border-bottom: 1px solid #f0f0f0; }
+article:last-child { border-bottom: 0; }
+article:hover { background: #f8f8f8; }
+.avatar { flex: none; width: 36px; height: 36px; border-radius: 6px; color: #fff; font-weight: 700; font-size: 17px;
+  display: flex; align-items: center; justify-content: center; }
+.message { min-width: 0; flex: 1; overflow-wrap: anywhere; }
+.user { font-weight: 900; } .app { background: #e8e8e8; color: #616061; font-size: 10px; font-weight: 700;
+  border-radius: 2px; padding: 1px 4px; margin: 0 6px; vertical-align: 1px; }
+time, .channel, .context { color: #616061; font-size: 12px; } .channel { margin-left: 8px; }
+p { margin: 2px 0; white-space: pre-wrap; } h3 { margin: 6px 0 4px; font-size: 18px; line-height: 1.3; }
+a { color: #1264a3; text-decoration: none; } a:hover { text-decoration: underline; }
+code { background: #f6f6f6; border: 1px solid #ddd; border-radius: 3px; padding: 1px 3px; font-size: 12px; color: #c01343;
+  font-family: Monaco, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+pre { background: #f8f8f8; border: 1px solid #ddd; border-radius: 4px; padding: 8px; margin: 4px 0; white-space: pre-wrap;
+  font: 12px/1.5 Monaco, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+blockquote { margin: 2px 0; padding-left: 12px; border-left: 4px solid #ddd; }
+.fields { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 6px 16px; margin: 4px 0; }
+.attachment { border-left: 4px solid #ddd; border-radius: 3px; padding: 2px 0 2px 12px; margin: 6px 0; }
+.button { display: inline-block; border: 1px solid #bbb; border-radius: 4px; padding: 4px 12px; margin: 4px 8px 4px 0;
+  font-size: 13px; font-weight: 700; color: #1d1c1d; background: #fff; }
+.primary { background: #007a5a; border-color: #007a5a; color: #fff; }
+.danger { background: #e01e5a; border-color: #e01e5a; color: #fff; }
+hr { border: 0; border-top: 1px solid #ddd; margin: 8px 0; } .empty { padding: 40px; text-align: center; color: #616061; }
+.unknown { color: #616061; font-style: italic; }
+"""
+_AVATARS = ("#4a154b", "#1264a3", "#007a5a", "#b5470d", "#5b2c83", "#0b6e75")
+_COLORS = {"good": "#2eb67d", "warning": "#ecb22e", "danger": "#e01e5a"}
+_EMOJI = {
+    "white_check_mark": "✅", "heavy_check_mark": "✔️", "x": "❌", "warning": "⚠️", "rocket": "🚀", "hourglass": "⌛",
+    "hourglass_flowing_sand": "⏳", "rotating_light": "🚨", "tada": "🎉", "fast_forward": "⏩", "robot_face": "🤖",
+    "information_source": "ℹ️", "no_entry": "⛔", "leftwards_arrow_with_hook": "↩️", "rewind": "⏪", "zzz": "💤",
+    "black_right_pointing_double_triangle_with_vertical_bar": "⏭️", "large_green_circle": "🟢", "red_circle": "🔴",
+    "large_yellow_circle": "🟡", "arrows_counterclockwise": "🔄", "calendar": "📅", "mag": "🔍", "chart_with_upwards_trend": "📈",
+    "bar_chart": "📊", "package": "📦", "fire": "🔥", "eyes": "👀", "bell": "🔔", "no_bell": "🔕", "gear": "⚙️", "brain": "🧠",
+}  # fmt: skip
+_TOKEN = re.compile(r"```(?P<pre>.+?)```|`(?P<code>[^`\n]+)`|<(?P<link>[^<>\n]+)>", re.DOTALL)
+_BOLD = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])")
+_ITALIC = re.compile(r"(?<![\w_])_(?=\S)([^_\n]+?)(?<=\S)_(?![\w_])")
+_STRIKE = re.compile(r"(?<![\w~])~(?=\S)([^~\n]+?)(?<=\S)~(?![\w~])")
+_QUOTE = re.compile(r"^(?:&gt;|&amp;gt;) ?(.*)$", re.MULTILINE)
+_NAMED_EMOJI = re.compile(r":([a-z0-9_+-]+):")
+_SAFE_LINK = re.compile(r"(https?|mailto):", re.IGNORECASE)
+_HEX_COLOR = re.compile(r"#?[0-9a-fA-F]{6}")
+
+Json = Mapping[str, Any]
+
+
+def render(messages: Sequence[Json]) -> str:
+    """Renders a page of messages.
+
+    Args:
+        messages: each with ``received`` (epoch seconds) and ``payload`` (what the webhook took), in the order to show.
+
+    Returns:
+        HTML.
+    """
+    shown = "".join(_message(message) for message in messages)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>Slack on local AWS</title><style>{_STYLE}</style></head><body>"
+        f'<header class="top">Slack <small>what the webhook received, newest first: {len(messages)}</small></header>'
+        f"<main>{shown or _EMPTY}</main></body></html>"
+    )
+
+
+_EMPTY = '<p class="empty">No messages yet.</p>'
+
+
+def mrkdwn(text: str) -> str:
+    """Converts Slack's markup to HTML.
+
+    Args:
+        text: mrkdwn; ``&``, ``<`` and ``>`` in it are escaped as Slack wants them.
+
+    Returns:
+        HTML in which nothing of the text is markup except what mrkdwn knows.
+    """
+    parts = []
+    # Code and links are cut out first, and kept aside: what is in them is not formatted, but may be in bold text.
+    aside: list[str] = []
+    position = 0
+    for match in _TOKEN.finditer(text):
+        parts.append(_escape(text[position : match.start()]))
+        aside.append(_token(match))
+        parts.append(f"\x00{len(aside) - 1}\x00")
+        position = match.end()
+    parts.append(_escape(text[position:]))
+    return re.sub(r"\x00(\d+)\x00", lambda match: aside[int(match[1])], _format("".join(parts)))
+
+
+def _token(match: re.Match[str]) -> str:
+    if match["pre"]:
+        return f"<pre>{_escape(match['pre'].strip(chr(10)))}</pre>"
+    if match["code"]:
+        return f"<code>{_escape(match['code'])}</code>"
+    target, _, label = match["link"].partition("|")
+    if target.startswith(("!", "@", "#")):  # <!here>, <@U123>, <#C123|name>
+        mark = "#" if target.startswith("#") else "@"
+        return f"<b>{mark}{_escape(label or target[1:].split('^')[0])}</b>"
+    if not _SAFE_LINK.match(target):
+        return _escape(match[0])
+    return f'<a href="{_escape(target)}" rel="noreferrer">{_format(_escape(label or target))}</a>'
+
+
+def _escape(text: str) -> str:
+    plain = text.replace("\x00", "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    return html.escape(plain)
+
+
+def _format(escaped: str) -> str:
+    for pattern, tag in ((_BOLD, "b"), (_ITALIC, "i"), (_STRIKE, "s")):
+        escaped = pattern.sub(rf"<{tag}>\1</{tag}>", escaped)
+    escaped = _QUOTE.sub(r"<blockquote>\1</blockquote>", escaped).replace("</blockquote>\n", "</blockquote>")
+    return _emoji(escaped)
+
+
+def _emoji(text: str) -> str:
+    return _NAMED_EMOJI.sub(lambda match: _EMOJI.get(match[1], match[0]), text)
+
+
+def _message(message: Json) -> str:
+    payload = message["payload"]
+    user = str(payload.get("username") or "incoming-webhook")
+    channel = str(payload.get("channel") or "")
+    moment = dt.datetime.fromtimestamp(message["received"], tz=dt.timezone.utc)
+    color = _AVATARS[sum(map(ord, user)) % len(_AVATARS)]
+    icon = _emoji(str(payload.get("icon_emoji") or ""))
+    face = icon if icon and not icon.startswith(":") else user[:1].upper()
+    where = f'<span class="channel">#{_escape(channel.lstrip("#"))}</span>' if channel else ""
+    # Slack shows text only where there are no blocks; with blocks it is for notifications.
+    blocks = payload.get("blocks")
+    body = _blocks(blocks) if blocks else _paragraph(payload.get("text"))
+    body += "".join(_attachment(attachment) for attachment in _dicts(payload.get("attachments")))
+    return (
+        f'<article><div class="avatar" style="background:{color}">{_escape(face)}</div><div class="message">'
+        f'<div><span class="user">{_escape(user)}</span><span class="app">APP</span>'
+        f'<time datetime="{moment.isoformat()}">{moment:%Y-%m-%d %H:%M:%S} UTC</time>{where}</div>{body}</div></article>'
+    )
+
+
+def _attachment(attachment: Json) -> str:
+    color = str(attachment.get("color") or "")
+    color = _COLORS.get(color) or (f"#{color.lstrip('#')}" if _HEX_COLOR.fullmatch(color) else "#ddd")
+    body = _paragraph(attachment.get("pretext"))
+    title = _title(attachment)
+    inner = title + _paragraph(attachment.get("text")) + _blocks(attachment.get("blocks"))
+    if fields := _dicts(attachment.get("fields")):
+        cells = "".join(
+            f"<div><b>{mrkdwn(str(f.get('title', '')))}</b>{_paragraph(f.get('value'))}</div>" for f in fields
+        )
+        inner += f'<div class="fields">{cells}</div>'
+    if footer := attachment.get("footer"):
+        inner += f'<div class="context">{mrkdwn(str(footer))}</div>'
+    if not inner:
+        inner = _paragraph(attachment.get("fallback"))
+    return f'{body}<div class="attachment" style="border-color:{color}">{inner}</div>'
+
+
+def _title(attachment: Json) -> str:
+    title = attachment.get("title")
+    if not title:
+        return ""
+    link = str(attachment.get("title_link") or "")
+    text = mrkdwn(str(title))
+    return f'<p><b><a href="{_escape(link)}">{text}</a></b></p>' if _SAFE_LINK.match(link) else f"<p><b>{text}</b></p>"
+
+
+def _blocks(blocks: Any) -> str:
+    return "".join(_block(block) for block in _dicts(blocks))
+
+
+def _block(block: Json) -> str:
+    kind = str(block.get("type"))
+    renderer = _BLOCKS.get(kind)
+    return renderer(block) if renderer else f'<p class="unknown">[{_escape(kind)} block]</p>'
+
+
+def _section(block: Json) -> str:
+    body = f"<p>{_text(block.get('text'))}</p>" if block.get("text") else ""
+    if fields := _dicts(block.get("fields")):
+        cells = "".join(f"<div><p>{_text(field)}</p></div>" for field in fields)
+        body += f'<div class="fields">{cells}</div>'
+    return body + "".join(_element(element) for element in _dicts([block.get("accessory")]))
+
+
+def _context(block: Json) -> str:
+    return f'<div class="context">{" ".join(_element(element) for element in _dicts(block.get("elements")))}</div>'
+
+
+def _actions(block: Json) -> str:
+    return f"<div>{''.join(_element(element) for element in _dicts(block.get('elements')))}</div>"
+
+
+def _element(element: Json) -> str:
+    if element.get("type") in ("mrkdwn", "plain_text"):
+        return _text(element)
+    if element.get("type") == "button":
+        style = str(element.get("style") or "")
+        style = style if style in ("primary", "danger") else ""
+        link = str(element.get("url") or "")
+        href = f' href="{_escape(link)}"' if _SAFE_LINK.match(link) else ""
+        return f'<a class="button {style}"{href}>{_text(element.get("text"))}</a>'
+    if element.get("type") == "image":
+        return f'<span class="unknown">[image: {_escape(str(element.get("alt_text", "")))}]</span>'
+    return f'<span class="unknown">[{_escape(str(element.get("type")))}]</span>'
+
+
+def _text(content: Any) -> str:
+    if not isinstance(content, Mapping):
+        return mrkdwn(str(content or ""))
+    text = str(content.get("text") or "")
+    return _emoji(html.escape(text)) if content.get("type") == "plain_text" else mrkdwn(text)
+
+
+def _paragraph(text: Any) -> str:
+    return f"<p>{mrkdwn(str(text))}</p>" if text else ""
+
+
+def _dicts(content: Any) -> list[Json]:
+    return [item for item in content if isinstance(item, Mapping)] if isinstance(content, (list, tuple)) else []
+
+
+_BLOCKS = {
+    "section": _section,
+    "header": lambda block: f"<h3>{_text(block.get('text'))}</h3>",
+    "context": _context,
+    "divider": lambda _block: "<hr>",
+    "actions": _actions,
+    "image": _element,
+}

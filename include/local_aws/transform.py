@@ -1,0 +1,348 @@
+"""Transform jobs: the image's ``serve`` runs over S3 objects and its answers go to ``<object>.out``.
+
+See https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html.
+"""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from local_aws.backends import S3Url, StorageError
+from local_aws.models import Models
+from local_aws.resources import Collection, Json, Kind, Region, Request, Resource, refuse_unsupported
+from local_aws.serving import DeploymentError, ModelServer, invoke, start_model_server
+from local_aws.wire import AwsError, validation_error
+
+_ANY = None
+_SUPPORTED: dict[str, Any] = {
+    "TransformJobName": _ANY,
+    "ModelName": _ANY,
+    "MaxConcurrentTransforms": _ANY,  # one at a time gives the same output
+    "ModelClientConfig": _ANY,
+    "MaxPayloadInMB": _ANY,
+    "BatchStrategy": _ANY,
+    "Environment": _ANY,
+    "TransformInput": {
+        "DataSource": {"S3DataSource": {"S3DataType": {"S3Prefix"}, "S3Uri": _ANY}},
+        "ContentType": _ANY,
+        "CompressionType": {"None"},
+        "SplitType": {"None", "Line"},
+    },
+    "TransformOutput": {"S3OutputPath": _ANY, "Accept": _ANY, "AssembleWith": _ANY, "KmsKeyId": _ANY},
+    "TransformResources": {"InstanceType": _ANY, "InstanceCount": _ANY, "VolumeKmsKeyId": _ANY},
+    "Tags": _ANY,
+}
+_LOG_GROUP = "/aws/sagemaker/TransformJobs"
+_DEFAULT_PAYLOAD_MB = 6
+_GRACE = 30.0
+
+
+class _Failure(Exception):
+    """The job is to end Failed; ``str()`` is its FailureReason."""
+
+
+@dataclass
+class TransformJob(Resource):
+    """One transform job.
+
+    Attributes:
+        transform_job_status: TransformJobStatus.
+        failure_reason: FailureReason.
+        start_time: TransformStartTime, epoch seconds.
+        end_time: TransformEndTime, epoch seconds.
+        stop_requested: set when StopTransformJob was called.
+        server: the program, while it runs.
+    """
+
+    transform_job_status: str = "InProgress"
+    failure_reason: str | None = None
+    start_time: float | None = None
+    end_time: float | None = None
+    stop_requested: threading.Event = field(default_factory=threading.Event)
+    server: ModelServer | None = None
+
+    @property
+    def status(self) -> str:
+        """TransformJobStatus."""
+        return self.transform_job_status
+
+    def enter(self, status: str) -> None:
+        """Changes the status. The caller holds the region's lock.
+
+        Args:
+            status: the new TransformJobStatus.
+        """
+        self.transform_job_status = status
+        self.touch()
+
+
+class TransformJobs(Collection[TransformJob]):
+    """The transform jobs of a region."""
+
+    kind = Kind(
+        "transform-job",
+        "TransformJobName",
+        "TransformJobSummaries",
+        "transform job",
+        status_member="TransformJobStatus",
+    )
+
+    def __init__(self, region: Region, models: Models) -> None:
+        super().__init__(region)
+        self._models = models
+
+    def not_found(self, name: str) -> AwsError:
+        """Makes AWS's error for an unknown job.
+
+        Args:
+            name: its name.
+
+        Returns:
+            The error.
+        """
+        return validation_error(f"Could not find requested job with name: {name}")
+
+    def already_exists(self, name: str) -> AwsError:
+        """Makes AWS's error for a name that is taken.
+
+        Args:
+            name: the name.
+
+        Returns:
+            The error.
+        """
+        return AwsError(
+            "ResourceInUse",
+            "Job name must be unique within an AWS account and region, and a job with this name already exists "
+            f"({self.region.arn(self.kind.arn, name)})",
+        )
+
+    def create(self, request: Request) -> Json:
+        """Answers CreateTransformJob.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: AWS would refuse it, or local AWS cannot do it.
+        """
+        refuse_unsupported("CreateTransformJob", request, _SUPPORTED)
+        name = request["TransformJobName"]
+        if request.get("BatchStrategy") == "SingleRecord" and _split(request) == "None":
+            raise validation_error(
+                "To use SingleRecord as BatchStrategy, SplitType must be Line, RecordIO or TFRecord."
+            )
+        for url in (request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], _output_path(request)):
+            _parse(url)
+        kept = {member: value for member, value in request.items() if member != "Tags"}
+        job = TransformJob(name, self.region.arn(self.kind.arn, name), kept)
+        with self.region.lock:
+            if name.lower() in self.items:
+                raise self.already_exists(name)
+            model = self._models.find(request["ModelName"])
+            self.add(job, request.get("Tags", []))
+        threading.Thread(target=self._run, args=(job, model), name=f"transform {name}", daemon=True).start()
+        return {"TransformJobArn": job.arn}
+
+    def describe(self, request: Request) -> Json:
+        """Answers DescribeTransformJob.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: there is no such job.
+        """
+        with self.region.lock:
+            job = self.find(request["TransformJobName"])
+            told = {
+                **job.request,
+                "TransformJobArn": job.arn,
+                "TransformJobStatus": job.status,
+                "FailureReason": job.failure_reason,
+                "CreationTime": job.creation_time,
+                "TransformStartTime": job.start_time,
+                "TransformEndTime": job.end_time,
+            }
+            return {member: value for member, value in told.items() if value is not None}
+
+    def stop(self, request: Request) -> Json:
+        """Answers StopTransformJob.
+
+        Args:
+            request: the checked input.
+
+        Returns:
+            The output.
+
+        Raises:
+            AwsError: there is no such job, or it has ended.
+        """
+        with self.region.lock:
+            job = self.find(request["TransformJobName"])
+            if job.status == "Stopping":
+                return {}
+            if job.status != "InProgress":
+                raise validation_error(f"The request was rejected because the transform job is in status {job.status}.")
+            job.enter("Stopping")
+            job.stop_requested.set()
+            server = job.server
+        if server:  # ends a request that the model is working on, too
+            threading.Thread(target=server.stop, args=(_GRACE,), daemon=True).start()
+        return {}
+
+    def summary(self, item: TransformJob) -> Json:
+        """Describes a job in a list.
+
+        Args:
+            item: the job.
+
+        Returns:
+            Its TransformJobSummary.
+        """
+        more = {
+            "TransformEndTime": item.end_time,
+            "LastModifiedTime": item.last_modified_time,
+            "TransformJobStatus": item.status,
+            "FailureReason": item.failure_reason,
+        }
+        return {**super().summary(item), **{member: value for member, value in more.items() if value is not None}}
+
+    def _run(self, job: TransformJob, model: Resource) -> None:
+        reason: str | None = None
+        try:
+            self._execute(job, model)
+        except (_Failure, DeploymentError) as failure:
+            reason = str(failure)
+        except Exception:  # the job must end whatever happens: a job InProgress for ever hangs its waiters
+            sys.stderr.write(traceback.format_exc())
+            reason = "InternalServerError: We encountered an internal error. Please try again."
+        if job.server:
+            job.server.stop(_GRACE)
+        with self.region.lock:
+            stopped = job.stop_requested.is_set()
+            job.failure_reason = None if stopped else reason
+            job.enter("Stopped" if stopped else "Failed" if reason else "Completed")
+            job.end_time = job.last_modified_time
+
+    def _execute(self, job: TransformJob, model: Resource) -> None:
+        source = _parse(job.request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
+        try:
+            keys = self.region.backends.keys(source)
+        except StorageError as error:
+            raise _Failure(f"ClientError: Data download failed:{error}") from error
+        if not keys:
+            raise _Failure(f"ClientError: No S3 objects found under S3 URL {source}.")
+        server = start_model_server(self.region, model, _LOG_GROUP, job.name, job.request.get("Environment"))
+        with self.region.lock:
+            job.server = server
+            job.start_time = time.time()
+        if not job.stop_requested.is_set() and not server.wait_until_healthy(self.region.settings.ping_timeout):
+            raise _Failure(
+                "AlgorithmError: The primary container did not pass the ping health check. See job logs for more information."
+            )
+        output = _parse(_output_path(job.request))
+        for key in keys:
+            if job.stop_requested.is_set():
+                return
+            answer = self._transform(job, server, S3Url(source.bucket, key))
+            target = f"{output.key.rstrip('/')}/{source.relative(key)}.out".lstrip("/")
+            try:
+                self.region.backends.write(S3Url(output.bucket, target), answer)
+            except StorageError as error:
+                raise _Failure(f"ClientError: Artifact upload failed:{error}") from error
+
+    def _transform(self, job: TransformJob, server: ModelServer, url: S3Url) -> bytes:
+        try:
+            content = self.region.backends.read(url)
+        except StorageError as error:
+            raise _Failure(f"ClientError: Data download failed:{error}") from error
+        headers = {}
+        if content_type := job.request["TransformInput"].get("ContentType"):
+            headers["Content-Type"] = content_type
+        if accept := job.request["TransformOutput"].get("Accept"):
+            headers["Accept"] = accept
+        assemble = job.request["TransformOutput"].get("AssembleWith", "None")
+        answers = []
+        for body in payloads(content, job.request):
+            answer = self._ask(job, server, body, headers, url)
+            answers.append(answer if assemble == "None" or answer.endswith(b"\n") else answer + b"\n")
+        return b"".join(answers)
+
+    def _ask(self, job: TransformJob, server: ModelServer, body: bytes, headers: dict[str, str], url: S3Url) -> bytes:
+        try:
+            status, answer, _ = invoke(server, body, headers)
+        except (OSError, http.client.HTTPException) as error:
+            self._log(job, server, f"{url.bucket}/{url.key}: AlgorithmError: {error}")
+            raise _Failure("AlgorithmError: See job logs for more information") from error
+        if status >= 400:
+            side = "ClientError" if status < 500 else "AlgorithmError"
+            said = answer.decode("utf-8", "replace")
+            self._log(
+                job, server, f"{url.bucket}/{url.key}: {side}: {status}", f"{url.bucket}/{url.key}: Message: {said}"
+            )
+            raise _Failure(f"{side}: See job logs for more information")
+        return answer
+
+    def _log(self, job: TransformJob, server: ModelServer, *lines: str) -> None:
+        self.region.backends.log(self.region.name, _LOG_GROUP, f"{server.log_stream}/data-log", lines)
+
+
+def payloads(content: bytes, request: Request) -> Iterator[bytes]:
+    """Cuts an object into requests to the model.
+
+    Args:
+        content: the object's content.
+        request: the CreateTransformJob request: SplitType, BatchStrategy, MaxPayloadInMB.
+
+    Yields:
+        The requests' bodies, in order.
+
+    Raises:
+        _Failure: a record, or the whole object where it is not split, is larger than MaxPayloadInMB.
+    """
+    megabytes = request.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
+    limit = megabytes * 1024 * 1024 if megabytes else float("inf")  # 0 is no limit
+    if _split(request) == "None":
+        records = [content]
+    else:
+        records = content.splitlines(keepends=True)
+    together = _split(request) == "Line" and request.get("BatchStrategy", "MultiRecord") == "MultiRecord"
+    batch = b""
+    for record in records:
+        if len(record) > limit:
+            raise _Failure(f"ClientError: A record of {len(record)} bytes is larger than MaxPayloadInMB={megabytes}.")
+        if batch and (not together or len(batch) + len(record) > limit):
+            yield batch
+            batch = b""
+        batch += record
+    if batch:
+        yield batch
+
+
+def _split(request: Request) -> str:
+    return str(request["TransformInput"].get("SplitType", "None"))
+
+
+def _output_path(request: Request) -> str:
+    return str(request["TransformOutput"]["S3OutputPath"])
+
+
+def _parse(url: str) -> S3Url:
+    try:
+        return S3Url.parse(url)
+    except ValueError as error:
+        raise validation_error(str(error)) from error

@@ -109,13 +109,14 @@ def near_misses(word: Any, allowed: Sequence[str]) -> str:
         allowed: the words that would have been right.
 
     Returns:
-        Up to three quoted candidates, nearest first; empty where none is near.
+        Up to three quoted candidates that are about equally near; empty where none is near.
     """
     if not isinstance(word, str):
         return ""
     by_lower = {candidate.lower(): candidate for candidate in allowed}
     close = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.75)
-    quoted = [repr(by_lower[candidate]) for candidate in close]
+    likeness = [difflib.SequenceMatcher(None, candidate, word.lower()).ratio() for candidate in close]
+    quoted = [repr(by_lower[candidate]) for candidate, ratio in zip(close, likeness) if ratio > likeness[0] - 0.03]
     return " or ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))
 
 

@@ -1,0 +1,82 @@
+"""### Train on yesterday's data, then deploy.
+
+Every day, for every pipeline file:
+
+1. **wait_for_data** waits in S3 for the training and the validation file of the *data date*, the day before DATE. If
+   they do not come in time, the run ends here: skipped, and Slack says so.
+2. **train** runs one SageMaker training job. Its name is made from the pipeline, the data date and the run, so a retry
+   attaches to the job that exists. To train again, clear the task.
+3. **deploy** creates or updates the endpoint and ends once the endpoint serves the new model. With deploy `auto` it is
+   skipped if the endpoint serves a model of a later data date.
+
+DATE is the run's logical date in the pipeline's time zone. *Trigger* takes another `data_date`, another waiting time,
+and what to deploy. Each pipeline is one YAML file in `include/pipelines`; a file that cannot be used is listed under
+the import errors of `broken_pipeline_files.py`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param
+
+from sagemaker_pipelines.operators.deploy import DeployOperator
+from sagemaker_pipelines.operators.train import TrainOperator
+from sagemaker_pipelines.operators.wait_for_data import WaitForDataSensor
+from sagemaker_pipelines.pipeline import load_pipelines
+from sagemaker_pipelines.slack import BackstopNotifier, FailureNotifier, NoNewDataNotifier
+
+for pipeline in load_pipelines().pipelines:
+    timezone = ZoneInfo(pipeline.timezone)
+    with DAG(
+        dag_id=f"train_and_deploy_{pipeline.name}",
+        description=pipeline.description,
+        doc_md=f"{pipeline.description}\n\n{__doc__}",
+        tags=["train-and-deploy", *pipeline.dag_tags],
+        schedule=pipeline.schedule and CronTriggerTimetable(pipeline.schedule, timezone=pipeline.timezone),
+        start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=timezone),
+        catchup=pipeline.catchup,
+        max_active_runs=pipeline.max_active_runs,
+        on_failure_callback=BackstopNotifier(pipeline),
+        default_args={
+            "owner": pipeline.owner,
+            "retries": pipeline.retries,
+            "retry_delay": timedelta(seconds=pipeline.retry_delay_seconds),
+            "retry_exponential_backoff": True,
+            "on_failure_callback": FailureNotifier(pipeline),
+        },
+        params={
+            "data_date": Param(
+                None,
+                type=["null", "string"],
+                format="date",
+                title="Data date",
+                description="The day whose files to train on. Empty: the day before DATE.",
+            ),
+            "wait_minutes": Param(
+                None,
+                type=["null", "integer"],
+                minimum=0,
+                title="Wait (minutes)",
+                description=f"How long to wait for the files; 0 looks once. Empty: {pipeline.wait_minutes}.",
+            ),
+            "deploy": Param(
+                pipeline.deploy,
+                type="string",
+                enum=["auto", "always", "never"],
+                title="Deploy",
+                description="auto: unless a later data date is live. always: in any case. never: only train.",
+            ),
+        },
+    ) as dag:
+        wait_for_data = WaitForDataSensor(
+            task_id="wait_for_data", pipeline=pipeline, on_skipped_callback=NoNewDataNotifier(pipeline)
+        )
+        train = TrainOperator(task_id="train", pipeline=pipeline)
+        # One at a time: an endpoint takes one change at a time.
+        deploy = DeployOperator(task_id="deploy", pipeline=pipeline, max_active_tis_per_dag=1)
+
+        wait_for_data >> train >> deploy
+
+    globals()[dag.dag_id] = dag

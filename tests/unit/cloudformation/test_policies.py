@@ -1,0 +1,164 @@
+"""What the template's two policies allow, and which neighbours they do not."""
+
+import json
+
+import pytest
+
+from iam import Decision, evaluate
+from pipelines_stack import ACCOUNT, REGION, policies
+
+SAGEMAKER = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
+LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker"
+TRAINING_JOB = f"{SAGEMAKER}:training-job/iris-2019-03-04-1a2b"
+TRANSFORM_JOB = f"{SAGEMAKER}:transform-job/iris-2019-03-04-1a2b"
+MODEL = f"{SAGEMAKER}:model/iris-2019-03-04-1a2b"
+ENDPOINT_CONFIG = f"{SAGEMAKER}:endpoint-config/iris-2019-03-04-1a2b"
+ENDPOINT = f"{SAGEMAKER}:endpoint/iris"
+TAGGED = (TRAINING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT)
+LISTED = ("TrainingJob", "TransformJob", "Model", "EndpointConfig", "Endpoint")
+HERE = {"aws:RequestedRegion": REGION}
+TO_SAGEMAKER = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+
+
+@pytest.fixture(scope="module")
+def stack():
+    return policies(Bucket="my-data", Target="iris")
+
+
+@pytest.fixture(scope="module")
+def worker(stack):
+    return lambda action, resource, context=None: evaluate([stack[0]], action, resource, context)
+
+
+@pytest.fixture(scope="module")
+def container(stack):
+    return lambda action, resource, context=None: evaluate([stack[1]], action, resource, context)
+
+
+@pytest.fixture(scope="module")
+def execution_role(stack):
+    return stack[2]["ExecutionRoleArn"]
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/iris/iris.csv", {}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/input-data-prediction/2019-03-04/iris/iris.csv", {}),
+        ("s3:ListBucket", "arn:aws:s3:::my-data", {}),
+        *((f"sagemaker:{verb}TrainingJob", TRAINING_JOB, {}) for verb in ("Create", "Describe", "Stop")),
+        *((f"sagemaker:{verb}TransformJob", TRANSFORM_JOB, {}) for verb in ("Create", "Describe", "Stop")),
+        *((f"sagemaker:{verb}Model", MODEL, {}) for verb in ("Create", "Describe", "Delete")),
+        *((f"sagemaker:{verb}EndpointConfig", ENDPOINT_CONFIG, {}) for verb in ("Create", "Describe", "Delete")),
+        *((f"sagemaker:{verb}Endpoint", ENDPOINT, {}) for verb in ("Create", "Update", "Describe", "Delete", "Invoke")),
+        *((f"sagemaker:{verb}Endpoint", ENDPOINT_CONFIG, {}) for verb in ("Create", "Update")),
+        *(("sagemaker:AddTags", arn, {}) for arn in TAGGED),
+        *(("sagemaker:ListTags", arn, {}) for arn in TAGGED),
+        *((f"sagemaker:List{kind}s", "*", HERE) for kind in LISTED),
+        ("logs:DescribeLogStreams", f"{LOGS}/TrainingJobs", {}),
+        ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:iris-2019-03-04-1a2b/algo-1-1551715200", {}),
+        ("logs:GetLogEvents", f"{LOGS}/Endpoints/iris:log-stream:AllTraffic/i-0123456789abcdef0", {}),
+    ],
+)
+def test_a_worker_may(worker, action, resource, context):
+    assert worker(action, resource, context) is Decision.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        # another bucket, another folder, another target, another kind of access
+        ("s3:GetObject", "arn:aws:s3:::other/input-data-training/2019-03-04/iris/iris.csv", {}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/other/iris.csv", {}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/secret.txt", {}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/output-model/2019-03-04/iris/job/output/model.tar.gz", {}),
+        ("s3:PutObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/iris/iris.csv", {}),
+        ("s3:DeleteObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/iris/iris.csv", {}),
+        ("s3:ListBucket", "arn:aws:s3:::other", {}),
+        ("s3:ListAllMyBuckets", "*", {}),
+        # another prefix, region, account or resource type; what no pipeline does
+        ("sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/other-2019-03-04", {}),
+        ("sagemaker:CreateTrainingJob", f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:training-job/iris-1", {}),
+        ("sagemaker:DescribeEndpoint", f"arn:aws:sagemaker:{REGION}:210987654321:endpoint/iris", {}),
+        ("sagemaker:DeleteTrainingJob", f"{SAGEMAKER}:training-job/iris-1", {}),
+        ("sagemaker:DeleteModel", f"{SAGEMAKER}:model/other-1", {}),
+        ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint/other", {}),
+        ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint-config/other-1", {}),
+        ("sagemaker:DeleteTags", f"{SAGEMAKER}:endpoint/iris", {}),
+        ("sagemaker:CreateNotebookInstance", f"{SAGEMAKER}:notebook-instance/iris", {}),
+        ("sagemaker:CreateProcessingJob", f"{SAGEMAKER}:processing-job/iris", {}),
+        ("sagemaker:ListTrainingJobs", "*", {"aws:RequestedRegion": "us-east-1"}),
+        ("sagemaker:ListNotebookInstances", "*", HERE),
+        ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:other-1/algo-1-1", {}),
+        ("logs:GetLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/x:log-stream:iris", {}),
+        ("logs:DeleteLogGroup", f"{LOGS}/TrainingJobs", {}),
+        ("ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/iris-training-image", {}),
+        ("iam:CreateRole", f"arn:aws:iam::{ACCOUNT}:role/iris", {}),
+        ("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/admin", {}),
+    ],
+)
+def test_a_worker_may_not(worker, action, resource, context):
+    assert worker(action, resource, context) is Decision.IMPLICIT_DENY
+
+
+def test_a_worker_passes_only_the_execution_role_and_only_to_sagemaker(worker, execution_role):
+    assert worker("iam:PassRole", execution_role, TO_SAGEMAKER) is Decision.ALLOWED
+    assert (
+        worker("iam:PassRole", execution_role, {"iam:PassedToService": "lambda.amazonaws.com"})
+        is Decision.IMPLICIT_DENY
+    )
+    assert worker("iam:PassRole", execution_role) is Decision.IMPLICIT_DENY
+    assert worker("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin", TO_SAGEMAKER) is Decision.IMPLICIT_DENY
+    assert worker("iam:PassRole", execution_role + "x", TO_SAGEMAKER) is Decision.IMPLICIT_DENY
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        ("s3:ListBucket", "arn:aws:s3:::my-data", {"s3:prefix": "input-data-training/2019-03-04/iris/"}),
+        ("s3:ListBucket", "arn:aws:s3:::my-data", {"s3:prefix": "input-data-prediction/2019-03-04/iris/iris.csv"}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/input-data-validation/2019-03-04/iris/iris.csv", {}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/output-model/2019-03-04/iris/iris-1/output/model.tar.gz", {}),
+        ("s3:PutObject", "arn:aws:s3:::my-data/output-model/2019-03-04/iris/iris-1/output/model.tar.gz", {}),
+        ("s3:PutObject", "arn:aws:s3:::my-data/output-prediction/2019-03-04/iris/iris.csv.out", {}),
+        ("ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/iris-training-image", {}),
+        ("ecr:GetAuthorizationToken", "*", {}),
+        ("logs:CreateLogGroup", f"{LOGS}/TrainingJobs", {}),
+        ("logs:PutLogEvents", f"{LOGS}/TrainingJobs:log-stream:iris-1/algo-1-1", {}),
+        ("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}),
+    ],
+)
+def test_a_container_may(container, action, resource, context):
+    assert container(action, resource, context) is Decision.ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context"),
+    [
+        ("s3:ListBucket", "arn:aws:s3:::my-data", {}),
+        ("s3:ListBucket", "arn:aws:s3:::my-data", {"s3:prefix": "input-data-training/2019-03-04/other/"}),
+        ("s3:ListBucket", "arn:aws:s3:::other", {"s3:prefix": "input-data-training/2019-03-04/iris/"}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/other/iris.csv", {}),
+        ("s3:GetObject", "arn:aws:s3:::other/input-data-training/2019-03-04/iris/iris.csv", {}),
+        ("s3:PutObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/iris/iris.csv", {}),
+        ("s3:PutObject", "arn:aws:s3:::my-data/output-model/2019-03-04/other/model.tar.gz", {}),
+        ("s3:DeleteObject", "arn:aws:s3:::my-data/output-model/2019-03-04/iris/iris-1/output/model.tar.gz", {}),
+        ("ecr:BatchGetImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/other", {}),
+        ("ecr:PutImage", f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/iris-training-image", {}),
+        ("logs:PutLogEvents", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/x:log-stream:y", {}),
+        ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:iris-1/algo-1-1", {}),
+        ("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "billing"}),
+        ("sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/iris-1", {}),
+        ("sagemaker:InvokeEndpoint", f"{SAGEMAKER}:endpoint/iris", {}),
+        ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/admin", TO_SAGEMAKER),
+    ],
+)
+def test_a_container_may_not(container, action, resource, context):
+    assert container(action, resource, context) is Decision.IMPLICIT_DENY
+
+
+def test_the_policies_fit_iams_quotas_with_the_longest_names():
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, spaces not counted."""
+    worker, role, _ = policies(Bucket="b" * 63, Target="t" * 32)
+    assert len(json.dumps(worker, separators=(",", ":"))) <= 6144
+    assert len(json.dumps(role, separators=(",", ":"))) <= 10240

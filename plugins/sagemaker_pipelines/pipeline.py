@@ -311,8 +311,8 @@ def _parse(path: Path, content: bytes) -> Pipeline:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
         problem = error.problem or error.context
-        if problem == "found unhashable key":
-            problem = "found a mapping as a key; put a value that begins with {{ in quotes"
+        if mark and re.search(rb"[:-]\s+{{", b"".join(content.splitlines()[mark.line : mark.line + 1])):
+            problem = f"{problem}; put a value that begins with {{{{ in quotes"
         raise PipelineFileError(path, [f"{where}: {problem}"]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise PipelineFileError(path, [f"not YAML: {' '.join(str(error).split())}"]) from error
@@ -359,9 +359,9 @@ _TYPES = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "tuple_type": "a list",
-    "date_type": "a date such as 2019-03-01",
-    "date_from_datetime_parsing": "a date such as 2019-03-01",
-    "date_from_datetime_inexact": "a date such as 2019-03-01",
+    "date_type": "a date without quotes, such as 2019-03-01",
+    "date_from_datetime_parsing": "a date without quotes, such as 2019-03-01",
+    "date_from_datetime_inexact": "a date without quotes, such as 2019-03-01",
 }
 
 
@@ -370,9 +370,7 @@ def _explain(error: dict[str, Any]) -> str:
     path = tuple(part for part in error["loc"] if part != "[key]")
     kind, value = error["type"], error["input"]
     if kind == "invalid_key":
-        return (
-            f"{value}: found a key that is {type(value).__name__}, not text; allowed {', '.join(Pipeline.model_fields)}"
-        )
+        return f"{format_path((*path[:-1], str(value)))}: found a key that is no text; put it in quotes"
     if kind == "missing":
         problem = Problem(path, "missing", None, "")
     elif kind == "extra_forbidden":

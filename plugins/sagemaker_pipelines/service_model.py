@@ -116,7 +116,11 @@ def near_misses(word: Any, allowed: Sequence[str]) -> str:
     by_lower = {candidate.lower(): candidate for candidate in allowed}
     close = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.75)
     likeness = [difflib.SequenceMatcher(None, candidate, word.lower()).ratio() for candidate in close]
-    quoted = [repr(by_lower[candidate]) for candidate, ratio in zip(close, likeness) if ratio > likeness[0] - 0.03]
+    quoted = [
+        repr(by_lower[candidate])
+        for candidate, ratio in zip(close, likeness, strict=True)
+        if ratio > likeness[0] - 0.03
+    ]
     return " or ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))
 
 

@@ -114,7 +114,10 @@ class _Templates:
         self.known = known
         self.allowed = AIRFLOW_NAMES | known.keys()
         self.problems: list[str] = []
-        self._environment = jinja2.sandbox.SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
+        # As airflow.sdk's create_template_env makes it, without the cost of importing Airflow.
+        self._environment = jinja2.sandbox.SandboxedEnvironment(
+            undefined=jinja2.StrictUndefined, extensions=["jinja2.ext.do"], autoescape=False
+        )
         self._environment.filters.update(dict.fromkeys(_AIRFLOW_FILTERS, str))
 
     def render(self, value: Any, path: tuple[str | int, ...]) -> Any:

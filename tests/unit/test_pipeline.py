@@ -171,7 +171,7 @@ def test_defaults(folder):
         [("InstanceType: ml.m4.xlarge, InstanceCount", 'InstanceType: "{{ var.value.instance }}", InstanceCount')],
         [("training/{{ data_date }}/", "training/{{ macros.ds_format(data_date, '%Y-%m-%d', '%Y%m%d') }}/")],
         [("training/{{ data_date }}/", "training/{{ data_date.replace('-', '') }}/")],
-        [("training/{{ data_date }}/", "training/{% set d = data_date %}{{ d }}/")],
+        [("training/{{ data_date }}/", "training/{% set d = [] %}{% do d.append(data_date) %}{{ d[0] }}/")],
         [("training/{{ data_date }}/", "t{{ range(3) | join('/') }}/{{ date }}/")],
         [("name: iris\n", "name: iris\nschedule: 30 5 * * 1-5\n")],
         [("name: iris\n", "name: iris\nschedule: null\n")],

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Creates, updates and deletes the stack of pipelines.yaml, and pushes the training image to its repository.
+#
+#   stack.sh create Bucket=<name> [Target=<name>] [NumClass=<n>] [ExecutionRole=<arn>] [ArtifactDays=<n>]
+#   stack.sh update [Parameter=<value> ...]     parameters that are not given keep their values
+#   stack.sh delete                             asks first; the bucket and its data stay
+#   stack.sh push-image                         builds include/training_image with docker and pushes it
+#
+# Region and credentials are the AWS CLI's own (AWS_REGION, AWS_PROFILE, a role). STACK names the stack, default
+# sagemaker-pipelines. Every command that changes something is printed before it runs.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+image=$here/../training_image
+stack=${STACK:-sagemaker-pipelines}
+# Version 1 of the AWS CLI does not read AWS_REGION.
+if [[ -n ${AWS_REGION:-} ]]; then export AWS_DEFAULT_REGION=$AWS_REGION; fi
+
+fail() {
+  echo "stack.sh: $*" >&2
+  exit 1
+}
+
+run() {
+  printf '+'
+  printf ' %q' "$@"
+  printf '\n'
+  "$@"
+}
+
+exists() {
+  local answer
+  answer=$(aws cloudformation describe-stacks --stack-name "$stack" 2>&1 >/dev/null) && return
+  [[ $answer == *"does not exist"* ]] || fail "cannot ask for the stack $stack:" $answer
+  return 1
+}
+
+output() {
+  aws cloudformation describe-stacks --stack-name "$stack" --output text \
+    --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue"
+}
+
+check_parameters() {
+  for parameter in "$@"; do
+    [[ $parameter == [A-Z]*=* ]] || fail "found '$parameter'; parameters are written as Name=value."
+  done
+}
+
+create() {
+  check_parameters "$@"
+  ! exists || fail "the stack $stack exists; use update, or set STACK to another name."
+  local given=()
+  for parameter in "$@"; do
+    given+=("ParameterKey=${parameter%%=*},ParameterValue=${parameter#*=}")
+  done
+  run aws cloudformation create-stack --stack-name "$stack" --template-body "file://$here/pipelines.yaml" \
+    --capabilities CAPABILITY_IAM ${1:+--parameters "${given[@]}"}
+  run aws cloudformation wait stack-create-complete --stack-name "$stack"
+  printf '\nLines for .env:\n'
+  output DotEnv
+  printf '\nAttach this policy to the role of the Airflow workers and of the triggerer:\n'
+  output WorkerPolicyArn
+}
+
+update() {
+  check_parameters "$@"
+  exists || fail "there is no stack $stack; use create, or set STACK to its name."
+  # Unlike update-stack, deploy keeps the values that are not given, and a stack that is up to date is no error.
+  run aws cloudformation deploy --stack-name "$stack" --template-file "$here/pipelines.yaml" \
+    --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset ${1:+--parameter-overrides "$@"}
+}
+
+push_image() {
+  exists || fail "there is no stack $stack; create it first."
+  local repository tag
+  repository=$(output RepositoryUri)
+  # The tag is the content: what has been pushed is not pushed again, and the repository never moves a tag.
+  tag=$(cd "$image" && cat .dockerignore Dockerfile requirements.txt train serve ./*.py | git hash-object --stdin)
+  tag=${tag:0:12}
+  if aws ecr describe-images --repository-name "${repository#*/}" --image-ids "imageTag=$tag" >/dev/null 2>&1; then
+    echo "$repository:$tag is already there."
+  else
+    # SageMaker runs amd64 and refuses OCI manifests, which buildx writes by default ("Unsupported manifest media type"):
+    # https://github.com/aws/amazon-sagemaker-feedback/issues/180
+    run docker buildx build --platform linux/amd64 --provenance=false --output type=docker --tag "$repository:$tag" "$image"
+    echo "+ aws ecr get-login-password | docker login --username AWS --password-stdin ${repository%%/*}"
+    aws ecr get-login-password | docker login --username AWS --password-stdin "${repository%%/*}"
+    run docker push "$repository:$tag"
+  fi
+  printf '\nLine for .env:\nAIRFLOW_VAR_SAGEMAKER_IMAGE=%s\n' "$repository:$tag"
+}
+
+delete() {
+  exists || fail "there is no stack $stack."
+  echo "This deletes the stack $stack: the execution role, the worker policy, and the repository with all its images."
+  echo "The bucket $(output BucketName) and its data stay. Running endpoints stay and go on costing: delete them first."
+  read -r -p "Type the stack's name to go on: " answer || true
+  [[ ${answer:-} == "$stack" ]] || fail "nothing was deleted."
+  run aws cloudformation delete-stack --stack-name "$stack"
+  run aws cloudformation wait stack-delete-complete --stack-name "$stack"
+}
+
+command=${1:-}
+shift || true
+case $command in
+  create) create "$@" ;;
+  update) update "$@" ;;
+  delete) delete ;;
+  push-image) push_image ;;
+  *) fail "found '$command'; allowed: create, update, delete, push-image. See the comment at the top of this file." ;;
+esac

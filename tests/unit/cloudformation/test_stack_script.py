@@ -1,5 +1,6 @@
 """stack.sh with the real AWS CLI, against moto's server."""
 
+import json
 import os
 import re
 import shlex
@@ -17,6 +18,7 @@ from pipelines_stack import REGION, STACK
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..S3..BucketPolicy")  # moto has no bucket policies
 
+MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 SCRIPT = Path(__file__).parents[3] / "include" / "cloudformation" / "stack.sh"
 
 
@@ -117,7 +119,7 @@ def test_push_image_builds_for_sagemaker_and_pushes_each_content_once(stack):
     assert login == f"login --username AWS --password-stdin {repository.split('/')[0]}"
     assert push == f"push {image}"
 
-    manifest = '{"schemaVersion": 2, "config": {"digest": "sha256:0"}, "layers": []}'
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": "sha256:0"}, "layers": []})
     stack.client("ecr").put_image(repositoryName="iris-training-image", imageTag=tag, imageManifest=manifest)
     code, said = stack.run("push-image")
     assert code == 0, said

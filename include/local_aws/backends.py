@@ -1,7 +1,7 @@
 """moto's S3 and CloudWatch Logs, from inside the same process.
 
-moto's backends are not thread-safe, so one lock, ``MotoBackends.lock``, is held for every use of moto, over HTTP and from
-here. Whoever holds it takes no other lock and waits for nothing.
+moto's backends are not thread-safe, so one lock, ``MotoBackends.lock``, is held for every use of moto, over HTTP and
+from here. Whoever holds it takes no other lock and waits for nothing.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class S3Url:
     def relative(self, key: str) -> str:
         """Tells where an object of this prefix lies below it.
 
-        ``s3://b/day/`` and ``s3://b/day`` both give ``iris.csv`` for ``day/iris.csv``; the full key gives the file's name.
+        ``s3://b/day/`` and ``s3://b/day`` both give ``iris.csv`` for ``day/iris.csv``; a full key gives the file name.
 
         Args:
             key: key of an object that the prefix matches.

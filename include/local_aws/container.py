@@ -98,9 +98,14 @@ class Container:
 
 
 class ContainerHost:
-    """Where programs run: the images, the folders and the ports. Closing it ends every program."""
+    """Where programs run: the images and the folders.
+
+    Attributes:
+        closed: every program has been or is being killed; what fails from now on fails for that reason.
+    """
 
     def __init__(self, images: Mapping[str, Path]) -> None:
+        self.closed = False
         self._images = dict(images)
         self._folder = Path(tempfile.mkdtemp(prefix="local-aws-"))
         self._janitor = Janitor(self._folder)
@@ -154,8 +159,18 @@ class ContainerHost:
         ours = {"SAGEMAKER_BASE_DIR": str(base), "PYTHONUNBUFFERED": "1"}
         return Container([sys.executable, str(path)], base, inherited | dict(environment) | ours, self._janitor)
 
+    def report(self, error: str) -> None:
+        """Tells people about a fault of local AWS itself.
+
+        Args:
+            error: what happened. Nothing is said once the host is closed: then everything fails.
+        """
+        if not self.closed:
+            sys.stderr.write(error)
+
     def close(self) -> None:
         """Kills every program that still runs and removes all folders."""
+        self.closed = True
         self._janitor.close()
 
 

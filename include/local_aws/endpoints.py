@@ -1,14 +1,13 @@
 """Endpoints: CreateEndpoint and UpdateEndpoint really start the image's ``serve`` and shift traffic when it answers.
 
-States as https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html has them. What DescribeEndpoint
-names as EndpointConfigName is what answers: during an update and after a rollback it is the old one.
+States as https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html has them. What
+DescribeEndpoint names as EndpointConfigName is what answers: during an update and after a rollback it is the old one.
 """
 
 from __future__ import annotations
 
 import http.client
 import random
-import sys
 import threading
 import time
 import traceback
@@ -40,22 +39,29 @@ _UPDATE = {
     "RetainDeploymentConfig": _ANY,
 }
 _SERVING_GRACE = 30.0
+_RESTART_PAUSE = 1.0  # seconds between restarts of a program that keeps dying
+_PASSED_ON: tuple[str, ...] = (
+    "content-type",
+    "accept",
+    "x-amzn-sagemaker-custom-attributes",
+    "x-amzn-sagemaker-inference-id",
+)
 _LARGEST_BODY = 6 * 1024 * 1024
 
 
-@dataclass
+@dataclass(eq=False)
 class Variant:
     """One production variant in service.
 
     Attributes:
         config: its ProductionVariant.
-        image: its model's image URI.
+        model: its model.
         server: the process that answers for it; one stands for all instances.
         deployed: when it was started, epoch seconds.
     """
 
     config: Json
-    image: str
+    model: Resource
     server: ModelServer
     deployed: float = field(default_factory=time.time)
 
@@ -75,11 +81,10 @@ class Variant:
         Returns:
             Its ProductionVariantSummary.
         """
+        image = self.model.request["PrimaryContainer"]["Image"]
         told: Json = {
             "VariantName": self.name,
-            "DeployedImages": [
-                {"SpecifiedImage": self.image, "ResolvedImage": self.image, "ResolutionTime": self.deployed}
-            ],
+            "DeployedImages": [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": self.deployed}],
             "CurrentWeight": self.weight,
             "DesiredWeight": self.weight,
         }
@@ -99,6 +104,7 @@ class Endpoint(Resource):
         failure_reason: FailureReason of the last creation or update.
         variants: what answers now.
         deployment: DeploymentConfig of the last update.
+        pending: PendingDeploymentSummary while one is brought up.
     """
 
     config_name: str = ""
@@ -106,6 +112,7 @@ class Endpoint(Resource):
     failure_reason: str | None = None
     variants: list[Variant] = field(default_factory=list)
     deployment: Json | None = None
+    pending: Json | None = None
 
     @property
     def status(self) -> str:
@@ -208,6 +215,7 @@ class Endpoints(Collection[Endpoint]):
                 "LastModifiedTime": endpoint.last_modified_time,
                 "ProductionVariants": [variant.as_json() for variant in endpoint.variants] or None,
                 "LastDeploymentConfig": endpoint.deployment,
+                "PendingDeploymentSummary": endpoint.pending,
             }
             return {member: value for member, value in told.items() if value is not None}
 
@@ -227,7 +235,8 @@ class Endpoints(Collection[Endpoint]):
             endpoint = self.find(request["EndpointName"])
             self._refuse_while_changing(endpoint)
             endpoint.enter("Deleting")
-        threading.Thread(target=self._delete, args=(endpoint,), daemon=True).start()
+            variants, endpoint.variants = endpoint.variants, []
+        threading.Thread(target=self._delete, args=(endpoint, variants), daemon=True).start()
         return {}
 
     def invoke(self, name: str, body: bytes, headers: dict[str, str]) -> Response:
@@ -252,16 +261,7 @@ class Endpoints(Collection[Endpoint]):
                 "ValidationError", f"Request {len(body)} bytes is too large; {_LARGEST_BODY} are allowed.", 413
             )
         variant = self._choose(name, headers.get("x-amzn-sagemaker-target-variant"))
-        passed_on = {
-            header: headers[header]
-            for header in (
-                "content-type",
-                "accept",
-                "x-amzn-sagemaker-custom-attributes",
-                "x-amzn-sagemaker-inference-id",
-            )
-            if header in headers
-        }
+        passed_on = {header: headers[header] for header in _PASSED_ON if header in headers}
         try:
             status, answer, answer_headers = invoke(variant.server, body, passed_on)
         except (OSError, http.client.HTTPException) as error:
@@ -314,8 +314,9 @@ class Endpoints(Collection[Endpoint]):
         region, account = self.region.name, self.region.settings.account_id
         group = f"/aws/sagemaker/Endpoints/{name}"
         text = (
-            f'Received {side} error ({status}) from primary with message "{message}". See https://{region}.console.aws.amazon'
-            f".com/cloudwatch/home?region={region}#logEventViewer:group={group} in account {account} for more information."
+            f'Received {side} error ({status}) from primary with message "{message}". See https://{region}.console.aws'
+            f".amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} in account {account} for more "
+            "information."
         )
         stream = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{variant.server.log_stream}"
         members = {"OriginalStatusCode": status, "OriginalMessage": message, "LogStreamArn": stream}
@@ -328,19 +329,26 @@ class Endpoints(Collection[Endpoint]):
 
     def _deploy(self, endpoint: Endpoint, config: Resource) -> None:
         started: list[Variant] = []
+        with self.region.lock:
+            endpoint.pending = {"EndpointConfigName": config.name, "StartTime": endpoint.last_modified_time}
+            status = endpoint.status
         try:
+            self.region.faults.pause(self.kind.arn, status)
             self._start_variants(endpoint, config, started)
         except Exception as error:  # whatever it was, the endpoint must not stay Creating or Updating for ever
             reason = str(error)
             if not isinstance(error, DeploymentError):
-                sys.stderr.write(traceback.format_exc())
+                self.region.host.report(traceback.format_exc())
                 reason = "Request to service failed. If failure persists after retry, contact customer support."
             self._roll_back(endpoint, started, reason)
             return
         with self.region.lock:
             replaced, endpoint.variants = endpoint.variants, started
             endpoint.config_name = config.name
+            endpoint.pending = None
             endpoint.enter("InService")
+        for variant in started:
+            threading.Thread(target=self._keep_serving, args=(endpoint, variant), daemon=True).start()
         _stop(replaced)
 
     def _start_variants(self, endpoint: Endpoint, config: Resource, started: list[Variant]) -> None:
@@ -349,9 +357,7 @@ class Endpoints(Collection[Endpoint]):
                 model = self._models.items.get(variant["ModelName"].lower())
             if model is None:
                 raise DeploymentError(f'Could not find model "{self.region.arn("model", variant["ModelName"])}".')
-            group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
-            server = start_model_server(self.region, model, group, variant["VariantName"])
-            started.append(Variant(variant, model.request["PrimaryContainer"]["Image"], server))
+            started.append(Variant(variant, model, self._start_server(endpoint, model, variant["VariantName"])))
         for variant in started:
             if not variant.server.wait_until_healthy(self.region.settings.ping_timeout):
                 raise DeploymentError(
@@ -359,26 +365,51 @@ class Endpoints(Collection[Endpoint]):
                     "Please check CloudWatch logs for this endpoint."
                 )
 
+    def _start_server(self, endpoint: Endpoint, model: Resource, variant: str) -> ModelServer:
+        return start_model_server(self.region, model, f"/aws/sagemaker/Endpoints/{endpoint.name}", variant)
+
+    def _keep_serving(self, endpoint: Endpoint, variant: Variant) -> None:
+        """Starts the program of a variant in service again when it dies, as SageMaker replaces a dead container."""
+        while True:
+            variant.server.wait_until_ended()
+            with self.region.lock:
+                if variant not in endpoint.variants or self.region.host.closed:
+                    return
+            try:
+                server = self._start_server(endpoint, variant.model, variant.name)
+            except DeploymentError as error:
+                self.region.host.report(f"endpoint {endpoint.name}, variant {variant.name}: {error}\n")
+                time.sleep(_RESTART_PAUSE)
+                continue
+            healthy = server.wait_until_healthy(self.region.settings.ping_timeout)
+            with self.region.lock:
+                in_service = variant in endpoint.variants
+                if healthy and in_service:
+                    variant.server = server
+            if not healthy or not in_service:
+                server.stop(_SERVING_GRACE)
+                time.sleep(_RESTART_PAUSE)
+
     def _roll_back(self, endpoint: Endpoint, started: list[Variant], reason: str) -> None:
         with self.region.lock:
-            if not endpoint.variants:
-                endpoint.enter("Failed", reason)
-            else:
-                endpoint.enter("RollingBack", reason)
+            first = endpoint.status == "Creating"
+            endpoint.pending = None
+            endpoint.enter("Failed" if first else "RollingBack", reason)
         _stop(started)
-        with self.region.lock:
-            if endpoint.status == "RollingBack":
+        if not first:
+            self.region.faults.pause(self.kind.arn, "RollingBack")
+            with self.region.lock:
                 endpoint.enter("InService", reason)
 
-    def _delete(self, endpoint: Endpoint) -> None:
-        _stop(endpoint.variants)
+    def _delete(self, endpoint: Endpoint, variants: list[Variant]) -> None:
+        _stop(variants)
         with self.region.lock:
             self.remove(endpoint.name)
 
 
 _TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for each "
-    "container in Amazon CloudWatch, resolve the issue, and try again."
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 
 

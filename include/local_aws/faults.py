@@ -1,13 +1,17 @@
 """Faults at the HTTP edge, so that a test can have AWS misbehave at a named moment.
 
-A fault is a JSON object with an ``operation`` ("CreateTrainingJob", "s3:GetObject", "logs:*", "slack", "*") and a ``kind``:
+A fault is a JSON object with an ``operation`` ("CreateTrainingJob", "s3:GetObject", "logs:*", "slack", "*") and a
+``kind``:
 
 - ``throttle``: refused with ThrottlingException (S3: SlowDown, Slack: 429), without effect;
 - ``error``: refused with ``status`` 500 (InternalFailure) or 503 (ServiceUnavailable), without effect;
 - ``latency``: answered ``seconds`` later;
 - ``lost_answer``: the effect happens, then the connection is closed without an answer;
-- ``hold``: waits, ``when`` "before" or "after" its effect, until the fault is removed. A caller that has gone away in the
-  meantime had no effect with "before": its call never arrived;
+- ``hold``: waits, ``when`` "before" or "after" its effect, until the fault is removed. A caller that has gone away in
+  the meantime had no effect with "before": its call never arrived;
+- ``hold_status``: a resource waits in a status until the fault is removed; ``operation`` names kind and status:
+  "training-job:Downloading", "endpoint:Creating", "endpoint:Updating", "endpoint:RollingBack" or
+  "transform-job:InProgress";
 - ``fail_training``: the next training jobs end Failed with ``failure_reason``, before their program starts.
 
 Every kind takes ``times`` (at most that many; default no limit), ``skip`` (the first matching ones go through) and
@@ -25,13 +29,14 @@ from typing import Any
 
 from local_aws.wire import AwsError, Call
 
-_COMMON = {"operation": str, "kind": str, "times": int, "skip": int, "rate": (int, float), "seed": int}
+_COMMON: dict[str, Any] = {"operation": str, "kind": str, "times": int, "skip": int, "rate": (int, float), "seed": int}
 _KINDS: dict[str, dict[str, Any]] = {
     "throttle": {},
     "error": {"status": int},
     "latency": {"seconds": (int, float)},
     "lost_answer": {},
     "hold": {"when": str},
+    "hold_status": {},
     "fail_training": {"failure_reason": str},
 }
 _ERRORS = {
@@ -209,6 +214,16 @@ class Faults:
             if fault.kind == "hold" and fault.when == "after":
                 self._hold(fault)
         return None if any(fault.kind == "lost_answer" for fault in striking) else answer
+
+    def pause(self, kind: str, status: str) -> None:
+        """Keeps a resource in the status that it has entered, while a rule says so. The caller holds no lock.
+
+        Args:
+            kind: kind of resource, as in its ARN.
+            status: the status.
+        """
+        for fault in self._striking(Call(kind, status, "", None, ""), {"hold_status"}):
+            self._hold(fault)
 
     def _striking(self, call: Call, kinds: set[str]) -> list[Fault]:
         with self._lock:

@@ -156,7 +156,7 @@ class Models(_Records):
             url = container["ModelDataUrl"]
             try:
                 self.region.backends.read(S3Url.parse(url))
-            except StorageError as error:
+            except (StorageError, ValueError) as error:
                 raise validation_error(f"Could not find model data at {url}.") from error
 
 

@@ -67,6 +67,7 @@ class LocalAws:
         line = self._process.stdout.readline().decode()
         if "http://" not in line:
             raise RuntimeError(f"local AWS did not start; exit code {self._process.wait()}, see its error output")
+        self._session: Any = None
         self.url = line.split()[-1]
         self.region = region
 
@@ -108,13 +109,15 @@ class LocalAws:
         """
         import boto3
 
+        # One session: it reads the service models, which are large, once.
+        self._session = self._session or boto3.session.Session()
         given = {
             "endpoint_url": self.url,
             "region_name": self.region,
             "aws_access_key_id": "local",
             "aws_secret_access_key": "local",
         }
-        return boto3.session.Session().client(service, **{**given, **options})
+        return self._session.client(service, **{**given, **options})
 
     def environment(self) -> dict[str, str]:
         """Tells AWS SDKs and the AWS CLI where AWS is.

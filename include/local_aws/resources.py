@@ -1,7 +1,7 @@
 """What all SageMaker resources have in common: names, ARNs, tags, times, lists, and what AWS says when one is missing.
 
-Lock discipline: ``Region.lock`` guards every resource of the region. It is held for reading and changing state and never
-while something waits (a process, S3, a model's answer). moto's lock is never taken while it is held.
+Lock discipline: ``Region.lock`` guards every resource of the region. It is held for reading and changing state and
+never while something waits (a process, S3, a model's answer). moto's lock is never taken while it is held.
 """
 
 from __future__ import annotations
@@ -247,8 +247,8 @@ def paginate(
 ) -> tuple[list[R], str | None]:
     """Cuts one page.
 
-    A token holds the sort key of the last item shown, so that what is created or deleted between two calls neither repeats
-    nor hides others.
+    A token holds the sort key of the last item shown, so that what is created or deleted between two calls neither
+    repeats nor hides others.
 
     Args:
         items: all that match.

@@ -1,4 +1,4 @@
-"""SageMaker's control plane: which operation is answered by what, after the request has been checked against AWS's model."""
+"""SageMaker's control plane: checks requests against AWS's model and hands them to what answers the operation."""
 
 from __future__ import annotations
 

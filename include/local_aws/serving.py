@@ -57,6 +57,10 @@ class ModelServer:
             self._container.exited.wait(_PING_INTERVAL)
         return False
 
+    def wait_until_ended(self) -> None:
+        """Waits until the program has ended."""
+        self._container.exited.wait()
+
     def stop(self, grace: float) -> None:
         """Ends the program.
 
@@ -152,14 +156,15 @@ def _unpack(region: Region, url: str | None, folder: Path) -> None:
         content = region.backends.read(S3Url.parse(url))
     except StorageError as error:
         raise DeploymentError(
-            f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that there is an '
-            "object located at the URL and that the role passed to CreateModel has permissions to download the object."
+            f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that '
+            "there is an object located at the URL and that the role passed to CreateModel has permissions to download "
+            "the object."
         ) from error
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
             archive.extractall(folder, filter="data")
     except (tarfile.TarError, OSError, EOFError) as error:
         raise DeploymentError(
-            f'Failed to extract model data archive for container "container_1" from URL "{url}". Please ensure that the '
-            "object located at the URL is a valid tar.gz archive."
+            f'Failed to extract model data archive for container "container_1" from URL "{url}". Please ensure that '
+            "the object located at the URL is a valid tar.gz archive."
         ) from error

@@ -30,10 +30,10 @@ article:hover { background: #f8f8f8; }
 time, .channel, .context { color: #616061; font-size: 12px; } .channel { margin-left: 8px; }
 p { margin: 2px 0; white-space: pre-wrap; } h3 { margin: 6px 0 4px; font-size: 18px; line-height: 1.3; }
 a { color: #1264a3; text-decoration: none; } a:hover { text-decoration: underline; }
-code { background: #f6f6f6; border: 1px solid #ddd; border-radius: 3px; padding: 1px 3px; font-size: 12px; color: #c01343;
-  font-family: Monaco, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-pre { background: #f8f8f8; border: 1px solid #ddd; border-radius: 4px; padding: 8px; margin: 4px 0; white-space: pre-wrap;
-  font: 12px/1.5 Monaco, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+code { background: #f6f6f6; border: 1px solid #ddd; border-radius: 3px; padding: 1px 3px; font-size: 12px;
+  color: #c01343; font-family: Monaco, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+pre { background: #f8f8f8; border: 1px solid #ddd; border-radius: 4px; padding: 8px; margin: 4px 0;
+  white-space: pre-wrap; font: 12px/1.5 Monaco, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 blockquote { margin: 2px 0; padding-left: 12px; border-left: 4px solid #ddd; }
 .fields { display: grid; grid-template-columns: repeat(auto-fit, minmax(220px, 1fr)); gap: 6px 16px; margin: 4px 0; }
 .attachment { border-left: 4px solid #ddd; border-radius: 3px; padding: 2px 0 2px 12px; margin: 6px 0; }
@@ -41,18 +41,19 @@ blockquote { margin: 2px 0; padding-left: 12px; border-left: 4px solid #ddd; }
   font-size: 13px; font-weight: 700; color: #1d1c1d; background: #fff; }
 .primary { background: #007a5a; border-color: #007a5a; color: #fff; }
 .danger { background: #e01e5a; border-color: #e01e5a; color: #fff; }
-hr { border: 0; border-top: 1px solid #ddd; margin: 8px 0; } .empty { padding: 40px; text-align: center; color: #616061; }
+hr { border: 0; border-top: 1px solid #ddd; margin: 8px 0; }
+.empty { padding: 40px; text-align: center; color: #616061; }
 .unknown { color: #616061; font-style: italic; }
 """
 _AVATARS = ("#4a154b", "#1264a3", "#007a5a", "#b5470d", "#5b2c83", "#0b6e75")
 _COLORS = {"good": "#2eb67d", "warning": "#ecb22e", "danger": "#e01e5a"}
 _EMOJI = {
-    "white_check_mark": "✅", "heavy_check_mark": "✔️", "x": "❌", "warning": "⚠️", "rocket": "🚀", "hourglass": "⌛",
-    "hourglass_flowing_sand": "⏳", "rotating_light": "🚨", "tada": "🎉", "fast_forward": "⏩", "robot_face": "🤖",
-    "information_source": "ℹ️", "no_entry": "⛔", "leftwards_arrow_with_hook": "↩️", "rewind": "⏪", "zzz": "💤",
-    "black_right_pointing_double_triangle_with_vertical_bar": "⏭️", "large_green_circle": "🟢", "red_circle": "🔴",
-    "large_yellow_circle": "🟡", "arrows_counterclockwise": "🔄", "calendar": "📅", "mag": "🔍", "chart_with_upwards_trend": "📈",
-    "bar_chart": "📊", "package": "📦", "fire": "🔥", "eyes": "👀", "bell": "🔔", "no_bell": "🔕", "gear": "⚙️", "brain": "🧠",
+    "arrows_counterclockwise": "🔄", "bar_chart": "📊", "bell": "🔔", "calendar": "📅", "eyes": "👀", "rewind": "⏪",
+    "fast_forward": "⏩", "fire": "🔥", "gear": "⚙️", "hourglass": "⌛", "hourglass_flowing_sand": "⏳", "mag": "🔍",
+    "large_green_circle": "🟢", "large_yellow_circle": "🟡", "leftwards_arrow_with_hook": "↩️", "no_entry": "⛔",
+    "package": "📦", "red_circle": "🔴", "robot_face": "🤖", "rocket": "🚀", "rotating_light": "🚨", "tada": "🎉",
+    "warning": "⚠️", "x": "❌", "white_check_mark": "✅", "zzz": "💤", "chart_with_upwards_trend": "📈",
+    "heavy_check_mark": "✔️", "black_right_pointing_double_triangle_with_vertical_bar": "⏭️",
 }  # fmt: skip
 _TOKEN = re.compile(r"```(?P<pre>.+?)```|`(?P<code>[^`\n]+)`|<(?P<link>[^<>\n]+)>", re.DOTALL)
 _BOLD = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])")
@@ -155,7 +156,8 @@ def _message(message: Json) -> str:
     return (
         f'<article><div class="avatar" style="background:{color}">{_escape(face)}</div><div class="message">'
         f'<div><span class="user">{_escape(user)}</span><span class="app">APP</span>'
-        f'<time datetime="{moment.isoformat()}">{moment:%Y-%m-%d %H:%M:%S} UTC</time>{where}</div>{body}</div></article>'
+        f'<time datetime="{moment.isoformat()}">{moment:%Y-%m-%d %H:%M:%S} UTC</time>{where}</div>{body}'
+        "</div></article>"
     )
 
 

@@ -1,6 +1,7 @@
 """Training jobs: CreateTrainingJob really runs the image's ``train``.
 
-States and transitions as https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html has them.
+States and transitions as in
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import json
 import math
 import queue
 import re
-import sys
 import tarfile
 import threading
 import time
@@ -77,11 +77,11 @@ _MESSAGES = {
 _LONGEST_REASON = 1024
 
 
-class _Failure(Exception):
+class _JobError(Exception):
     """The job is to end Failed; ``str()`` is its FailureReason."""
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """The job was stopped before its program had begun."""
 
 
@@ -329,21 +329,21 @@ class TrainingJobs(Collection[TrainingJob]):
         if not found:
             raise validation_error(
                 f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
-                f"exists in the selected region ({self.region.name}), that objects exist under that S3 prefix, and that "
-                f'the role "{request["RoleArn"]}" has "s3:ListBucket" permissions on bucket "{url.bucket}".'
+                f"exists in the selected region ({self.region.name}), that objects exist under that S3 prefix, and "
+                f'that the role "{request["RoleArn"]}" has "s3:ListBucket" permissions on bucket "{url.bucket}".'
             )
 
     def _run(self, job: TrainingJob) -> None:
-        base = self.region.host.new_base(job.name)
+        reason: str | None = None
         try:
-            status, secondary = self._execute(job, base)
-        except _Stopped:
+            status, secondary = self._run_in_folder(job)
+        except _StoppedError:
             status, secondary = "Stopped", "Stopped"
-        except _Failure as failure:
+        except _JobError as failure:
             status, secondary = "Failed", "Failed"
-            reason: str | None = str(failure)[:_LONGEST_REASON]
+            reason = str(failure)[:_LONGEST_REASON]
         except Exception:  # the job must end whatever happens: a job InProgress for ever hangs its waiters
-            sys.stderr.write(traceback.format_exc())
+            self.region.host.report(traceback.format_exc())
             status, secondary = "Failed", "Failed"
             reason = "InternalServerError: We encountered an internal error. Please try again."
         with self.region.lock:
@@ -352,13 +352,20 @@ class TrainingJobs(Collection[TrainingJob]):
             elif status == "Completed" and job.stop_requested:
                 status, secondary = "Stopped", "Stopped"
             job.end(status, secondary)
-        self.region.host.discard(base)
+
+    def _run_in_folder(self, job: TrainingJob) -> tuple[str, str]:
+        base = self.region.host.new_base(job.name)
+        try:
+            return self._execute(job, base)
+        finally:
+            self.region.host.discard(base)
 
     def _execute(self, job: TrainingJob, base: Path) -> tuple[str, str]:
         call = Call("sagemaker", "CreateTrainingJob", self.region.name, None, "json")
         if reason := self.region.faults.training_failure(call):
-            raise _Failure(reason)
+            raise _JobError(reason)
         self._advance(job, "Downloading", started=True)
+        self.region.faults.pause(self.kind.arn, "Downloading")
         self._prepare(job, base)
         self._advance(job, "Training")
         container = self._start(job, base)
@@ -375,7 +382,7 @@ class TrainingJobs(Collection[TrainingJob]):
             container.stop(self.region.settings.stop_grace)
         elif container.exit_code:
             self._upload_data(job, base)
-            raise _Failure(_algorithm_error(base, container.exit_code))
+            raise _JobError(_algorithm_error(base, container.exit_code))
         with self.region.lock:
             job.enter("Uploading")
         self._upload(job, base)
@@ -386,7 +393,7 @@ class TrainingJobs(Collection[TrainingJob]):
     def _advance(self, job: TrainingJob, secondary: str, *, started: bool = False) -> None:
         with self.region.lock:
             if job.stop_requested:
-                raise _Stopped
+                raise _StoppedError
             job.enter(secondary)
             if started:
                 job.start_time = job.last_modified_time
@@ -413,11 +420,11 @@ class TrainingJobs(Collection[TrainingJob]):
             for key in self.region.backends.keys(source):
                 target = (folder / source.relative(key)).resolve()
                 if not target.is_relative_to(folder.resolve()):
-                    raise _Failure(f"ClientError: Data download failed:The key {key!r} leads out of its channel.")
+                    raise _JobError(f"ClientError: Data download failed:The key {key!r} leads out of its channel.")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(self.region.backends.read(S3Url(source.bucket, key)))
         except (StorageError, OSError) as error:
-            raise _Failure(f"ClientError: Data download failed:{error}") from error
+            raise _JobError(f"ClientError: Data download failed:{error}") from error
 
     def _start(self, job: TrainingJob, base: Path) -> Container:
         environment = {
@@ -477,7 +484,7 @@ class TrainingJobs(Collection[TrainingJob]):
         try:
             self.region.backends.write(url, content)
         except StorageError as error:
-            raise _Failure(f"ClientError: Artifact upload failed:{error}") from error
+            raise _JobError(f"ClientError: Artifact upload failed:{error}") from error
 
 
 def _parse(uri: str) -> S3Url:

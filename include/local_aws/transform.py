@@ -6,7 +6,7 @@ See https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html.
 from __future__ import annotations
 
 import http.client
-import sys
+import io
 import threading
 import time
 import traceback
@@ -44,7 +44,7 @@ _DEFAULT_PAYLOAD_MB = 6
 _GRACE = 30.0
 
 
-class _Failure(Exception):
+class _JobError(Exception):
     """The job is to end Failed; ``str()`` is its FailureReason."""
 
 
@@ -225,10 +225,10 @@ class TransformJobs(Collection[TransformJob]):
         reason: str | None = None
         try:
             self._execute(job, model)
-        except (_Failure, DeploymentError) as failure:
+        except (_JobError, DeploymentError) as failure:
             reason = str(failure)
         except Exception:  # the job must end whatever happens: a job InProgress for ever hangs its waiters
-            sys.stderr.write(traceback.format_exc())
+            self.region.host.report(traceback.format_exc())
             reason = "InternalServerError: We encountered an internal error. Please try again."
         if job.server:
             job.server.stop(_GRACE)
@@ -243,16 +243,18 @@ class TransformJobs(Collection[TransformJob]):
         try:
             keys = self.region.backends.keys(source)
         except StorageError as error:
-            raise _Failure(f"ClientError: Data download failed:{error}") from error
+            raise _JobError(f"ClientError: Data download failed:{error}") from error
         if not keys:
-            raise _Failure(f"ClientError: No S3 objects found under S3 URL {source}.")
+            raise _JobError(f"ClientError: No S3 objects found under S3 URL {source}.")
+        self.region.faults.pause(self.kind.arn, "InProgress")
         server = start_model_server(self.region, model, _LOG_GROUP, job.name, job.request.get("Environment"))
         with self.region.lock:
             job.server = server
             job.start_time = time.time()
         if not job.stop_requested.is_set() and not server.wait_until_healthy(self.region.settings.ping_timeout):
-            raise _Failure(
-                "AlgorithmError: The primary container did not pass the ping health check. See job logs for more information."
+            raise _JobError(
+                "AlgorithmError: The primary container did not pass the ping health check. See job logs for more "
+                "information."
             )
         output = _parse(_output_path(job.request))
         for key in keys:
@@ -263,13 +265,13 @@ class TransformJobs(Collection[TransformJob]):
             try:
                 self.region.backends.write(S3Url(output.bucket, target), answer)
             except StorageError as error:
-                raise _Failure(f"ClientError: Artifact upload failed:{error}") from error
+                raise _JobError(f"ClientError: Artifact upload failed:{error}") from error
 
     def _transform(self, job: TransformJob, server: ModelServer, url: S3Url) -> bytes:
         try:
             content = self.region.backends.read(url)
         except StorageError as error:
-            raise _Failure(f"ClientError: Data download failed:{error}") from error
+            raise _JobError(f"ClientError: Data download failed:{error}") from error
         headers = {}
         if content_type := job.request["TransformInput"].get("ContentType"):
             headers["Content-Type"] = content_type
@@ -287,14 +289,14 @@ class TransformJobs(Collection[TransformJob]):
             status, answer, _ = invoke(server, body, headers)
         except (OSError, http.client.HTTPException) as error:
             self._log(job, server, f"{url.bucket}/{url.key}: AlgorithmError: {error}")
-            raise _Failure("AlgorithmError: See job logs for more information") from error
+            raise _JobError("AlgorithmError: See job logs for more information") from error
         if status >= 400:
             side = "ClientError" if status < 500 else "AlgorithmError"
             said = answer.decode("utf-8", "replace")
             self._log(
                 job, server, f"{url.bucket}/{url.key}: {side}: {status}", f"{url.bucket}/{url.key}: Message: {said}"
             )
-            raise _Failure(f"{side}: See job logs for more information")
+            raise _JobError(f"{side}: See job logs for more information")
         return answer
 
     def _log(self, job: TransformJob, server: ModelServer, *lines: str) -> None:
@@ -312,25 +314,23 @@ def payloads(content: bytes, request: Request) -> Iterator[bytes]:
         The requests' bodies, in order.
 
     Raises:
-        _Failure: a record, or the whole object where it is not split, is larger than MaxPayloadInMB.
+        _JobError: a record, or the whole object where it is not split, is larger than MaxPayloadInMB.
     """
     megabytes = request.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
     limit = megabytes * 1024 * 1024 if megabytes else float("inf")  # 0 is no limit
-    if _split(request) == "None":
-        records = [content]
-    else:
-        records = content.splitlines(keepends=True)
-    together = _split(request) == "Line" and request.get("BatchStrategy", "MultiRecord") == "MultiRecord"
-    batch = b""
+    lines = _split(request) == "Line"
+    records = io.BytesIO(content).readlines() if lines else [content]
+    together = lines and request.get("BatchStrategy", "MultiRecord") == "MultiRecord"
+    batch = bytearray()
     for record in records:
         if len(record) > limit:
-            raise _Failure(f"ClientError: A record of {len(record)} bytes is larger than MaxPayloadInMB={megabytes}.")
+            raise _JobError(f"ClientError: A record of {len(record)} bytes is larger than MaxPayloadInMB={megabytes}.")
         if batch and (not together or len(batch) + len(record) > limit):
-            yield batch
-            batch = b""
+            yield bytes(batch)
+            batch.clear()
         batch += record
     if batch:
-        yield batch
+        yield bytes(batch)
 
 
 def _split(request: Request) -> str:

@@ -1,0 +1,107 @@
+"""Requests and waits that the local AWS tests share. Waits poll with a deadline, as a fast client would."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from local_aws.process import LocalAws
+
+ROLE = "arn:aws:iam::123456789012:role/sagemaker-role"
+TINY = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/tiny:latest"
+TIMEOUT = 60.0
+
+
+def unique(stem: str) -> str:
+    return f"{stem}-{uuid.uuid4().hex[:10]}"
+
+
+def new_bucket(aws: LocalAws, objects: dict[str, bytes] | None = None) -> str:
+    name = unique("bucket")
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": aws.region})
+    for key, content in (objects or {}).items():
+        s3.put_object(Bucket=name, Key=key, Body=content)
+    return name
+
+
+def training_job(bucket: str, hyperparameters: dict[str, str], **members: Any) -> dict[str, Any]:
+    return {
+        "TrainingJobName": unique("job"),
+        "HyperParameters": hyperparameters,
+        "AlgorithmSpecification": {"TrainingImage": TINY, "TrainingInputMode": "File"},
+        "RoleArn": ROLE,
+        "OutputDataConfig": {"S3OutputPath": f"s3://{bucket}/models"},
+        "ResourceConfig": {"InstanceType": "ml.m4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 10},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        **members,
+    }
+
+
+def channel(name: str, url: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": url, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}
+
+
+def wait_for(describe: Callable[[], dict[str, Any]], is_reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    deadline = time.monotonic() + TIMEOUT
+    while not is_reached(found := describe()):
+        assert time.monotonic() < deadline, f"not reached in {TIMEOUT} s: {found}"
+        time.sleep(0.02)
+    return found
+
+
+def wait_for_training(aws: LocalAws, name: str) -> dict[str, Any]:
+    client = aws.client("sagemaker")
+    return wait_for(
+        lambda: client.describe_training_job(TrainingJobName=name),
+        lambda job: job["TrainingJobStatus"] not in ("InProgress", "Stopping"),
+    )
+
+
+def wait_for_endpoint(aws: LocalAws, name: str) -> dict[str, Any]:
+    client = aws.client("sagemaker")
+    return wait_for(
+        lambda: client.describe_endpoint(EndpointName=name),
+        lambda endpoint: endpoint["EndpointStatus"] in ("InService", "Failed"),
+    )
+
+
+def new_model(aws: LocalAws, bucket: str, text: str) -> str:
+    """Trains the tiny image and makes a model of what came out."""
+    request = training_job(bucket, {"model": text})
+    client = aws.client("sagemaker")
+    client.create_training_job(**request)
+    job = wait_for_training(aws, request["TrainingJobName"])
+    name = unique("model")
+    url = job["ModelArtifacts"]["S3ModelArtifacts"]
+    client.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": TINY, "ModelDataUrl": url})
+    return name
+
+
+def new_config(aws: LocalAws, *models: str, weights: tuple[float, ...] = ()) -> str:
+    name = unique("config")
+    variants = [
+        {
+            "VariantName": f"variant-{number}",
+            "ModelName": model,
+            "InitialInstanceCount": 1,
+            "InstanceType": "ml.m4.xlarge",
+            "InitialVariantWeight": weights[number] if weights else 1.0,
+        }
+        for number, model in enumerate(models)
+    ]
+    aws.client("sagemaker").create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
+    return name
+
+
+def log_lines(aws: LocalAws, group: str, prefix: str) -> list[str]:
+    logs = aws.client("logs")
+    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)["logStreams"]
+    return [
+        event["message"]
+        for stream in streams
+        for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
+    ]

@@ -1,0 +1,425 @@
+"""A real Airflow on one machine: api-server, scheduler, dag-processor and triggerer, each a process of its own."""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import importlib.metadata
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+import psutil
+import requests
+from cryptography.fernet import Fernet
+
+from local_airflow.rest_api import AirflowApi
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
+USERNAME = "admin"
+_GUARD = Path(__file__).with_name("guard.py")
+# A new SQLite database is a copy of this one: `airflow db migrate` takes as long as all services take to start.
+_MIGRATED = ROOT / ".state" / "migrated"
+_HEARTBEATS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+
+
+class AirflowServices(AirflowApi):
+    """A running Airflow; a context manager that stops it.
+
+    Nothing of it outlives this process, however that ends. Its configuration, secrets and logs are in its home; given
+    the same home, it goes on where it was.
+
+    Attributes:
+        home: The AIRFLOW_HOME.
+        environment: The environment of all services.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        database: str | None = None,
+        dags_folder: Path = ROOT / "dags",
+        plugins_folder: Path = ROOT / "plugins",
+        pipelines_dir: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        services: Sequence[str] = SERVICES,
+        parallelism: int = 8,
+        port: int = 0,
+        paused: bool = True,
+        boot_timeout: float = 180.0,
+        stop_grace: float = 10.0,
+    ) -> None:
+        """Prepare the home; nothing runs yet.
+
+        Args:
+            home: The AIRFLOW_HOME; made if missing.
+            database: SQLAlchemy URL of the metadata database, for example ``postgresql+psycopg2://…``; None for an
+                SQLite file in the home.
+            dags_folder: The folder of DAG files.
+            plugins_folder: The folder of plugins.
+            pipelines_dir: The folder of pipeline files; None for the package's own.
+            environment: Further environment variables, such as connections and ``AIRFLOW__SECTION__KEY``, which win.
+            services: Which services to run. A number at the end (``scheduler-2``) runs another one of its kind.
+            parallelism: How many tasks may run at a time.
+            port: The api-server's port on 127.0.0.1; 0 picks a free one.
+            paused: Whether new DAGs are paused.
+            boot_timeout: Seconds in which the services must be healthy.
+            stop_grace: Seconds between SIGTERM and SIGKILL.
+
+        Raises:
+            ValueError: A service is unknown, or api-server is not among them.
+        """
+        for service in services:
+            if _command(service) not in SERVICES:
+                raise ValueError(f"services: found {service!r}; allowed are {', '.join(SERVICES)}")
+        if "api-server" not in services:
+            raise ValueError("services: found no api-server; nothing runs without it")
+        self.home = home.resolve()
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "logs" / "services").mkdir(parents=True, exist_ok=True)
+        port = port or _free_port()
+        super().__init__(f"http://127.0.0.1:{port}", USERNAME, self._keep_password())
+        self._names = tuple(services)
+        self._running: dict[str, _Service] = {}
+        self._boot_timeout = boot_timeout
+        self._stop_grace = stop_grace
+        self._sqlite = self.home / "airflow.db" if database is None else None
+        self._write_configuration(
+            port, database or f"sqlite:///{self._sqlite}", dags_folder, plugins_folder, parallelism, paused
+        )
+        self.environment = _environment(self.home, pipelines_dir, environment or {})
+
+    def __enter__(self) -> AirflowServices:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Migrate the database, start the services side by side and wait until they are healthy.
+
+        Raises:
+            RuntimeError: A service has ended; the message holds the end of its log.
+            TimeoutError: They are not healthy in time.
+        """
+        self._migrate()
+        for name in self._names:
+            self._start(name)
+        self.wait_until_healthy()
+
+    def stop(self) -> None:
+        """Stop all services: first the scheduler, last the api-server, which the others talk to. Again does nothing."""
+        for wave in (("scheduler",), ("dag-processor", "triggerer"), ("api-server",)):
+            ending = [self._running.pop(name) for name in list(self._running) if _command(name) in wave]
+            for service in ending:
+                service.ask_to_end()
+            for service in ending:
+                service.end()
+
+    def restart(self, service: str) -> None:
+        """Stop a service with all its processes, or what a kill has left of it; start it and wait until it is healthy.
+
+        Args:
+            service: Its name.
+        """
+        if service in self._running:
+            self._running.pop(service).end()
+        self._start(service)
+        self.wait_until_healthy()
+
+    def kill(self, service: str, number: int = signal.SIGKILL, *, tree: bool = False) -> None:
+        """Send a signal to a service.
+
+        Args:
+            service: Its name.
+            number: The signal.
+            tree: Whether to its descendants, too. Otherwise they live on, as they do when a process is killed alone.
+        """
+        self._running[service].send(number, tree=tree)
+
+    def pids(self, service: str) -> list[int]:
+        """List a service's processes.
+
+        Args:
+            service: Its name.
+
+        Returns:
+            Process ids: the service's own first if it is alive, then those of its descendants.
+        """
+        return [process.pid for process in self._running[service].processes()]
+
+    def log(self, service: str) -> Path:
+        """Tell where a service's output goes.
+
+        Args:
+            service: Its name.
+
+        Returns:
+            The file.
+        """
+        return self.home / "logs" / "services" / f"{service}.log"
+
+    def cli(self, *arguments: str, timeout: float = 120, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run an ``airflow`` command in the services' environment.
+
+        Args:
+            arguments: For example ``"backfill", "create", "--dag-id", …``.
+            timeout: Seconds.
+            check: Whether a failure raises.
+
+        Returns:
+            The ended command; ``stdout`` holds its errors, too.
+
+        Raises:
+            RuntimeError: It failed; the message holds its output.
+        """
+        ended = subprocess.run(
+            [*_airflow(), *arguments],
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and ended.returncode:
+            raise RuntimeError(f"airflow {' '.join(arguments)} ended with {ended.returncode}:\n{ended.stdout}")
+        return ended
+
+    def wait_until_healthy(self, timeout: float | None = None) -> None:
+        """Wait until every service has given a sign of life since it was started.
+
+        Args:
+            timeout: Seconds; None for ``boot_timeout``.
+
+        Raises:
+            RuntimeError: A service has ended; the message holds the end of its log.
+            TimeoutError: They are not healthy in time.
+        """
+        timeout = self._boot_timeout if timeout is None else timeout
+        deadline = time.monotonic() + timeout
+        while missing := self._missing():
+            for name, service in self._running.items():
+                if not service.is_alive():
+                    raise RuntimeError(f"{name} has ended:\n{self._tail(name)}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"after {timeout:g} s not healthy: {', '.join(missing)}\n"
+                    + "\n".join(f"{name}:\n{self._tail(name)}" for name in missing)
+                )
+            time.sleep(0.2)
+
+    def _missing(self) -> list[str]:
+        """Name the services that have not come up yet."""
+        try:
+            self.health()
+        except requests.RequestException:
+            return list(self._running)
+        jobs = self.api("GET", "/jobs", params={"is_alive": True, "order_by": "-start_date", "limit": 100})["jobs"]
+        missing = []
+        for name, service in self._running.items():
+            kind = _HEARTBEATS.get(_command(name))
+            if kind is None:
+                continue
+            since = [
+                job
+                for job in jobs
+                if job["job_type"] == kind
+                and datetime.fromisoformat(job["start_date"].replace("Z", "+00:00")) >= service.started
+            ]
+            later = [
+                other
+                for other in self._running.values()
+                if other.kind == service.kind and other.started >= service.started
+            ]
+            if len(since) < len(later):
+                missing.append(name)
+        return missing
+
+    def _start(self, name: str) -> None:
+        kind = _command(name)
+        # The api-server reads the logs from the same disk.
+        options = ["--skip-serve-logs"] if kind in ("scheduler", "triggerer") else []
+        command = [*_airflow(), kind, *options]
+        self._running[name] = _Service(kind, command, self.environment, self.log(name), self._stop_grace)
+
+    def _tail(self, service: str) -> str:
+        return "\n".join(self.log(service).read_text(errors="replace").splitlines()[-30:])
+
+    def _keep_password(self) -> str:
+        """Read the user's password, or make one."""
+        file = self.home / "passwords.json"
+        if not file.exists():
+            _write_secret(file, json.dumps({USERNAME: secrets.token_urlsafe(12)}))
+        return str(json.loads(file.read_text())[USERNAME])
+
+    def _write_configuration(
+        self, port: int, database: str, dags: Path, plugins: Path, parallelism: int, paused: bool
+    ) -> None:
+        """Write airflow.cfg. What it does not set has Airflow's default; the secrets in it stay the same."""
+        file = self.home / "airflow.cfg"
+        before = configparser.ConfigParser(interpolation=None)
+        before.read(file)
+        url = f"http://127.0.0.1:{port}"
+        sections: dict[str, dict[str, object]] = {
+            "core": {
+                "dags_folder": dags.resolve(),
+                "plugins_folder": plugins.resolve(),
+                "load_examples": False,
+                "executor": "LocalExecutor",
+                "parallelism": parallelism,
+                "dags_are_paused_at_creation": paused,
+                "execution_api_server_url": f"{url}/execution/",
+                "fernet_key": before.get("core", "fernet_key", fallback=Fernet.generate_key().decode()),
+                "simple_auth_manager_users": f"{USERNAME}:admin",
+                "simple_auth_manager_passwords_file": self.home / "passwords.json",
+            },
+            "database": {"sql_alchemy_conn": database.replace("%", "%%")},
+            "api": {
+                "host": "127.0.0.1",
+                "port": port,
+                "base_url": url,
+                "secret_key": before.get("api", "secret_key", fallback=secrets.token_urlsafe(32)),
+            },
+            "api_auth": {"jwt_secret": before.get("api_auth", "jwt_secret", fallback=secrets.token_urlsafe(64))},
+            "scheduler": {"scheduler_idle_sleep_time": 0.2},
+            # Short, so that an edited DAG or pipeline file is live within seconds.
+            "dag_processor": {"refresh_interval": 5, "min_file_process_interval": 10},
+            "usage_data_collection": {"enabled": False},
+        }
+        configuration = configparser.ConfigParser(interpolation=None)
+        configuration.read_dict({name: {k: str(v) for k, v in keys.items()} for name, keys in sections.items()})
+        with _open_secret(file) as stream:
+            configuration.write(stream)
+
+    def _migrate(self) -> None:
+        """Bring the database to Airflow's schema."""
+        if self._sqlite is None:
+            self.cli("db", "migrate")
+            return
+        if self._sqlite.exists():
+            return
+        migrated = _MIGRATED / f"airflow-{importlib.metadata.version('apache-airflow-core')}.db"
+        if not migrated.exists():
+            self.cli("db", "migrate")
+            migrated.parent.mkdir(parents=True, exist_ok=True)
+            copy = migrated.with_suffix(f".{os.getpid()}")
+            shutil.copyfile(self._sqlite, copy)
+            copy.replace(migrated)
+            return
+        shutil.copyfile(migrated, self._sqlite)
+
+
+class _Service:
+    """One service below its guard (see guard.py)."""
+
+    def __init__(self, kind: str, command: list[str], environment: Mapping[str, str], log: Path, grace: float):
+        self.kind = kind
+        self.started = datetime.now(timezone.utc)
+        self._grace = grace
+        with log.open("ab") as output:
+            self._guard = subprocess.Popen(
+                [sys.executable, str(_GUARD), str(grace), *command],
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C reaches us; we stop it
+            )
+        assert self._guard.stdout
+        line = self._guard.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{kind} did not start, see {log}")
+        self._family = psutil.Process(self._guard.pid)
+        self._process: psutil.Process | None = None
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already: is_alive() tells
+            self._process = psutil.Process(int(line))
+
+    def is_alive(self) -> bool:
+        """Tell whether the service's own process runs."""
+        return self._process is not None and self._process.is_running()
+
+    def processes(self) -> Iterator[psutil.Process]:
+        """Iterate over the service's own process, if it is alive, and its descendants."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            yield from sorted(self._family.children(recursive=True), key=lambda process: process != self._process)
+
+    def send(self, number: int, *, tree: bool) -> None:
+        """Send a signal to the service's own process, or to all."""
+        for process in list(self.processes()) if tree else filter(None, [self._process]):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def ask_to_end(self) -> None:
+        """Let the guard end the service."""
+        if self._guard.stdin:
+            with contextlib.suppress(OSError):
+                self._guard.stdin.close()
+
+    def end(self) -> None:
+        """End the service and wait until nothing of it is left."""
+        self.ask_to_end()
+        self._guard.wait(self._grace + 30)
+        if self._guard.stdout:
+            self._guard.stdout.close()
+
+
+def _command(service: str) -> str:
+    return re.sub(r"-\d+$", "", service)
+
+
+def _airflow() -> list[str]:
+    return [sys.executable, "-m", "airflow"]
+
+
+def _environment(home: Path, pipelines_dir: Path | None, further: Mapping[str, str]) -> dict[str, str]:
+    """Make the services' environment; a shell's own Airflow or AWS must not leak into it."""
+    dropped = ("AIRFLOW_", "AWS_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PIPELINES_DIR")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    environment.update(
+        AIRFLOW_HOME=str(home),
+        # Output goes to files: no colours, no waiting in buffers.
+        NO_COLOR="1",
+        PYTHONUNBUFFERED="1",
+        # The services talk to each other on this machine.
+        NO_PROXY=",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"])),
+    )
+    if pipelines_dir is not None:
+        environment["PIPELINES_DIR"] = str(pipelines_dir.resolve())
+    return {**environment, **further}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _open_secret(file: Path) -> TextIO:
+    return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
+
+
+def _write_secret(file: Path, text: str) -> None:
+    with _open_secret(file) as stream:
+        stream.write(text)

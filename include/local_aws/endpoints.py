@@ -299,15 +299,17 @@ class Endpoints(Collection[Endpoint]):
             if endpoint is None or not endpoint.variants:
                 account = self.region.settings.account_id
                 raise AwsError("ValidationError", f"Endpoint {name} of account {account} not found.")
-            variants = [v for v in endpoint.variants if target in (None, v.name)]
-            if not variants:
+            if target is not None:
+                for variant in endpoint.variants:
+                    if variant.name == target:
+                        return variant
                 raise AwsError("ValidationError", f"Variant {target} not found for endpoint {name}.")
-            weights = [variant.weight for variant in variants]
+            weights = [variant.weight for variant in endpoint.variants]
             if not any(weights):
                 raise AwsError(
                     "ValidationError", f"All variants of endpoint {name} have weight 0; name a TargetVariant."
                 )
-            return random.choices(variants, weights)[0] if target is None else variants[0]  # noqa: S311
+            return random.choices(endpoint.variants, weights)[0]  # noqa: S311 - not secret
 
     def _model_error(self, name: str, variant: Variant, status: int, message: str) -> AwsError:
         side = "client" if 400 <= status < 500 else "server"

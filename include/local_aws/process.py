@@ -179,6 +179,14 @@ class LocalAws:
         rules: list[dict[str, Any]] = self._request("GET", "/_local_aws/faults")
         return rules
 
+    def remove_fault(self, number: int) -> None:
+        """Removes one fault and releases what it holds.
+
+        Args:
+            number: as add_faults returned it.
+        """
+        self._request("DELETE", f"/_local_aws/faults/{number}")
+
     def clear_faults(self) -> None:
         """Removes all faults and releases what they hold."""
         self._request("DELETE", "/_local_aws/faults")
@@ -241,4 +249,4 @@ class Hold:
 
     def release(self) -> None:
         """Lets the calls go on; later ones are not held."""
-        self._aws._request("DELETE", f"/_local_aws/faults/{self._number}")
+        self._aws.remove_fault(self._number)

@@ -214,14 +214,12 @@ def _s3_operation(environ: Environ, path: str) -> tuple[str, dict[str, str]]:
     copies = "HTTP_X_AMZ_COPY_SOURCE" in environ
     method = environ["REQUEST_METHOD"]
     candidates = [
-        (len(needed), name)
+        (len(needed) + copy, name)
         for name, needed, copy in _s3_operations().get((method, depth), ())
         if needed <= query and copy <= copies
     ]
     # The most particular one: ListObjectsV2 (?list-type=2) rather than ListObjects, CopyObject rather than PutObject.
     operation = max(candidates, default=(0, f"{method} {path}"))[1]
-    if copies and operation in ("PutObject", "UploadPart"):
-        operation = {"PutObject": "CopyObject", "UploadPart": "UploadPartCopy"}[operation]
     parameters = {"Bucket": bucket, "Key": key[:_LONGEST_PARAMETER]}
     return operation, {name: value for name, value in parameters.items() if value}
 
@@ -234,6 +232,8 @@ def _s3_operations() -> dict[tuple[str, int], list[tuple[str, frozenset[str], bo
     model = ServiceModel(Loader().load_service_model("s3", "service-2"), "s3")
     table: dict[tuple[str, int], list[tuple[str, frozenset[str], bool]]] = {}
     for name in model.operation_names:
+        if name == "ListDirectoryBuckets":  # looks like ListBuckets, but has an endpoint of its own
+            continue
         operation = model.operation_model(name)
         members = operation.input_shape.members.items() if operation.input_shape else ()
         required = operation.input_shape.required_members if operation.input_shape else ()

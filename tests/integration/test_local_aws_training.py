@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from local_aws.process import LocalAws
 from sagemaker_requests import (
     channel,
     log_lines,
@@ -18,6 +17,8 @@ from sagemaker_requests import (
     wait_for,
     wait_for_training,
 )
+
+from local_aws.process import LocalAws
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 
@@ -227,7 +228,7 @@ def test_an_unknown_job_is_not_found_in_awss_words(local_aws: LocalAws) -> None:
         ),
         (
             {"ResourceConfig": {"InstanceType": "ml.m4.tiny", "InstanceCount": 1, "VolumeSizeInGB": 1}},
-            "Value 'ml.m4.tiny' at 'resourceConfig.instanceType' failed to satisfy constraint: Member must satisfy enum",
+            "Value 'ml.m4.tiny' at 'resourceConfig.instanceType' failed to satisfy constraint: Member must",
         ),
         (
             {"ResourceConfig": {"InstanceType": "ml.m4.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}},
@@ -240,7 +241,7 @@ def test_an_unknown_job_is_not_found_in_awss_words(local_aws: LocalAws) -> None:
         ),
         (
             {"AlgorithmSpecification": {"TrainingImage": "r.example.com/none:1", "TrainingInputMode": "File"}},
-            "Cannot find repository: none in registry ID: 123456789012 Please check if your ECR repository exists and role",
+            "Cannot find repository: none in registry ID: 123456789012 Please check if your ECR repository exists",
         ),
         (
             {"StoppingCondition": {"MaxRuntimeInSeconds": 9, "MaxWaitTimeInSeconds": 9}},
@@ -255,7 +256,7 @@ def test_an_unknown_job_is_not_found_in_awss_words(local_aws: LocalAws) -> None:
         ),
         (
             {"InputDataConfig": [channel("training", "s3://no-such-bucket-here/in/")]},
-            'No S3 objects found under S3 URL "s3://no-such-bucket-here/in/" given in input data source. Please ensure that',
+            'No S3 objects found under S3 URL "s3://no-such-bucket-here/in/" given in input data source. Please',
         ),
     ],
 )
@@ -308,7 +309,9 @@ def test_lists_filter_sort_and_page(local_aws: LocalAws) -> None:
     hour = dt.timedelta(hours=1)
     created = client.describe_training_job(TrainingJobName=f"{stem}-2")["CreationTime"]
     for member in ("CreationTime", "LastModifiedTime"):
-        assert len(names(**{f"{member}After": created - hour})) == len(names(**{f"{member}Before": created + hour})) == 5
+        assert (
+            len(names(**{f"{member}After": created - hour})) == len(names(**{f"{member}Before": created + hour})) == 5
+        )
         assert names(**{f"{member}After": created + hour}) == names(**{f"{member}Before": created - hour}) == []
     with pytest.raises(ClientError, match="Invalid NextToken"):
         client.list_training_jobs(NextToken="made-up")

@@ -28,7 +28,6 @@ _DEPLOYMENT: dict[str, Any] = {
         "TerminationWaitInSeconds": _ANY,
         "MaximumExecutionTimeoutInSeconds": _ANY,
     },
-    "AutoRollbackConfiguration": _ANY,
 }
 _CREATE = {"EndpointName": _ANY, "EndpointConfigName": _ANY, "Tags": _ANY, "DeploymentConfig": _DEPLOYMENT}
 _UPDATE = {
@@ -260,14 +259,16 @@ class Endpoints(Collection[Endpoint]):
             raise AwsError(
                 "ValidationError", f"Request {len(body)} bytes is too large; {_LARGEST_BODY} are allowed.", 413
             )
-        variant = self._choose(name, headers.get("x-amzn-sagemaker-target-variant"))
+        variant, server = self._choose(name, headers.get("x-amzn-sagemaker-target-variant"))
         passed_on = {header: headers[header] for header in _PASSED_ON if header in headers}
         try:
-            status, answer, answer_headers = invoke(variant.server, body, passed_on)
+            status, answer, answer_headers = invoke(server, body, passed_on)
         except (OSError, http.client.HTTPException) as error:
-            raise self._model_error(name, variant, 0, _TIMED_OUT) from error
+            raise self._model_error(name, server, 0, _TIMED_OUT) from error
+        finally:
+            server.end_request()
         if status >= 400:
-            raise self._model_error(name, variant, status, answer.decode("utf-8", "replace"))
+            raise self._model_error(name, server, status, answer.decode("utf-8", "replace"))
         response = Response(answer, content_type=answer_headers.get("content-type", "application/octet-stream"))
         response.headers["x-Amzn-Invoked-Production-Variant"] = variant.name
         if attributes := answer_headers.get("x-amzn-sagemaker-custom-attributes"):
@@ -293,25 +294,29 @@ class Endpoints(Collection[Endpoint]):
         if endpoint.status not in ("InService", "Failed", "OutOfService"):
             raise validation_error(f'Cannot update in-progress endpoint "{endpoint.arn}".')
 
-    def _choose(self, name: str, target: str | None) -> Variant:
+    def _choose(self, name: str, target: str | None) -> tuple[Variant, ModelServer]:
+        """Picks who answers a request. The server is told in the same breath: an update must not stop it before."""
         with self.region.lock:
-            endpoint = self.items.get(name.lower())
-            if endpoint is None or not endpoint.variants:
-                account = self.region.settings.account_id
-                raise AwsError("ValidationError", f"Endpoint {name} of account {account} not found.")
-            if target is not None:
-                for variant in endpoint.variants:
-                    if variant.name == target:
-                        return variant
-                raise AwsError("ValidationError", f"Variant {target} not found for endpoint {name}.")
-            weights = [variant.weight for variant in endpoint.variants]
-            if not any(weights):
-                raise AwsError(
-                    "ValidationError", f"All variants of endpoint {name} have weight 0; name a TargetVariant."
-                )
-            return random.choices(endpoint.variants, weights)[0]  # noqa: S311 - not secret
+            variant = self._pick(name, target)
+            variant.server.begin_request()
+            return variant, variant.server
 
-    def _model_error(self, name: str, variant: Variant, status: int, message: str) -> AwsError:
+    def _pick(self, name: str, target: str | None) -> Variant:
+        endpoint = self.items.get(name.lower())
+        if endpoint is None or not endpoint.variants:
+            account = self.region.settings.account_id
+            raise AwsError("ValidationError", f"Endpoint {name} of account {account} not found.")
+        if target is not None:
+            for variant in endpoint.variants:
+                if variant.name == target:
+                    return variant
+            raise AwsError("ValidationError", f"Variant {target} not found for endpoint {name}.")
+        weights = [variant.weight for variant in endpoint.variants]
+        if not any(weights):
+            raise AwsError("ValidationError", f"All variants of endpoint {name} have weight 0; name a TargetVariant.")
+        return random.choices(endpoint.variants, weights)[0]  # noqa: S311 - not secret
+
+    def _model_error(self, name: str, server: ModelServer, status: int, message: str) -> AwsError:
         side = "client" if 400 <= status < 500 else "server"
         region, account = self.region.name, self.region.settings.account_id
         group = f"/aws/sagemaker/Endpoints/{name}"
@@ -320,7 +325,7 @@ class Endpoints(Collection[Endpoint]):
             f".amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} in account {account} for more "
             "information."
         )
-        stream = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{variant.server.log_stream}"
+        stream = f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{server.log_stream}"
         members = {"OriginalStatusCode": status, "OriginalMessage": message, "LogStreamArn": stream}
         return AwsError("ModelError", text, 424, members)
 
@@ -346,11 +351,16 @@ class Endpoints(Collection[Endpoint]):
             return
         with self.region.lock:
             replaced, endpoint.variants = endpoint.variants, started
+            policy = (endpoint.deployment or {}).get("BlueGreenUpdatePolicy", {}) if replaced else {}
+        self._bake(policy)
+        with self.region.lock:
             endpoint.config_name = config.name
             endpoint.pending = None
             endpoint.enter("InService")
         for variant in started:
             threading.Thread(target=self._keep_serving, args=(endpoint, variant), daemon=True).start()
+        for variant in replaced:
+            variant.server.drain()
         _stop(replaced)
 
     def _start_variants(self, endpoint: Endpoint, config: Resource, started: list[Variant]) -> None:
@@ -361,11 +371,19 @@ class Endpoints(Collection[Endpoint]):
                 raise DeploymentError(f'Could not find model "{self.region.arn("model", variant["ModelName"])}".')
             started.append(Variant(variant, model, self._start_server(endpoint, model, variant["VariantName"])))
         for variant in started:
-            if not variant.server.wait_until_healthy(self.region.settings.ping_timeout):
+            timeout = variant.config.get(
+                "ContainerStartupHealthCheckTimeoutInSeconds", self.region.settings.ping_timeout
+            )
+            if not variant.server.wait_until_healthy(timeout):
                 raise DeploymentError(
                     f"The primary container for production variant {variant.name} did not pass the ping health check. "
                     "Please check CloudWatch logs for this endpoint."
                 )
+
+    def _bake(self, policy: Json) -> None:
+        """Waits as a blue/green policy wants it, the new variants answering, before the old ones are ended."""
+        seconds = policy.get("TrafficRoutingConfiguration", {}).get("WaitIntervalInSeconds", 0)
+        time.sleep(seconds + policy.get("TerminationWaitInSeconds", 0))
 
     def _start_server(self, endpoint: Endpoint, model: Resource, variant: str) -> ModelServer:
         return start_model_server(self.region, model, f"/aws/sagemaker/Endpoints/{endpoint.name}", variant)

@@ -22,7 +22,7 @@ from typing import Any
 
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
-from werkzeug.test import run_wsgi_app
+from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Response
 
 from local_aws.backends import MotoBackends
@@ -175,11 +175,10 @@ class Application:
         self._start()
         self._slack.clear()
         self._calls.clear()
+        moto = self.load_moto()
         with self._backends.lock:
-            from moto.backends import list_of_moto_modules  # noqa: F401 - moto is loaded
-            from moto.moto_api._internal.models import moto_api_backend
-
-            moto_api_backend.reset()
+            # https://docs.getmoto.org/en/latest/docs/server_mode.html, "Reset API"
+            run_wsgi_app(moto, create_environ("/moto-api/reset", method="POST"), buffered=True)
 
 
 class _RequestHandler(WSGIRequestHandler):

@@ -9,6 +9,7 @@ import http.client
 import io
 import secrets
 import tarfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +39,24 @@ class ModelServer:
         self.port = port
         self.log_stream = log_stream
         self._container = container
+        self._idle = threading.Condition()
+        self._requests = 0
+
+    def begin_request(self) -> None:
+        """Notes that a request is on its way, so that :meth:`drain` waits for it."""
+        with self._idle:
+            self._requests += 1
+
+    def end_request(self) -> None:
+        """Notes that a request of :meth:`begin_request` has its answer."""
+        with self._idle:
+            self._requests -= 1
+            self._idle.notify_all()
+
+    def drain(self) -> None:
+        """Waits until no request is on its way. No new one may come."""
+        with self._idle:
+            self._idle.wait_for(lambda: not self._requests, _INVOCATION_TIMEOUT)
 
     def wait_until_healthy(self, timeout: float) -> bool:
         """Waits until GET /ping answers 200.

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +136,50 @@ def test_an_update_shifts_to_the_new_config_without_a_gap(local_aws: LocalAws, g
     assert set(answers) <= {b"good:1,2", b"better:1,2"}
     assert ask(local_aws, name) == b"better:1,2"
     assert client.describe_endpoint(EndpointName=name)["EndpointConfigName"] == better
+    delete(local_aws, name)
+
+
+def test_no_request_is_lost_while_updates_shift_the_traffic(local_aws: LocalAws, good: str, better: str) -> None:
+    name = deploy(local_aws, good)
+    runtime, client = local_aws.client("sagemaker-runtime"), local_aws.client("sagemaker")
+    finished = threading.Event()
+
+    def ask_until_finished() -> set[bytes]:
+        answers = set()
+        while not finished.is_set():
+            answers.add(runtime.invoke_endpoint(EndpointName=name, Body=b"")["Body"].read())
+        return answers
+
+    with ThreadPoolExecutor(4) as pool:
+        askers = [pool.submit(ask_until_finished) for _ in range(4)]
+        try:
+            for config in (better, good, better, good):
+                client.update_endpoint(EndpointName=name, EndpointConfigName=config)
+                assert wait_for_endpoint(local_aws, name)["EndpointConfigName"] == config
+        finally:
+            finished.set()
+        assert set.union(*(asker.result() for asker in askers)) == {b"good:", b"better:"}
+    delete(local_aws, name)
+
+
+def test_a_blue_green_update_bakes_before_it_is_done(local_aws: LocalAws, good: str, better: str) -> None:
+    name = deploy(local_aws, good)
+    client = local_aws.client("sagemaker")
+    routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 1}
+    deployment = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 0}}
+    client.update_endpoint(EndpointName=name, EndpointConfigName=better, DeploymentConfig=deployment)
+    wait_for(lambda: {"answer": ask(local_aws, name)}, lambda found: found["answer"] == b"better:1,2")
+    baking = client.describe_endpoint(EndpointName=name)
+    assert (baking["EndpointStatus"], baking["PendingDeploymentSummary"]["EndpointConfigName"]) == ("Updating", better)
+    assert wait_for_endpoint(local_aws, name)["LastDeploymentConfig"] == deployment
+    for policy in (
+        {"TrafficRoutingConfiguration": {**routing, "Type": "CANARY"}},
+        {"TrafficRoutingConfiguration": {**routing, "LinearStepSize": {"Type": "INSTANCE_COUNT", "Value": 1}}},
+    ):
+        with pytest.raises(ClientError, match="local AWS: UpdateEndpoint cannot do DeploymentConfig"):
+            client.update_endpoint(
+                EndpointName=name, EndpointConfigName=good, DeploymentConfig={"BlueGreenUpdatePolicy": policy}
+            )
     delete(local_aws, name)
 
 

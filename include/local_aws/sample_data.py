@@ -1,0 +1,84 @@
+"""The sample data in S3, as the pipeline `multiclass` expects it: the same files for every day."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+BUCKET = "sample-bucket"
+_FILES = Path(__file__).resolve().parent.parent / "sample_data"
+_TIMEZONE = ZoneInfo("Asia/Tokyo")
+
+
+def upload(s3: Any, region: str, data_dates: Iterable[date], bucket: str = BUCKET) -> list[str]:
+    """Put the files of some data dates into a bucket, which is made if missing.
+
+    Args:
+        s3: A boto3 S3 client.
+        region: The bucket's region.
+        data_dates: The days.
+        bucket: The bucket.
+
+    Returns:
+        The objects' S3 URLs.
+    """
+    if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+    urls = []
+    for data_date in data_dates:
+        for kind in ("training", "validation", "prediction"):
+            key = f"input-data-{kind}/{data_date}/multiclass/iris.csv"
+            s3.upload_file(str(_FILES / kind / "iris.csv"), bucket, key)
+            urls.append(f"s3://{bucket}/{key}")
+    return urls
+
+
+def recent_days(count: int) -> list[date]:
+    """List the latest days in the pipeline's time zone, today included: the next midnight's run trains on it.
+
+    Args:
+        count: How many days before today.
+
+    Returns:
+        The days, oldest first.
+    """
+    today = datetime.now(_TIMEZONE).date()
+    return [today - timedelta(days=ago) for ago in range(count, -1, -1)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Put recent days' files into a local AWS.
+
+    Args:
+        arguments: Command line without the program's name; None for the process's own.
+
+    Returns:
+        Exit code.
+    """
+    parser = argparse.ArgumentParser(prog="python -m local_aws.sample_data", description=__doc__)
+    parser.add_argument("--endpoint-url", required=True, help="local AWS's address")
+    parser.add_argument("--region", default="ap-northeast-1", help="the bucket's region (default: %(default)s)")
+    parser.add_argument("--days", type=int, default=7, help="days before today (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    import boto3
+
+    s3 = boto3.session.Session().client(
+        "s3",
+        endpoint_url=options.endpoint_url,
+        region_name=options.region,
+        # Local AWS knows no users; the real AWS refuses these.
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106
+    )
+    for url in upload(s3, options.region, recent_days(options.days)):
+        sys.stdout.write(f"Put {url}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

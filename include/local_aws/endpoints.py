@@ -341,6 +341,9 @@ class Endpoints(Collection[Endpoint]):
             status = endpoint.status
         try:
             self.region.faults.pause(self.kind.arn, status)
+            operation = "CreateEndpoint" if status == "Creating" else "UpdateEndpoint"
+            if reason := self.region.faults.forced_failure("fail_deployment", operation):
+                raise DeploymentError(reason)
             self._start_variants(endpoint, config, started)
         except Exception as error:  # whatever it was, the endpoint must not stay Creating or Updating for ever
             reason = str(error)

@@ -12,7 +12,8 @@ A fault is a JSON object with an ``operation`` ("CreateTrainingJob", "s3:GetObje
 - ``hold_status``: a resource waits in a status until the fault is removed; ``operation`` names kind and status:
   "training-job:Downloading", "endpoint:Creating", "endpoint:Updating", "endpoint:RollingBack" or
   "transform-job:InProgress";
-- ``fail_training``: the next training jobs end Failed with ``failure_reason``, before their program starts.
+- ``fail_training``: the next training jobs end Failed with ``failure_reason``, before their program starts;
+- ``fail_deployment``: the next endpoint creations end Failed, the next updates roll back, with ``failure_reason``.
 
 Every kind takes ``times`` (at most that many; default no limit), ``skip`` (the first matching ones go through) and
 ``rate`` (0..1, seeded by ``seed``).
@@ -38,6 +39,11 @@ _KINDS: dict[str, dict[str, Any]] = {
     "hold": {"when": str},
     "hold_status": {},
     "fail_training": {"failure_reason": str},
+    "fail_deployment": {"failure_reason": str},
+}
+_DEFAULT_OPERATION = {
+    "fail_training": {"operation": "CreateTrainingJob"},
+    "fail_deployment": {"operation": "*Endpoint"},
 }
 _ERRORS = {
     500: AwsError("InternalFailure", "The request processing has failed because of an unknown error.", 500),
@@ -168,16 +174,17 @@ class Faults:
         with self._lock:
             return [fault.as_json() for fault in self._faults]
 
-    def training_failure(self, call: Call) -> str | None:
-        """Asks whether a training job that starts now is to fail.
+    def forced_failure(self, kind: str, operation: str) -> str | None:
+        """Asks whether what an operation has begun is to fail.
 
         Args:
-            call: the CreateTrainingJob that made it.
+            kind: "fail_training" or "fail_deployment".
+            operation: the SageMaker operation that began it.
 
         Returns:
-            Its FailureReason, or None.
+            The FailureReason, or None.
         """
-        for fault in self._striking(call, {"fail_training"}):
+        for fault in self._striking(Call("sagemaker", operation, "", None, "json"), {kind}):
             return fault.failure_reason
         return None
 
@@ -253,7 +260,7 @@ def _check(rule: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"fault {dict(rule)}: 'status' must be 500 or 503")
     if kind == "hold" and rule.get("when", "before") not in ("before", "after"):
         raise ValueError(f"fault {dict(rule)}: 'when' must be 'before' or 'after'")
-    default = {"operation": "CreateTrainingJob"} if kind == "fail_training" else {}
+    default = _DEFAULT_OPERATION.get(kind, {})
     if "operation" not in {**default, **rule}:
         raise ValueError(f"fault {dict(rule)}: 'operation' is missing, for example 'CreateTrainingJob' or '*'")
     return {**default, **rule}

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from local_aws.backends import S3Url, StorageError
 from local_aws.container import Container, repository
 from local_aws.resources import Collection, Json, Kind, Request, Resource, refuse_unsupported
-from local_aws.wire import AwsError, Call, validation_error
+from local_aws.wire import AwsError, validation_error
 
 Signal = Literal["exited", "stop"]
 
@@ -361,8 +361,7 @@ class TrainingJobs(Collection[TrainingJob]):
             self.region.host.discard(base)
 
     def _execute(self, job: TrainingJob, base: Path) -> tuple[str, str]:
-        call = Call("sagemaker", "CreateTrainingJob", self.region.name, None, "json")
-        if reason := self.region.faults.training_failure(call):
+        if reason := self.region.faults.forced_failure("fail_training", "CreateTrainingJob"):
             raise _JobError(reason)
         self._advance(job, "Downloading", started=True)
         self.region.faults.pause(self.kind.arn, "Downloading")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,12 @@ UNHEALTHY = (
     "The primary container for production variant variant-0 did not pass the ping health check. Please check "
     "CloudWatch logs for this endpoint."
 )
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_left(local_aws: LocalAws) -> Iterator[None]:
+    yield
+    local_aws.clear_faults()
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +215,25 @@ def test_a_failed_update_rolls_back_and_says_why(local_aws: LocalAws, good: str,
     mended = wait_for_endpoint(local_aws, name)
     assert (mended["EndpointConfigName"], mended.get("FailureReason")) == (better, None)
     delete(local_aws, name)
+
+
+def test_a_deployment_can_be_made_to_fail_as_aws_itself_fails(local_aws: LocalAws, good: str, better: str) -> None:
+    name = deploy(local_aws, good)
+    reason = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
+    local_aws.add_faults({"kind": "fail_deployment", "failure_reason": reason, "times": 2})
+    local_aws.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=better)
+    updated = wait_for_endpoint(local_aws, name)
+    created = create(local_aws, better)
+    failed = wait_for_endpoint(local_aws, created)
+    local_aws.clear_faults()
+    assert [updated[m] for m in ("EndpointStatus", "EndpointConfigName", "FailureReason")] == [
+        "InService",
+        good,
+        reason,
+    ]
+    assert (failed["EndpointStatus"], failed["FailureReason"]) == ("Failed", reason)
+    for endpoint in (name, created):
+        delete(local_aws, endpoint)
 
 
 def test_a_failed_creation_can_only_be_deleted(local_aws: LocalAws, good: str, broken: str) -> None:

@@ -93,7 +93,9 @@ def test_a_training_failure_is_given_to_the_next_jobs_only() -> None:
     faults = Faults()
     faults.add([{"kind": "fail_training", "failure_reason": "CapacityError: none left", "times": 1}])
     assert outcome(faults) == "effect, answer"
-    assert [faults.training_failure(CREATE) for _ in range(2)] == ["CapacityError: none left", None]
+    assert faults.forced_failure("fail_deployment", "CreateEndpoint") is None
+    reasons = [faults.forced_failure("fail_training", "CreateTrainingJob") for _ in range(2)]
+    assert reasons == ["CapacityError: none left", None]
 
 
 def test_the_record_of_calls_is_bounded_and_keeps_the_last() -> None:

@@ -34,9 +34,21 @@ demo: .venv/ready ## Run the whole pipeline once on local AWS; DATA_DATE=2019-03
 aws: .venv/ready ## Run local AWS alone in the foreground; PORT=5000
 	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_aws --port $(or $(PORT),5000)
 
+.PHONY: up
+up: .venv/ready ## Run Airflow on local AWS until Ctrl-C or `make down`; PORT=8080 AWS_PORT=5000
+	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_airflow up $(if $(PORT),--port $(PORT)) $(if $(AWS_PORT),--aws-port $(AWS_PORT))
+
+.PHONY: down
+down: .venv/ready ## Stop what `make up` runs
+	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_airflow down
+
 .PHONY: test
 test: .venv/ready ## Run the tests that need no browser and no Docker
 	$(BIN)/python -m pytest tests/unit tests/dags tests/integration -n 2 --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: test-e2e
+test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)
+	$(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
 
 .PHONY: check
 check: .venv/ready ## Format, lint and types

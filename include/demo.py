@@ -22,12 +22,12 @@ sys.path[:0] = [str(ROOT / "include"), str(ROOT / "plugins")]
 
 from local_aws.connections import airflow_connections  # noqa: E402
 from local_aws.process import LocalAws  # noqa: E402 - found through the line above
+from local_aws.sample_data import upload  # noqa: E402
 
 STATE = ROOT / ".state" / "demo"
 LOG = STATE / "airflow.log"
 SAMPLE_DATA = ROOT / "include" / "sample_data"
 PIPELINE = "multiclass"
-BUCKET = "sample-bucket"
 FIRST_DATA_DATE = date(2019, 3, 4)
 
 
@@ -47,7 +47,8 @@ def main() -> int:
     with LocalAws() as aws:
         say(f"Local AWS answers at {aws.url}")
         before = _live_config(aws)
-        _upload(aws, data_date)
+        for url in upload(aws.client("s3"), aws.region, [data_date]):
+            say(f"Put {url}")
         if not _run_dag(aws, data_date):
             say(f"The run has failed; see {LOG.relative_to(ROOT)}")
             return 1
@@ -64,17 +65,6 @@ def say(text: str) -> None:
 def _next_data_date() -> date:
     last = STATE / "data_date"
     return date.fromisoformat(last.read_text()) + timedelta(days=1) if last.exists() else FIRST_DATA_DATE
-
-
-def _upload(aws: LocalAws, data_date: date) -> None:
-    """Put the day's files where the article's bucket layout has them."""
-    s3 = aws.client("s3")
-    if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
-    for kind in ("training", "validation", "prediction"):
-        key = f"input-data-{kind}/{data_date}/multiclass/iris.csv"
-        s3.upload_file(str(SAMPLE_DATA / kind / "iris.csv"), BUCKET, key)
-        say(f"Put s3://{BUCKET}/{key}")
 
 
 def _run_dag(aws: LocalAws, data_date: date) -> bool:

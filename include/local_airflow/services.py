@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import contextlib
 import importlib.metadata
 import json
 import os
@@ -15,25 +14,24 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-import psutil
 import requests
 from cryptography.fernet import Fernet
 
+from local_airflow.guarded_process import GuardedProcess
 from local_airflow.rest_api import AirflowApi
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
 USERNAME = "admin"
-_GUARD = Path(__file__).with_name("guard.py")
 # A new SQLite database is a copy of this one: `airflow db migrate` takes as long as all services take to start.
 _MIGRATED = ROOT / ".state" / "migrated"
-_HEARTBEATS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
+_JOBS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
 
 
 class AirflowServices(AirflowApi):
@@ -94,7 +92,7 @@ class AirflowServices(AirflowApi):
         port = port or _free_port()
         super().__init__(f"http://127.0.0.1:{port}", USERNAME, self._keep_password())
         self._names = tuple(services)
-        self._running: dict[str, _Service] = {}
+        self._running: dict[str, GuardedProcess] = {}
         self._boot_timeout = boot_timeout
         self._stop_grace = stop_grace
         self._sqlite = self.home / "airflow.db" if database is None else None
@@ -169,6 +167,10 @@ class AirflowServices(AirflowApi):
         """
         return [process.pid for process in self._running[service].processes()]
 
+    def ended(self) -> list[str]:
+        """Name the services that have ended by themselves."""
+        return [name for name, service in self._running.items() if not service.is_alive()]
+
     def log(self, service: str) -> Path:
         """Tell where a service's output goes.
 
@@ -221,9 +223,8 @@ class AirflowServices(AirflowApi):
         timeout = self._boot_timeout if timeout is None else timeout
         deadline = time.monotonic() + timeout
         while missing := self._missing():
-            for name, service in self._running.items():
-                if not service.is_alive():
-                    raise RuntimeError(f"{name} has ended:\n{self._tail(name)}")
+            for name in self.ended():
+                raise RuntimeError(f"{name} has ended:\n{self._tail(name)}")
             if time.monotonic() > deadline:
                 raise TimeoutError(
                     f"after {timeout:g} s not healthy: {', '.join(missing)}\n"
@@ -240,21 +241,16 @@ class AirflowServices(AirflowApi):
         jobs = self.api("GET", "/jobs", params={"is_alive": True, "order_by": "-start_date", "limit": 100})["jobs"]
         missing = []
         for name, service in self._running.items():
-            kind = _HEARTBEATS.get(_command(name))
-            if kind is None:
+            kind = _command(name)
+            if kind not in _JOBS:
                 continue
-            since = [
-                job
-                for job in jobs
-                if job["job_type"] == kind
-                and datetime.fromisoformat(job["start_date"].replace("Z", "+00:00")) >= service.started
-            ]
-            later = [
-                other
-                for other in self._running.values()
-                if other.kind == service.kind and other.started >= service.started
-            ]
-            if len(since) < len(later):
+            # A job says only its kind, so where several of a kind run, as many jobs must be new as services are.
+            twins = [other for other_name, other in self._running.items() if _command(other_name) == kind]
+            new_services = sum(twin.started >= service.started for twin in twins)
+            new_jobs = sum(
+                job["job_type"] == _JOBS[kind] and _moment(job["start_date"]) >= service.started for job in jobs
+            )
+            if new_jobs < new_services:
                 missing.append(name)
         return missing
 
@@ -263,7 +259,7 @@ class AirflowServices(AirflowApi):
         # The api-server reads the logs from the same disk.
         options = ["--skip-serve-logs"] if kind in ("scheduler", "triggerer") else []
         command = [*_airflow(), kind, *options]
-        self._running[name] = _Service(kind, command, self.environment, self.log(name), self._stop_grace)
+        self._running[name] = GuardedProcess(command, self.environment, self.log(name), self._stop_grace)
 
     def _tail(self, service: str) -> str:
         return "\n".join(self.log(service).read_text(errors="replace").splitlines()[-30:])
@@ -332,62 +328,12 @@ class AirflowServices(AirflowApi):
         shutil.copyfile(migrated, self._sqlite)
 
 
-class _Service:
-    """One service below its guard (see guard.py)."""
-
-    def __init__(self, kind: str, command: list[str], environment: Mapping[str, str], log: Path, grace: float):
-        self.kind = kind
-        self.started = datetime.now(timezone.utc)
-        self._grace = grace
-        with log.open("ab") as output:
-            self._guard = subprocess.Popen(
-                [sys.executable, str(_GUARD), str(grace), *command],
-                env=environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                start_new_session=True,  # Ctrl-C reaches us; we stop it
-            )
-        assert self._guard.stdout
-        line = self._guard.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{kind} did not start, see {log}")
-        self._family = psutil.Process(self._guard.pid)
-        self._process: psutil.Process | None = None
-        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended already: is_alive() tells
-            self._process = psutil.Process(int(line))
-
-    def is_alive(self) -> bool:
-        """Tell whether the service's own process runs."""
-        return self._process is not None and self._process.is_running()
-
-    def processes(self) -> Iterator[psutil.Process]:
-        """Iterate over the service's own process, if it is alive, and its descendants."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            yield from sorted(self._family.children(recursive=True), key=lambda process: process != self._process)
-
-    def send(self, number: int, *, tree: bool) -> None:
-        """Send a signal to the service's own process, or to all."""
-        for process in list(self.processes()) if tree else filter(None, [self._process]):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
-    def ask_to_end(self) -> None:
-        """Let the guard end the service."""
-        if self._guard.stdin:
-            with contextlib.suppress(OSError):
-                self._guard.stdin.close()
-
-    def end(self) -> None:
-        """End the service and wait until nothing of it is left."""
-        self.ask_to_end()
-        self._guard.wait(self._grace + 30)
-        if self._guard.stdout:
-            self._guard.stdout.close()
-
-
 def _command(service: str) -> str:
     return re.sub(r"-\d+$", "", service)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _airflow() -> list[str]:

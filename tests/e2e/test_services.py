@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import psutil
@@ -18,28 +19,17 @@ from local_airflow.rest_api import ApiError
 from local_airflow.services import SERVICES, AirflowServices
 from local_aws.connections import airflow_connections
 from local_aws.process import LocalAws
+from local_aws.sample_data import upload
 
 ROOT = Path(__file__).resolve().parents[2]
-BUCKET = "sample-bucket"
 DAG_ID = "train_and_deploy_multiclass"
-DATA_DATE = "2026-11-01"
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[LocalAws]:
-    """Local AWS with the files of one data date."""
-    with LocalAws() as aws:
-        s3 = aws.client("s3")
-        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": aws.region})
-        for kind in ("training", "validation"):
-            key = f"input-data-{kind}/{DATA_DATE}/multiclass/iris.csv"
-            s3.upload_file(str(ROOT / "include" / "sample_data" / kind / "iris.csv"), BUCKET, key)
-        yield aws
+DATA_DATE = date(2026, 11, 1)
 
 
 @pytest.fixture(scope="module")
 def airflow(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServices]:
     """All services; they are gone afterwards."""
+    upload(aws.client("s3"), aws.region, [DATA_DATE])
     home = tmp_path_factory.mktemp("airflow")
     with AirflowServices(home, environment=airflow_connections(aws.url, aws.region)) as airflow:
         yield airflow
@@ -51,7 +41,7 @@ def airflow(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def test_a_triggered_run_succeeds(airflow: AirflowServices, aws: LocalAws) -> None:
     airflow.wait_for_dag(DAG_ID)
     airflow.unpause(DAG_ID)
-    run_id = airflow.trigger(DAG_ID, conf={"data_date": DATA_DATE})
+    run_id = airflow.trigger(DAG_ID, conf={"data_date": DATA_DATE.isoformat()})
     assert airflow.wait_for_run(DAG_ID, run_id)["state"] == "success"
     states = {task["task_id"]: task["state"] for task in airflow.task_instances(DAG_ID, run_id)}
     assert states == {"wait_for_data": "success", "train": "success", "deploy": "success"}

@@ -1,0 +1,25 @@
+"""Real Airflow services for the tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import pytest
+
+from local_airflow.postgres import postgres, server_folder
+from local_aws.process import LocalAws
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[str | None]:
+    """A PostgreSQL where the machine has one; None (SQLite) where it has none."""
+    with postgres() if server_folder() else nullcontext() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAws]:
+    """A local AWS of the module's own."""
+    with LocalAws() as aws:
+        yield aws

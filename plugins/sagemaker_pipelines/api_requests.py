@@ -16,6 +16,8 @@ Request = dict[str, Any]
 
 # Every tag that the package itself sets begins with this.
 TAG_PREFIX = "sagemaker-pipelines:"
+# How many such tags one resource may get: the run's four, a model's facts, what Slack was told, what was proven.
+MOST_OWN_TAGS = 16
 # What may give a container its model; where one of them is given, the artifact of the training has no place.
 MODEL_SOURCES = ("ModelDataUrl", "ModelDataSource", "ModelPackageName")
 VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
@@ -152,6 +154,55 @@ def update_endpoint(section: Mapping[str, Any], *, config_name: str) -> Request:
     """
     request = {**section, "EndpointConfigName": config_name}
     return service_model.coerce("UpdateEndpoint", _only_members("UpdateEndpoint", request))
+
+
+def create_transform_job(
+    section: Mapping[str, Any],
+    *,
+    name: str,
+    model_name: str,
+    input_uri: str,
+    output_uri: str,
+    tags: Mapping[str, str],
+) -> Request:
+    """Completes the ``transform`` section into a CreateTransformJob request.
+
+    Args:
+        section: the rendered section.
+        name: the transform job's name.
+        model_name: the model's name.
+        input_uri: S3 URL of the folder that is predicted on.
+        output_uri: S3 URL of the folder that gets a ``.out`` file for each input file.
+        tags: tag values by tag key.
+
+    Returns:
+        The request.
+    """
+    source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": input_uri}}}
+    given, output = section.get("TransformInput", {}), section.get("TransformOutput", {})
+    request = {
+        "TransformJobName": name,
+        "ModelName": model_name,
+        **section,
+        "TransformInput": {**source, **given} if isinstance(given, Mapping) else given,
+        "TransformOutput": {"S3OutputPath": output_uri, **output} if isinstance(output, Mapping) else output,
+        "Tags": _tag_list(tags),
+    }
+    return service_model.coerce("CreateTransformJob", request)
+
+
+def prediction_uri(bucket: str, data_date: str, pipeline: str) -> str:
+    """Names the folder in S3 that gets the predictions of a data date.
+
+    Args:
+        bucket: the bucket.
+        data_date: the data date, YYYY-MM-DD.
+        pipeline: the pipeline's name.
+
+    Returns:
+        The folder's S3 URL.
+    """
+    return f"s3://{bucket}/output-prediction/{data_date}/{pipeline}/"
 
 
 def folder_uri(bucket: str, key: str) -> str:

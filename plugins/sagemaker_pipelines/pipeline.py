@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from typing_extensions import Self
 
 from sagemaker_pipelines import pipeline_cache
+from sagemaker_pipelines.quality import parse_rule
 from sagemaker_pipelines.service_model import Problem, format_path
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
@@ -69,6 +70,19 @@ def _filled(value: str) -> str:
     return _literal(value)
 
 
+def _rule(value: str) -> str:
+    parse_rule(value)
+    return value
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"it is no regular expression: {error}") from None
+    return value
+
+
 Text = Annotated[str, AfterValidator(_filled), Field(json_schema_extra={"minLength": 1})]
 
 
@@ -106,11 +120,62 @@ class Slack(_Part):
     )
 
 
+class Quality(_Part):
+    """What a model must be like to be deployed. One that is not is trained and kept, but neither deployed nor used."""
+
+    rules: Annotated[tuple[Annotated[str, AfterValidator(_rule)], ...], Field(strict=False, min_length=1)] = Field(
+        description="Rules on the training job's final metrics; all must hold. METRIC, then >=, >, <= or <, then a "
+        "number, or live, live - NUMBER or live + NUMBER for the live model's value of that metric.",
+        examples=[["validation:accuracy >= 0.9", "validation:accuracy >= live - 0.02"]],
+    )
+
+
+class SmokeTest(_Part):
+    """One request that the endpoint must answer well after a deployment; else the previous config is put back."""
+
+    body: str | None = Field(default=None, description="The request's body, as it stands; no template.")
+    key: str | None = Field(
+        default=None,
+        description="S3 key, in the pipeline's bucket, of a file that is the request's body; a template.",
+        examples=["input-data-validation/{{ data_date }}/multiclass/smoke.csv"],
+    )
+    content_type: Text = Field(description="The body's content type.", examples=["text/csv"])
+    accept: Text | None = Field(
+        default=None,
+        description="The content type asked for, and checked in the answer. Left out: any.",
+        examples=["text/csv"],
+    )
+    expect: Annotated[str, AfterValidator(_pattern)] | None = Field(
+        default=None,
+        description="Regular expression (Python's) that the whole answer must match, without white space at its ends. "
+        "Left out: any answer.",
+        examples=["[0-2]"],
+    )
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if (self.body is None) == (self.key is None):
+            raise ValueError("it must have one of body and key")
+        return self
+
+
+class Retention(_Part):
+    """How many old endpoint configs and models are kept. Artifacts in S3 are left to the bucket's lifecycle rules."""
+
+    keep: int = Field(
+        ge=1,
+        description="How many of the pipeline's newest endpoint configs, and of its newest models, are kept after a "
+        "deployment. What is in use is kept in any case.",
+    )
+    dry_run: bool = Field(default=False, description="true: only list, in the log of deploy, what would be deleted.")
+
+
 class Pipeline(_Part):
     """One pipeline: a model that is trained anew on each day's data, and the endpoint that serves it.
 
-    Strings in bucket, data, training, model, endpoint_config and endpoint are Jinja templates. They know data_date and
-    date (both YYYY-MM-DD), pipeline (the name), bucket, and Airflow's own names, such as var and params.
+    Strings in bucket, data, training, model, endpoint_config, endpoint and transform, and smoke_test.key, are Jinja
+    templates. They know data_date and date (both YYYY-MM-DD), pipeline (the name), bucket, and Airflow's own names,
+    such as var and params.
     """
 
     name: Annotated[str, AfterValidator(_name)] = Field(
@@ -172,7 +237,7 @@ class Pipeline(_Part):
     slack: Slack | None = Field(default=None, description="Slack messages. Left out: none are sent.")
     deploy: Literal["auto", "always", "never"] = Field(
         default="auto",
-        description="auto: deploy unless what is live was trained on a later data date; always: deploy in any case; "
+        description="auto: deploy unless what is live was trained on a later data date; always: deploy over that, too; "
         "never: only train.",
     )
     aws_tags: dict[str, Annotated[str, AfterValidator(_literal)]] = Field(
@@ -198,6 +263,17 @@ class Pipeline(_Part):
         description=f"What CreateEndpoint ({_API}CreateEndpoint.html) and UpdateEndpoint ({_API}UpdateEndpoint.html) "
         "take, without EndpointConfigName and Tags, which are added. EndpointName is the pipeline's name, unless "
         "given.",
+    )
+
+    quality: Quality | None = Field(default=None, description="The quality gate. Left out: every model is deployed.")
+    smoke_test: SmokeTest | None = Field(default=None, description="The smoke test. Left out: none is made.")
+    retention: Retention | None = Field(default=None, description="The clean-up. Left out: nothing is deleted.")
+    transform: dict[str, Any] | None = Field(
+        default=None,
+        description=f"The CreateTransformJob request ({_API}CreateTransformJob.html), without TransformJobName, "
+        "ModelName, Tags, TransformInput.DataSource (the folder of data.prediction) and TransformOutput.S3OutputPath "
+        "(output-prediction/<data date>/<pipeline>/), which are added. With it there is a DAG "
+        "batch_predict_<pipeline>. Left out: nothing is predicted.",
     )
 
     @model_validator(mode="after")
@@ -389,5 +465,11 @@ def _explain(error: dict[str, Any]) -> str:
 
 
 def _keys_beside(path: tuple[str | int, ...]) -> tuple[str, ...]:
-    parts: dict[Any, type[_Part]] = {"data": Data, "slack": Slack}
+    parts: dict[Any, type[_Part]] = {
+        "data": Data,
+        "slack": Slack,
+        "quality": Quality,
+        "smoke_test": SmokeTest,
+        "retention": Retention,
+    }
     return tuple((parts[path[0]] if len(path) > 1 else Pipeline).model_fields)

@@ -25,7 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # Everything but the file that decides whether a file is right.
 _LIBRARIES = ("botocore", "croniter", "Jinja2", "pydantic", "PyYAML", "regex")
-_MODULES = ("api_requests", "pipeline", "pipeline_check", "service_model")
+_MODULES = ("api_requests", "pipeline", "pipeline_check", "quality", "service_model")
 _KEPT_SECONDS = 30 * 24 * 3600
 
 

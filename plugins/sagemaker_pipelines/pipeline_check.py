@@ -19,6 +19,7 @@ import jinja2.sandbox
 
 from sagemaker_pipelines import api_requests, service_model
 from sagemaker_pipelines.pipeline import Pipeline
+from sagemaker_pipelines.quality import parse_rule
 from sagemaker_pipelines.service_model import Problem, format_path, near_misses
 
 # The names that the operators add to Airflow's context, with the facts of a sample run.
@@ -55,6 +56,11 @@ _OWNED = {
     "model": {"ModelName": "it is the training job's name", "Tags": _TAGS},
     "endpoint_config": {"EndpointConfigName": "it is the training job's name", "Tags": _TAGS},
     "endpoint": {"EndpointConfigName": "it is the training job's name", "Tags": _TAGS},
+    "transform": {
+        "TransformJobName": "it is made from pipeline, data date and training job, so that no model predicts twice",
+        "ModelName": _MODEL,
+        "Tags": _TAGS,
+    },
 }
 
 
@@ -72,7 +78,9 @@ def find_problems(pipeline: Pipeline) -> list[str]:
     if not is_unknown(bucket):
         templates.known["bucket"] = bucket
     templates.allowed |= {"bucket"}
-    sections = {name: templates.render(getattr(pipeline, name), (name,)) for name in _OWNED}
+    sections = {name: templates.render(getattr(pipeline, name) or {}, (name,)) for name in _OWNED}
+    if pipeline.smoke_test and pipeline.smoke_test.key:
+        templates.render(pipeline.smoke_test.key, ("smoke_test", "key"))
     keys = {name: templates.render(key, ("data", name)) for name, key in _data_keys(pipeline).items()}
     problems = [
         *_check_calendar(pipeline),
@@ -85,6 +93,8 @@ def find_problems(pipeline: Pipeline) -> list[str]:
         *_check_model(sections["model"], sections["training"]),
         *_check_endpoint_config(sections["endpoint_config"]),
         *_check_endpoint(sections["endpoint"]),
+        *_check_quality(pipeline, sections["training"]),
+        *(_check_transform(pipeline, sections["transform"]) if pipeline.transform is not None else ()),
     ]
     return list(dict.fromkeys(problems))
 
@@ -236,13 +246,13 @@ def _check_tags(tags: Mapping[str, str]) -> Iterator[str]:
         for prefix in (api_requests.TAG_PREFIX, "aws:"):
             if key.lower().startswith(prefix):
                 yield f"aws_tags.{key}: found the prefix {prefix!r}, which is reserved; choose another key"
-    # The limit holds for the pipeline's tags and the run's own (pipeline, data date, DAG id, run id) together.
-    ours = {f"{api_requests.TAG_PREFIX}{number}": "" for number in range(4)}
+    # The limit holds for the pipeline's tags and the package's own together.
+    ours = {f"{api_requests.TAG_PREFIX}{number}": "" for number in range(api_requests.MOST_OWN_TAGS)}
     listed = [{"Key": key, "Value": value} for key, value in {**tags, **ours}.items()]
     names = [*tags, *ours]
     for problem in service_model.check_request("AddTags", {"ResourceArn": "arn", "Tags": listed}):
         if problem.path == ("Tags",):
-            yield f"aws_tags: found {len(tags)} tags; allowed {len(tags) - len(listed) + 50}, as four are added"
+            yield f"aws_tags: found {len(tags)} tags; allowed {50 - len(ours)}, as up to {len(ours)} are added"
         elif problem.path[0] == "Tags":
             yield str(dataclasses.replace(problem, path=("aws_tags", names[int(problem.path[1])])))
 
@@ -257,6 +267,13 @@ def _check_owned(sections: dict[str, dict[str, Any]]) -> Iterator[str]:
         for member in api_requests.MODEL_SOURCES:
             if member in primary:
                 yield _not_yours(("model", "PrimaryContainer", member), primary.pop(member), _MODEL)
+    for part, member, reason in (
+        ("TransformInput", "DataSource", "it is the folder of data.prediction"),
+        ("TransformOutput", "S3OutputPath", "it is output-prediction/<data date>/<pipeline>/"),
+    ):
+        given = sections["transform"].get(part)
+        if isinstance(given, dict) and member in given:
+            yield _not_yours(("transform", part, member), given.pop(member), reason)
 
 
 def _not_yours(path: tuple[str, ...], found: Any, reason: str) -> str:
@@ -331,6 +348,34 @@ def _check_endpoint(section: dict[str, Any]) -> Iterator[str]:
     yield from _check_request("CreateEndpoint", "endpoint", section, create)
     update = api_requests.update_endpoint(section, config_name="sample")
     yield from _check_request("UpdateEndpoint", "endpoint", section, update)
+
+
+def _check_quality(pipeline: Pipeline, training: Mapping[str, Any]) -> Iterator[str]:
+    algorithm = training.get("AlgorithmSpecification")
+    definitions = algorithm.get("MetricDefinitions") if isinstance(algorithm, Mapping) else None
+    if pipeline.quality is None or not isinstance(definitions, list):
+        return  # SageMaker's own algorithms bring metrics that no file names.
+    names = [str(definition.get("Name")) for definition in definitions if isinstance(definition, Mapping)]
+    if any(map(is_unknown, names)):
+        return
+    for position, text in enumerate(pipeline.quality.rules):
+        metric = parse_rule(text).metric
+        if metric not in names:
+            near = near_misses(metric, names)
+            hint = f"did you mean {near}?" if near else f"allowed {', '.join(names) or 'none'}"
+            yield (
+                f"quality.rules[{position}]: found {text!r}; training.AlgorithmSpecification.MetricDefinitions names "
+                f"no metric {metric!r}; {hint}"
+            )
+
+
+def _check_transform(pipeline: Pipeline, section: dict[str, Any]) -> Iterator[str]:
+    if pipeline.data.prediction is None:
+        yield "data.prediction: found nothing; it must be given where there is a transform section"
+    request = api_requests.create_transform_job(
+        section, name="sample", model_name="sample", input_uri="s3://sample/", output_uri="s3://sample/", tags={}
+    )
+    yield from _check_request("CreateTransformJob", "transform", section, request)
 
 
 def _check_request(operation: str, section: str, given: Mapping[str, Any], request: Mapping[str, Any]) -> Iterator[str]:

@@ -1,0 +1,119 @@
+"""Rules that a trained model must keep to be deployed, and what they say about one. Pure: no AWS, no Airflow.
+
+A rule is one comparison, in a grammar of its own because no text of a file is ever executed::
+
+    rule    METRIC OPERATOR BOUND
+    METRIC  a name of MetricDefinitions, such as validation:accuracy
+    BOUND   a number, or live, or live plus or minus a number
+    OPERATOR  >= > <= <
+
+``validation:accuracy >= live - 0.02`` reads: no worse than the live model by more than 0.02. For a loss it is
+``validation:loss <= live + 0.02``; the operator says which direction is the better one.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_RULE = re.compile(
+    r"\s*(?P<metric>[^\s<>=]+)\s*(?P<operator>>=|<=|>|<)\s*"
+    rf"(?:(?P<number>[+-]?{_NUMBER})|(?P<live>live)(?:\s*(?P<sign>[+-])\s*(?P<tolerance>{_NUMBER}))?)\s*"
+)
+_OPERATORS = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
+# Metrics are 32-bit floats in SageMaker, so a bound that is met exactly may be missed by a rounding.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes:
+        text: the rule as the file has it.
+        metric: the metric's name.
+        operator: ``>=``, ``>``, ``<=`` or ``<``.
+        number: the bound, or what is added to the live model's value.
+        against_live: whether the bound counts from the live model's value.
+    """
+
+    text: str
+    metric: str
+    operator: str
+    number: float
+    against_live: bool
+
+    def broken_by(self, metrics: Mapping[str, float], live: Mapping[str, float] | None = None) -> str | None:
+        """Judges a model.
+
+        Args:
+            metrics: the model's final metrics by name.
+            live: the live model's; a rule against a live model that has no such metric holds.
+
+        Returns:
+            One sentence with rule, value and threshold where the model breaks the rule; None where it keeps it.
+        """
+        if self.metric not in metrics:
+            found = ", ".join(sorted(metrics)) or "none"
+            return f'Rule "{self.text}": the training job has no metric "{self.metric}"; its metrics are: {found}.'
+        bound, origin = self.number, ""
+        if self.against_live:
+            if live is None or self.metric not in live:
+                return None
+            bound += live[self.metric]
+            origin = f" (the live model's is {live[self.metric]:.6g})"
+        value = metrics[self.metric]
+        if _OPERATORS[self.operator](value, bound) or (
+            "=" in self.operator and math.isclose(value, bound, rel_tol=_ROUNDING)
+        ):
+            return None
+        return f'Rule "{self.text}": {self.metric} is {value:.6g}, the threshold is {bound:.6g}{origin}.'
+
+
+def parse_rule(text: str) -> Rule:
+    """Reads a rule.
+
+    Args:
+        text: the rule as the file has it.
+
+    Returns:
+        The rule.
+
+    Raises:
+        ValueError: the text is no rule; the message says what one looks like.
+    """
+    found = _RULE.fullmatch(text)
+    if found is None:
+        raise ValueError(
+            'it is no rule; allowed METRIC >= BOUND, with >=, >, <= or <, where BOUND is a number or "live", '
+            '"live - NUMBER" or "live + NUMBER", such as "validation:accuracy >= 0.9"'
+        )
+    if found["live"]:
+        number = float((found["sign"] or "+") + (found["tolerance"] or "0"))
+    else:
+        number = float(found["number"])
+    if not math.isfinite(number):
+        raise ValueError("its number is too large")
+    return Rule(" ".join(text.split()), found["metric"], found["operator"], number, bool(found["live"]))
+
+
+def broken_rules(
+    rules: Iterable[str], metrics: Mapping[str, float], *, live: Mapping[str, float] | None, against_live: bool
+) -> list[str]:
+    """Judges a model by the absolute rules of a file, or by those against the live model.
+
+    Args:
+        rules: the file's rules.
+        metrics: the model's final metrics by name.
+        live: the live model's metrics; None where they are not known.
+        against_live: which of the rules.
+
+    Returns:
+        One sentence for each rule that the model breaks.
+    """
+    chosen = [rule for rule in map(parse_rule, rules) if rule.against_live is against_live]
+    return [broken for rule in chosen if (broken := rule.broken_by(metrics, live))]

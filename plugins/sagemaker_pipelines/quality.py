@@ -92,10 +92,7 @@ def parse_rule(text: str) -> Rule:
             'it is no rule; allowed METRIC >= BOUND, with >=, >, <= or <, where BOUND is a number or "live", '
             '"live - NUMBER" or "live + NUMBER", such as "validation:accuracy >= 0.9"'
         )
-    if found["live"]:
-        number = float((found["sign"] or "+") + (found["tolerance"] or "0"))
-    else:
-        number = float(found["number"])
+    number = float(found["number"] or (found["sign"] or "+") + (found["tolerance"] or "0"))
     if not math.isfinite(number):
         raise ValueError("its number is too large")
     return Rule(" ".join(text.split()), found["metric"], found["operator"], number, bool(found["live"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import hashlib
 import re
@@ -75,6 +76,14 @@ class Run:
             generation=dag_run.clear_number or 0,
         )
 
+    def for_data_date(self, data_date: dt.date) -> Run:
+        """Return the same run, seen as that of another data date.
+
+        Args:
+            data_date: The data date; DATE is the day after it.
+        """
+        return dataclasses.replace(self, data_date=data_date, date=data_date + dt.timedelta(days=1))
+
     @property
     def template_names(self) -> dict[str, str]:
         """The names that a pipeline file's templates may use beside Airflow's own."""
@@ -90,7 +99,23 @@ class Run:
         Args:
             attempt: 1 for the first job; 2 and more for the job that follows one which ended in a fault of AWS's own.
         """
-        digest = hashlib.sha256(f"{self.dag_id}\n{self.run_id}".encode()).hexdigest()[:8]
+        return self._job_name(f"{self.dag_id}\n{self.run_id}", attempt)
+
+    def transform_job_name(self, training_job: str, *, by_hand: bool, attempt: int = 1) -> str:
+        """Name the transform job: the idempotency key of a prediction.
+
+        Every run that is told of a training makes the same name of it, so that one training is predicted with once,
+        however often it is told. A run by hand predicts anew.
+
+        Args:
+            training_job: The name of the training job whose model predicts.
+            by_hand: Whether the run was triggered for a data date, not by a training.
+            attempt: As in training_job_name().
+        """
+        return self._job_name(training_job + (f"\n{self.dag_id}\n{self.run_id}" if by_hand else ""), attempt)
+
+    def _job_name(self, key: str, attempt: int) -> str:
+        digest = hashlib.sha256(key.encode()).hexdigest()[:8]
         suffix = (f"c{self.generation}" if self.generation else "") + (f"a{attempt}" if attempt > 1 else "")
         return f"{self.pipeline}-{self.data_date.isoformat()}-{digest}" + (f"-{suffix}" if suffix else "")
 

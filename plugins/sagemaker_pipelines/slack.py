@@ -107,6 +107,15 @@ class PipelineNotifier(SlackWebhookNotifier):
         )
         self.pipeline = pipeline
 
+    def run_of(self, context: Any) -> Run:
+        """Return the facts of the run, or of that part of it that the task is about (a mapped task's data date).
+
+        Args:
+            context: The task's or callback's context.
+        """
+        run_of = getattr(context.get("task"), "run_of", None)
+        return run_of(context) if run_of else Run.of(self.pipeline, context)
+
     def tell(self, run: Run, message: Message) -> bool:
         """Send a message; a fault of Slack's is logged, without the webhook's address, and changes nothing.
 
@@ -178,7 +187,16 @@ def read_tags(client: Any, arn: str) -> dict[str, str]:
 
 
 class NoNewDataNotifier(PipelineNotifier):
-    """Tells, when the wait for data is skipped, that there is no new data (the article's NoNewData)."""
+    """Tells, when the wait for data is skipped, that there is no new data (the article's NoNewData).
+
+    Args:
+        pipeline: The pipeline.
+        skipping: What is not done without the data.
+    """
+
+    def __init__(self, pipeline: Pipeline, skipping: str = "training until the next run"):
+        super().__init__(pipeline)
+        self.skipping = skipping
 
     def notify(self, context: Any) -> None:
         """Send the message.
@@ -186,14 +204,14 @@ class NoNewDataNotifier(PipelineNotifier):
         Args:
             context: The skipped task's context.
         """
-        run = Run.of(self.pipeline, context)
+        run = self.run_of(context)
         self.tell(
             run,
             Message(
                 event="no-new-data",
                 emoji="⏭️",
                 title="No new data",
-                sentence=f"The data of {run.data_date} was not there in time. Skipping training until the next run.",
+                sentence=f"The data of {run.data_date} was not there in time. Skipping {self.skipping}.",
                 links=run_links(context),
             ),
         )
@@ -212,7 +230,7 @@ class FailureNotifier(PipelineNotifier):
         message = getattr(error, "message", None)
         if not isinstance(message, Message):
             message = _step_failed(context["ti"].task_id, str(error or "The reason is in the task's log."))
-        self.tell(Run.of(self.pipeline, context), _with_links(message, context))
+        self.tell(self.run_of(context), _with_links(message, context))
         context["ti"].xcom_push(key=XCOM_FAILURE_TOLD, value=message.event)
 
 

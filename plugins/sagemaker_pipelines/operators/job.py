@@ -1,0 +1,221 @@
+"""What training and transform jobs have in common: one job a name, which every try attaches to."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sagemaker_pipelines.aws_errors import already_exists, explained
+from sagemaker_pipelines.operators.step import PipelineStep, StepFailed
+from sagemaker_pipelines.statuses import STOPPED_BY_LIMIT, TRAINING_JOB, TRANSFORM_JOB, Answer, answer_to, is_healable
+from sagemaker_pipelines.triggers import SageMakerTrigger
+
+Job = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """A kind of SageMaker job.
+
+    Attributes:
+        noun: What people call it.
+        operation: What follows ``create_``, ``describe_`` and ``stop_`` in boto3, and the trigger's kind.
+        stem: What precedes ``Name``, ``Status`` and ``Arn`` in its members.
+        statuses: What each of its statuses means.
+        log_group: Where its containers log.
+    """
+
+    noun: str
+    operation: str
+    stem: str
+    statuses: Mapping[str, Answer]
+    log_group: str
+
+
+TRAINING = JobKind("training job", "training_job", "TrainingJob", TRAINING_JOB, "/aws/sagemaker/TrainingJobs")
+TRANSFORM = JobKind("transform job", "transform_job", "TransformJob", TRANSFORM_JOB, "/aws/sagemaker/TransformJobs")
+
+
+class JobStep(PipelineStep):
+    """A step that is one SageMaker job.
+
+    The job's name is the idempotency key: a new try asks SageMaker to create it, and when it exists, attaches to it.
+    A job that failed by a fault of AWS's own, or that was stopped, is followed by another one on the next try.
+
+    Attributes:
+        kind: The kind of job.
+    """
+
+    kind: JobKind
+    aws_conn_id: Any
+    region_name: Any
+
+    _job: str | None = None
+    _context: Any = None
+    _killed = False
+
+    def on_kill(self) -> None:
+        """Stop the job when a user has marked the running task failed or cleared it.
+
+        Airflow calls this also when a worker is told to shut down. Then the job goes on, and the next try attaches
+        to it; so Airflow is asked whether the task is still meant to run.
+        """
+        self._killed = True
+        if self._job is None or self._context is None:
+            return
+        if self._is_still_wanted():
+            self.log.info("The worker is stopping; %s %s goes on.", self.kind.noun, self._job)
+            return
+        self._stop(self._job)
+
+    def create_or_attach(
+        self, name_of: Callable[[int], str], create: Callable[[str], Any]
+    ) -> tuple[dict[str, Any], int, bool]:
+        """Create the step's job, or find the one that an earlier try has created.
+
+        Args:
+            name_of: Names the job of an attempt, counted from 1.
+            create: Asks SageMaker for the job of that name.
+
+        Returns:
+            The job, its attempt, and whether this call has created it.
+        """
+        for attempt in itertools.count(1):
+            name = name_of(attempt)
+            self._job = name
+            created = self._create(name, create)
+            job = self._describe(name)
+            if self._killed and not self._is_still_wanted():
+                self._stop(name)
+            if created or not self._gives_way(job):
+                return job, attempt, created
+            self.log.info("%s %s ended %s; starting another.", self.kind.noun, name, self.status_of(job))
+        raise AssertionError("unreachable")
+
+    def wait_for_end(self, job: Job, event: dict[str, Any] | None) -> Job:
+        """Wait until the job needs no more waiting: a while in the worker, then deferred.
+
+        Args:
+            job: The job as it was last seen.
+            event: What the trigger fired with; None on a new try.
+
+        Returns:
+            The job at its end.
+        """
+        name = self.name_of(job)
+        if event is None:
+            job = self.look_for_a_while(lambda: self._describe(name), lambda seen: not self._is_running(seen))
+        if self._is_running(job):
+            self._wait_on(job)
+        self._job = None  # It has ended: there is nothing left to stop.
+        return job
+
+    def longest_seconds(self, job: Job) -> float:
+        """Return how long the job may take in all, in seconds.
+
+        Args:
+            job: What the Describe operation returned.
+        """
+        raise NotImplementedError
+
+    def expected_seconds(self) -> float | None:
+        """Return how long the last such job took, in seconds, if known."""
+        return None
+
+    def too_long(self, job: Job, reason: str) -> StepFailed:
+        """Make the error for a job that has outlasted its limit.
+
+        Args:
+            job: The job.
+            reason: What has happened.
+        """
+        raise NotImplementedError
+
+    def name_of(self, job: Job) -> str:
+        """Return the job's name."""
+        return str(job[f"{self.kind.stem}Name"])
+
+    def status_of(self, job: Job) -> str:
+        """Return the job's status."""
+        return str(job[f"{self.kind.stem}Status"])
+
+    def answer_to(self, job: Job) -> Answer:
+        """Return what the job's status means."""
+        return answer_to(self.kind.statuses, self.status_of(job))
+
+    def _create(self, name: str, create: Callable[[str], Any]) -> bool:
+        with explained(f"create {self.kind.noun} {name}"):
+            try:
+                create(name)
+            except ClientError as error:
+                if not already_exists(error):
+                    raise
+                # From an earlier try, or from this very request when its answer was lost and botocore sent it again.
+                self.log.info("%s %s exists; attaching to it.", self.kind.noun.capitalize(), name)
+                return False
+        self.log.info("Created %s %s", self.kind.noun, name)
+        return True
+
+    def _wait_on(self, job: Job) -> None:
+        name, started = self.name_of(job), job["CreationTime"].timestamp()
+        left = started + self.longest_seconds(job) - time.time()
+        if left <= 0:
+            self._stop(name)
+            raise self.too_long(job, f"Still {self.status_of(job)} past its limits: stopped.")
+        self.log.info("%s %s is %s; waiting without a worker slot.", self.kind.noun, name, self.status_of(job))
+        self.wait(
+            SageMakerTrigger(
+                kind=self.kind.operation,
+                name=name,
+                started=started,
+                expected_seconds=self.expected_seconds(),
+                aws_conn_id=self.aws_conn_id,
+                region_name=self.region_name,
+            ),
+            left,
+        )
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        with explained(f"describe {self.kind.noun} {name}"):
+            describe = getattr(self._client, f"describe_{self.kind.operation}")
+            return dict(describe(**{f"{self.kind.stem}Name": name}))
+
+    def _stop(self, name: str) -> None:
+        try:
+            getattr(self._client, f"stop_{self.kind.operation}")(**{f"{self.kind.stem}Name": name})
+            self.log.info("Stopped %s %s.", self.kind.noun, name)
+        except ClientError as error:
+            # SageMaker refuses to stop a job that has ended, which is as good.
+            self.log.info("Did not stop %s %s: %s", self.kind.noun, name, error)
+
+    def _is_running(self, job: Job) -> bool:
+        return self.answer_to(job) is Answer.WAIT
+
+    def _gives_way(self, job: Job) -> bool:
+        """Whether a job that a new try finds has ended in a way that asks for another one."""
+        answer = self.answer_to(job)
+        if answer is Answer.FAILED:
+            return is_healable(job)
+        return answer is Answer.STOPPED and job.get("SecondaryStatus") not in STOPPED_BY_LIMIT
+
+    def _is_still_wanted(self) -> bool:
+        task_instance = self._context["ti"]
+        try:
+            states = task_instance.get_task_states(
+                dag_id=task_instance.dag_id, task_ids=[task_instance.task_id], run_ids=[task_instance.run_id]
+            )
+        except Exception as error:
+            self.log.warning("Could not ask Airflow for the task's state (%s); the job goes on.", error)
+            return True
+        index = getattr(task_instance, "map_index", None)
+        key = task_instance.task_id if index in (None, -1) else f"{task_instance.task_id}_{index}"
+        return states.get(task_instance.run_id, {}).get(key) in ("running", "queued", "scheduled")
+
+    @property
+    def _client(self) -> Any:
+        return self.hook.conn  # type: ignore[attr-defined]

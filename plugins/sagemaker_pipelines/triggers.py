@@ -13,9 +13,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines import statuses
+from sagemaker_pipelines import polling, statuses
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, is_not_found, may_heal
-from sagemaker_pipelines.polling import FIRST_LOOK_SECONDS, next_look
 
 # How many looks in a row AWS may leave unanswered (each already retried by botocore) before the task is asked to look.
 MAX_FAULTS_IN_A_ROW = 10
@@ -75,7 +74,7 @@ class SageMakerTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Look until there is nothing more to wait for, then fire once."""
         # The first event must not come while the scheduler still handles the deferral (apache/airflow race).
-        await asyncio.sleep(FIRST_LOOK_SECONDS)
+        await asyncio.sleep(polling.FIRST_LOOK_SECONDS)
         faults = 0
         while True:
             try:
@@ -95,7 +94,7 @@ class SageMakerTrigger(BaseTrigger):
                 if statuses.answer_to(_DESCRIBE[self.kind][3], status) is not statuses.Answer.WAIT:
                     yield TriggerEvent({"name": self.name, "status": status})
                     return
-            await asyncio.sleep(next_look(time.time() - self.started, self.expected_seconds))
+            await asyncio.sleep(polling.next_look(time.time() - self.started, self.expected_seconds))
 
     async def on_kill(self) -> None:
         """Stop the job, so that it stops costing, when a user has given up or cleared the waiting task."""
@@ -138,14 +137,27 @@ _clients: dict[tuple[str | None, str | None], Any] = {}
 
 
 class DataTrigger(S3KeyTrigger):
-    """The provider's S3 trigger, with a first look late enough for the scheduler to have handled the deferral."""
+    """The provider's S3 trigger with an end of its own, and a first look after the scheduler has handled the deferral.
+
+    Args:
+        deadline: When to fire whether or not the files are there, as seconds since the epoch.
+        arguments: The provider's trigger's.
+    """
+
+    def __init__(self, *, deadline: float, **arguments: Any):
+        super().__init__(**arguments)
+        self.deadline = deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that make an equal trigger."""
-        return "sagemaker_pipelines.triggers.DataTrigger", super().serialize()[1]
+        arguments = {**super().serialize()[1], "deadline": self.deadline}
+        arguments.update(arguments.pop("hook_params"))
+        return "sagemaker_pipelines.triggers.DataTrigger", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait a moment, then do as the provider's trigger does."""
-        await asyncio.sleep(FIRST_LOOK_SECONDS)
-        async for event in super().run():
-            yield event
+        """Wait for the files, or for the deadline."""
+        await asyncio.sleep(polling.FIRST_LOOK_SECONDS)
+        try:
+            yield await asyncio.wait_for(anext(super().run()), max(self.deadline - time.time(), 0))
+        except asyncio.TimeoutError:
+            yield TriggerEvent({"status": "timeout"})

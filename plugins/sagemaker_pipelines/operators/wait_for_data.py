@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sagemaker_pipelines.pipeline import Pipeline
 
 POKE_SECONDS = 30.0
+# The trigger ends the wait itself; Airflow's own timeout comes later, should the trigger hang.
+GRACE_SECONDS = 120.0
 
 
 class WaitForDataSensor(PipelineStep, S3KeySensor):
@@ -67,6 +69,7 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
         self.log.info("Not there yet: %s. Waiting until %s.", wanted, _clock(self._deadline(context)))
         self.wait(
             DataTrigger(
+                deadline=self._deadline(context),
                 bucket_name=str(self.bucket_name),
                 bucket_key=self.bucket_key,
                 aws_conn_id=self.aws_conn_id,
@@ -74,7 +77,7 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
                 botocore_config=BOTOCORE_CONFIG,
                 poke_interval=self.poke_interval,
             ),
-            left,
+            left + GRACE_SECONDS,
         )
 
     def _deadline(self, context: Any) -> float:

@@ -116,6 +116,9 @@ class PipelineNotifier(SlackWebhookNotifier):
         run_of = getattr(context.get("task"), "run_of", None)
         return run_of(context) if run_of else Run.of(self.pipeline, context)
 
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """Do nothing: what is told comes from AWS and is no template."""
+
     def tell(self, run: Run, message: Message) -> bool:
         """Send a message; a fault of Slack's is logged, without the webhook's address, and changes nothing.
 

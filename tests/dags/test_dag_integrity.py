@@ -1,0 +1,117 @@
+"""Every DAG of the folder imports, as Airflow itself imports it: in a process that knows two folders and no more."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MULTICLASS = (ROOT / "include/pipelines/multiclass.yaml").read_text()
+
+PARSE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
+
+bag = DagBag(sys.argv[1])
+dags = {}
+for dag in bag.dags.values():
+    again = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    assert again.task_ids == dag.task_ids
+    dags[dag.dag_id] = {
+        "tasks": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
+        "owners": sorted({task.owner for task in dag.tasks}),
+        "docs": dag.doc_md,
+        "description": dag.description,
+        "tags": sorted(dag.tags),
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "timezone": str(dag.timezone),
+        "params": sorted(dag.params),
+    }
+errors = {file.rsplit("/", 1)[-1]: error for file, error in bag.import_errors.items()}
+print("PARSED" + json.dumps({"dags": dags, "errors": errors}))
+"""
+
+
+def parse(tmp_path: Path, **environment: str) -> dict[str, Any]:
+    """Parse the dags folder in a new process, from another working directory."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+    done = subprocess.run(
+        [sys.executable, "-c", PARSE, str(ROOT / "dags")],
+        cwd=home,
+        env={
+            **kept,
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.rpartition("PARSED")[2])
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return parse(tmp_path_factory.mktemp("shipped"))
+
+
+def test_every_dag_imports_and_survives_serialization(shipped):
+    assert shipped["errors"] == {}
+    assert "train_and_deploy_multiclass" in shipped["dags"]
+
+
+def test_the_daily_dag_reads_as_the_article_does(shipped):
+    tasks = shipped["dags"]["train_and_deploy_multiclass"]["tasks"]
+    assert tasks["wait_for_data"] == ["train"]
+    assert "deploy" in tasks["train"]
+
+
+def test_every_dag_explains_itself(shipped):
+    for dag_id, dag in shipped["dags"].items():
+        assert dag["docs"], dag_id
+        assert dag["description"], dag_id
+        assert dag["tags"], dag_id
+        assert dag["owners"] == ["ml"], dag_id
+        assert not dag["catchup"], dag_id
+
+
+def test_the_trigger_form_has_its_three_fields(shipped):
+    dag = shipped["dags"]["train_and_deploy_multiclass"]
+    assert dag["params"] == ["data_date", "deploy", "wait_minutes"]
+    assert dag["timezone"] == "Asia/Tokyo"
+
+
+def test_a_second_file_is_a_second_pipeline_and_a_broken_one_takes_no_other_with_it(tmp_path):
+    pipelines = tmp_path / "pipelines"
+    pipelines.mkdir()
+    (pipelines / "multiclass.yaml").write_text(MULTICLASS)
+    (pipelines / "flowers.yaml").write_text(
+        MULTICLASS.replace("name: multiclass", "name: flowers").replace(
+            "EndpointName: multiclass", "EndpointName: flowers"
+        )
+    )
+    (pipelines / "broken.yaml").write_text(MULTICLASS.replace("name: multiclass", "name: broken\nbuckett: x"))
+
+    parsed = parse(tmp_path, PIPELINES_DIR=str(pipelines))
+
+    ids = [dag_id for dag_id in parsed["dags"] if dag_id.startswith("train_and_deploy_")]
+    assert sorted(ids) == ["train_and_deploy_flowers", "train_and_deploy_multiclass"]
+    [(file, error)] = parsed["errors"].items()
+    assert file == "broken_pipeline_files.py"
+    assert str(pipelines / "broken.yaml") in error
+    assert "buckett" in error
+    assert "did you mean 'bucket'?" in error

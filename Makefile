@@ -50,6 +50,14 @@ test: .venv/ready ## Run the tests that need no browser and no Docker
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)
 	$(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
 
+.PHONY: env
+env: ## Write .env for docker-compose.yaml: fresh secrets and the login; keeps one that is there
+	@$(PYTHON) include/compose_env.py
+
+.PHONY: test-compose
+test-compose: .venv/ready ## Run docker-compose.yaml for real, with both executors; needs Docker
+	$(BIN)/python -m pytest tests/compose --timeout 1800 $(PYTEST_ARGS)
+
 .PHONY: check
 check: .venv/ready ## Format, lint and types
 	$(BIN)/ruff format --check .

@@ -1,0 +1,10 @@
+# Airflow with what the pipelines need. The code is mounted, not copied: see docker-compose.yaml.
+ARG AIRFLOW_VERSION=3.3.2
+FROM apache/airflow:${AIRFLOW_VERSION}
+
+COPY requirements.txt /tmp/requirements.txt
+# The base image holds Airflow and its providers in versions that were tested together; they stay as they are, and what
+# is missing is added. Naming Airflow's version keeps it from being replaced:
+# https://airflow.apache.org/docs/docker-stack/build.html
+ARG AIRFLOW_VERSION
+RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" --requirement /tmp/requirements.txt

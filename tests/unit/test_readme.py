@@ -1,0 +1,34 @@
+"""README promises no command that is not there, and none that nothing runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.split("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip() and not line.lstrip().startswith("#")
+]
+TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+LINKS = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make ")])
+def test_every_make_command_of_readme_is_a_target(command):
+    assert command.split()[1] in TARGETS
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_every_link_of_readme_leads_to_a_file(link):
+    assert (ROOT / link.partition("#")[0]).exists()
+
+
+def test_readme_names_the_two_commands_and_ci_runs_the_tests():
+    assert {"make demo", "make test"} <= set(COMMANDS)
+    assert re.search(r"make .*\btest\b", (ROOT / ".ci/run").read_text())

@@ -114,8 +114,8 @@ def test_a_triggered_run_succeeds(stack: Stack) -> None:
     run_id = stack.airflow.trigger(DAG_ID, conf={"data_date": yesterday.isoformat(), "deploy": "always"})
     run = stack.airflow.wait_for_run(DAG_ID, run_id, timeout=300)
     tasks = stack.airflow.task_instances(DAG_ID, run_id)
-    logs = {task["task_id"]: stack.airflow.task_log(DAG_ID, run_id, task["task_id"]) for task in tasks}
-    assert run["state"] == "success", logs
+    failed = [task["task_id"] for task in tasks if task["state"] in ("failed", "up_for_retry")]
+    assert run["state"] == "success", "\n".join(stack.airflow.task_log(DAG_ID, run_id, task) for task in failed)
     assert all(task["state"] == "success" for task in tasks)
     completed = [text for text in stack.slack_messages() if text.startswith("Deployment completed")]
     assert any(f"data date {yesterday}" in text for text in completed)

@@ -44,7 +44,8 @@ def test_a_triggered_run_succeeds(airflow: AirflowServices, aws: LocalAws) -> No
     run_id = airflow.trigger(DAG_ID, conf={"data_date": DATA_DATE.isoformat()})
     assert airflow.wait_for_run(DAG_ID, run_id)["state"] == "success"
     states = {task["task_id"]: task["state"] for task in airflow.task_instances(DAG_ID, run_id)}
-    assert states == {"wait_for_data": "success", "train": "success", "deploy": "success"}
+    assert states.keys() >= {"wait_for_data", "train", "deploy"}
+    assert set(states.values()) == {"success"}
     endpoint = aws.client("sagemaker").describe_endpoint(EndpointName="multiclass")
     assert endpoint["EndpointStatus"] == "InService"
     assert endpoint["EndpointConfigName"].startswith(f"multiclass-{DATA_DATE}-")

@@ -74,7 +74,8 @@ def test_backfill(airflow: AirflowServices, aws: LocalAws) -> None:
     assert {run["state"] for run in runs.values()} == {"success"}
     assert sorted(runs) == [day + timedelta(days=1) for day in DAYS]
     skipped = _task_states(airflow, runs[MISSING + timedelta(days=1)])
-    assert skipped == {"wait_for_data": "skipped", "train": "skipped", "deploy": "skipped"}
+    assert skipped.keys() >= {"wait_for_data", "train", "deploy"}
+    assert set(skipped.values()) == {"skipped"}
     trained = Counter(_data_date_of_job(aws, job) for job in _completed_jobs(aws, "multiclass"))
     assert trained == Counter(day.isoformat() for day in DAYS if day != MISSING)
     assert _live_data_date(aws, "multiclass") == DAYS[-1].isoformat()

@@ -7,7 +7,10 @@ Every day, for every pipeline file:
 2. **train** runs one SageMaker training job. Its name is made from the pipeline, the data date and the run, so a retry
    attaches to the job that exists. To train again, clear the task.
 3. **deploy** creates or updates the endpoint and ends once the endpoint serves the new model. With deploy `auto` it is
-   skipped if the endpoint serves a model of a later data date.
+   skipped if the endpoint serves a model of a later data date, or if the model breaks a rule of `quality`. A new model
+   that fails the `smoke_test` is taken back. What is older than `retention` keeps is deleted.
+4. **publish** emits the event of the asset `<pipeline>-model`, with the model's facts, also where the deployment was
+   skipped because a later data date is live; not where the model was refused. `batch_predict_<pipeline>` runs on it.
 
 DATE is the run's logical date in the pipeline's time zone. *Trigger* takes another `data_date`, another waiting time,
 and what to deploy. Each pipeline is one YAML file in `include/pipelines`; a file that cannot be used is listed under
@@ -22,6 +25,7 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from sagemaker_pipelines.operators.deploy import DeployOperator
+from sagemaker_pipelines.operators.publish import PublishOperator
 from sagemaker_pipelines.operators.train import TrainOperator
 from sagemaker_pipelines.operators.wait_for_data import WaitForDataSensor
 from sagemaker_pipelines.pipeline import load_pipelines
@@ -66,7 +70,7 @@ for pipeline in load_pipelines().pipelines:
                 type="string",
                 enum=["auto", "always", "never"],
                 title="Deploy",
-                description="auto: unless a later data date is live. always: in any case. never: only train.",
+                description="auto: unless a later data date is live. always: over that, too. never: only train.",
             ),
         },
     ) as dag:
@@ -77,6 +81,9 @@ for pipeline in load_pipelines().pipelines:
         # One at a time: an endpoint takes one change at a time.
         deploy = DeployOperator(task_id="deploy", pipeline=pipeline, max_active_tis_per_dag=1)
 
-        wait_for_data >> train >> deploy
+        publish = PublishOperator(task_id="publish", pipeline=pipeline)
+
+        wait_for_data >> train >> deploy >> publish
+        train >> publish
 
     globals()[dag.dag_id] = dag

@@ -90,3 +90,13 @@ def final_metrics(job: Mapping[str, Any]) -> dict[str, float]:
         job: What DescribeTrainingJob returned.
     """
     return {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
+
+
+def tagged_metrics(tags: Mapping[str, str]) -> dict[str, float]:
+    """Read the metrics back from the tags that fact_tags() has made.
+
+    Args:
+        tags: Tag values by tag key.
+    """
+    pairs = (item.rpartition("=") for item in tags.get(METRICS_TAG, "").split())
+    return {name: float(value) for name, _, value in pairs}

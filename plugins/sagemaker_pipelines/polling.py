@@ -1,18 +1,27 @@
-"""How often to look while waiting: as often as the wait deserves, not at a fixed period."""
+"""How often to look while waiting: as often as the wait deserves, not at a fixed period.
+
+Where everything is faster than AWS (tests on real Airflow services with local AWS), environment variables, read once
+when the module is imported, shorten the waits: ``SAGEMAKER_PIPELINES_WORKER_SECONDS``,
+``SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS`` and ``SAGEMAKER_PIPELINES_SHORTEST_SECONDS`` set these constants.
+"""
 
 from __future__ import annotations
 
+import os
+import random
+
 # How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
 # within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
-WORKER_SECONDS = 15.0
+WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "15"))
 WORKER_LOOK_SECONDS = 1.0
 # How long after the deferral a trigger looks for the first time.
-FIRST_LOOK_SECONDS = 10.0
+FIRST_LOOK_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS", "10"))
 
-SHORTEST_SECONDS = 5.0
+SHORTEST_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_SHORTEST_SECONDS", "5"))
 LONGEST_SECONDS = 60.0
 # Without a known duration, a look costs at most this share of the time waited so far in lateness.
 SHARE_OF_WAIT = 0.05
+LONGEST_BACKOFF_SECONDS = 20.0
 
 
 def next_look(elapsed: float, expected: float | None = None) -> float:
@@ -32,3 +41,14 @@ def next_look(elapsed: float, expected: float | None = None) -> float:
     if elapsed < expected * (1 + 2 * SHARE_OF_WAIT):
         return SHORTEST_SECONDS
     return in_proportion
+
+
+def after_fault(number: int) -> float:
+    """Return how long to wait before a request is made again that AWS has not answered.
+
+    Full jitter, as botocore has it: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    Args:
+        number: Which fault in a row this is, from 1.
+    """
+    return random.uniform(0, min(2.0**number, LONGEST_BACKOFF_SECONDS))  # noqa: S311 - no secret

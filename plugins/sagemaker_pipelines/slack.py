@@ -265,7 +265,8 @@ class BackstopNotifier(PipelineNotifier):
 
     @staticmethod
     def _has_told(task_instance: Any, task_id: str) -> bool:
-        return task_instance.xcom_pull(task_ids=task_id, key=XCOM_FAILURE_TOLD) is not None
+        # A mapped task has one for each index, or an empty list.
+        return bool(task_instance.xcom_pull(task_ids=task_id, key=XCOM_FAILURE_TOLD))
 
 
 def run_links(context: Any) -> dict[str, str]:
@@ -290,7 +291,12 @@ def console_url(region: str, path: str) -> str:
 
 
 def _step_failed(task_id: str, reason: str) -> Message:
-    titles = {"train": "Training failed", "deploy": "Deployment failed", "wait_for_data": "Waiting for data failed"}
+    titles = {
+        "train": "Training failed",
+        "deploy": "Deployment failed",
+        "predict": "Prediction failed",
+        "wait_for_data": "Waiting for data failed",
+    }
     return Message(
         event="failed",
         emoji="❌",

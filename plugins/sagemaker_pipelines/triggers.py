@@ -105,7 +105,7 @@ class SageMakerTrigger(BaseTrigger):
         try:
             await asyncio.to_thread(getattr(client, method), **{parameter: self.name})
             self.log.info("Stopped %s %s, for a user has ended its task.", self.kind, self.name)
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
             # A job that has ended needs no stopping, and SageMaker refuses to.
             self.log.info("Did not stop %s %s: %s", self.kind, self.name, error)
 

@@ -11,7 +11,7 @@ from sagemaker_pipelines import polling
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG
 
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
-ALL_SUCCESS = {"wait_for_data": "success", "train": "success", "deploy": "success"}
+ALL_SUCCESS = {"wait_for_data": "success", "train": "success", "deploy": "success", "publish": "success"}
 
 
 def test_first_run_creates_the_endpoint_and_the_next_day_updates_it(pipeline):
@@ -94,7 +94,7 @@ def test_data_that_comes_within_the_waiting_time_is_trained_on(pipeline, monkeyp
     upload(datetime.now(timezone.utc).date())
     today = datetime.now(timezone.utc)
     ended = pipeline.run(logical_date=today, data_date=today.date().isoformat(), wait_minutes=5, deploy="never")
-    assert ended.tasks == {"wait_for_data": "success", "train": "success", "deploy": "skipped"}
+    assert ended.tasks == {**ALL_SUCCESS, "deploy": "skipped"}
     assert len(looks) == 2
 
 
@@ -146,7 +146,7 @@ def test_a_bad_hyperparameter_fails_the_training_with_the_programs_own_words(pip
     pipeline.write(lambda content: content["training"]["HyperParameters"].update(max_leaf_nodes="many"))
     ended = pipeline.run(DAY_1)
     assert ended.state == "failed"
-    assert ended.tasks == {"wait_for_data": "success", "train": "failed", "deploy": "upstream_failed"}
+    assert ended.tasks == {**ALL_SUCCESS, "train": "failed", "deploy": "upstream_failed", "publish": "upstream_failed"}
     assert len(pipeline.jobs()) == 1, "a failing program is not tried again"
     assert pipeline.titles() == ["Training started", "Training failed"]
     reason = pipeline.sagemaker.describe_training_job(TrainingJobName=pipeline.jobs()[0]["TrainingJobName"])[
@@ -168,7 +168,7 @@ def test_an_artifact_that_cannot_serve_is_rolled_back_and_the_old_model_answers(
     pipeline.upload(DAY_2)
     ended = pipeline.run(DAY_2)
 
-    assert ended.tasks == {"wait_for_data": "success", "train": "success", "deploy": "failed"}
+    assert ended.tasks == {**ALL_SUCCESS, "deploy": "failed", "publish": "upstream_failed"}
     assert pipeline.endpoint()["EndpointConfigName"] == old
     assert pipeline.invoke(b"?") == b"first:?"
     assert pipeline.titles()[-2:] == ["Deployment started", "Rolled back"]

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerEndpointOperator
 from airflow.providers.common.compat.sdk import AirflowSkipException
-from botocore.exceptions import ClientError
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sagemaker_pipelines import api_requests
+from sagemaker_pipelines import api_requests, polling
 from sagemaker_pipelines.aws_errors import (
     BOTOCORE_CONFIG,
     already_exists,
-    code_of,
     explained,
     is_not_found,
+    may_heal,
     message_of,
 )
-from sagemaker_pipelines.operators.step import PipelineStep, StepFailed, StepFailedForNow
+from sagemaker_pipelines.model_facts import (
+    TRAINING_JOB_TAG,
+    deployed_facts,
+    fact_tags,
+    final_metrics,
+    tagged_metrics,
+)
+from sagemaker_pipelines.operators.model import create_model
+from sagemaker_pipelines.operators.prove import ProvenDeployment
+from sagemaker_pipelines.operators.publish import XCOM_REFUSED
+from sagemaker_pipelines.operators.step import StepFailed, StepFailedForNow
+from sagemaker_pipelines.quality import broken_rules
+from sagemaker_pipelines.retention import delete_expired
 from sagemaker_pipelines.run import DATA_DATE_TAG, PIPELINE_TAG
-from sagemaker_pipelines.slack import Message, console_url, read_tags, run_links, tell_once
+from sagemaker_pipelines.slack import Message, read_tags, run_links, tell_once
 from sagemaker_pipelines.statuses import ENDPOINT, Answer, answer_to, is_healable
 from sagemaker_pipelines.triggers import SageMakerTrigger
 
@@ -32,21 +47,25 @@ if TYPE_CHECKING:
 # An endpoint's request bounds its downloads and start-ups; provisioning and draining come on top.
 MARGIN_SECONDS = 3_600
 DEFAULT_START_SECONDS = 3_600
+# How many requests to change the endpoint one try may find unanswered or throttled.
+MAX_UNANSWERED = 8
 
 
-class DeployOperator(PipelineStep, SageMakerEndpointOperator):
+class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
     """Makes the endpoint serve the run's model, and says so only when it does.
 
     The endpoint is created or updated, whichever it needs. One that somebody else is changing is waited for, then
     looked at again; one left Failed by an earlier creation is recreated. With ``deploy: auto`` a model is not deployed
-    over one trained on a later data date, which is read from the tags of the live endpoint config.
+    over one trained on a later data date, which is read from the tags of the live endpoint config. A model that breaks
+    a rule of ``quality`` is not deployed, one that fails the ``smoke_test`` is taken back, and after a deployment what
+    is older than ``retention`` keeps is deleted.
 
     Args:
         pipeline: The pipeline.
         trained_by: The task whose return value holds the model facts.
     """
 
-    template_fields = (*SageMakerEndpointOperator.template_fields, "aws_tags")
+    template_fields = (*SageMakerEndpointOperator.template_fields, "aws_tags", "bucket", "smoke_test_key")
 
     def __init__(self, *, pipeline: Pipeline, trained_by: str = "train", **kwargs: Any):
         super().__init__(
@@ -60,6 +79,9 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         self.pipeline = pipeline
         self.trained_by = trained_by
         self.aws_tags = dict(pipeline.aws_tags)
+        self.bucket = pipeline.bucket
+        self.smoke_test_key = pipeline.smoke_test.key if pipeline.smoke_test else None
+        self._unanswered = 0
 
     def look_and_act(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
         """Bring the endpoint to the run's config, or say why not.
@@ -78,10 +100,22 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             AirflowDeferred: The endpoint is being changed.
         """
         run = self.run_of(context)
-        model = context["ti"].xcom_pull(task_ids=self.trained_by)
         if self._mode(context) == "never":
+            if trained := context["ti"].xcom_pull(task_ids=self.trained_by):
+                self._judge(context, run, trained)
             raise AirflowSkipException("deploy is 'never': the model was trained and is not deployed")
+        model = self._trained_model(context)
         config_name = run.deployment_name(model["training_job"], model["generation"])
+        if not self.has_failed_smoke_test(config_name):
+            self._make_live(context, run, model, config_name, event)
+            if self.passes_smoke_test(context, run, config_name):
+                return self._deployed(context, run, model, config_name)
+        raise self.put_back(context, run, config_name, event)
+
+    def _make_live(
+        self, context: Any, run: Run, model: Mapping[str, Any], config_name: str, event: dict[str, Any] | None
+    ) -> None:
+        """Return once the endpoint is InService with the run's config."""
         # Whether this run has asked for the change that is going on or has ended. A new try knows only by the config.
         asked = bool(event and event.get("asked"))
         while True:
@@ -90,19 +124,20 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             if answer is Answer.WAIT:
                 if event and event.get("timeout"):
                     raise self._stuck(context, run, config_name, endpoint)
-                if not asked and config_name in _configs_in_work(endpoint):
-                    asked = True  # An earlier try has asked, and may have died before it told.
-                    self._tell_started(context, run, config_name)
-                self._wait_on(endpoint, asked=asked, may_look_on=event is None)
+                asked = asked or self._has_asked(context, run, config_name, endpoint)
+                then = "execute_complete" if asked else "execute_after_others"
+                self._wait_on(endpoint, then=then, may_look_on=event is None)
                 continue
             if answer is Answer.DONE and endpoint["EndpointConfigName"] == config_name:
-                return self._deployed(context, run, model, config_name)
+                return
             if answer in (Answer.UNUSABLE, Answer.UNKNOWN):
                 raise self._unusable(context, run, config_name, endpoint)
             if asked:
                 raise self._not_deployed(context, run, model, config_name, endpoint)
+            self._judge(context, run, model)
             if answer is Answer.DONE:
                 self._refuse_to_go_back(context, run, model, endpoint)
+                self._judge(context, run, model, live=endpoint)
             asked = self._ask(context, run, model, config_name, endpoint)
 
     # What is asked of SageMaker.
@@ -110,45 +145,60 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
     def _ask(
         self, context: Any, run: Run, model: Mapping[str, Any], config_name: str, endpoint: dict[str, Any]
     ) -> bool:
-        """Ask for the endpoint to be created, recreated or updated; False if somebody else was faster."""
+        """Ask for the endpoint to be created, recreated or updated; False if it has to be looked at again first."""
         if endpoint.get("EndpointStatus") == "Failed":
             self.log.warning("Endpoint %s was left Failed; recreating it.", self._endpoint_name)
-            with explained(f"delete the failed endpoint {self._endpoint_name}"):
-                self._client.delete_endpoint(EndpointName=self._endpoint_name)
+            self._change("delete_endpoint", {"EndpointName": self._endpoint_name})
             return False
+        if self.pipeline.smoke_test is not None:
+            self.smoke_test_body()  # Without it nothing can be proven, so it is looked for before anything changes.
+        facts = deployed_facts(model, config_name, self._endpoint_name)
         tags = run.tags(self.aws_tags)
-        self._create_model(model, config_name, tags)
-        self._create_endpoint_config(config_name, tags)
+        self._create_model(facts, config_name, tags)
+        self._create_endpoint_config(config_name, {**tags, **fact_tags(facts)})
+        self.remember_previous(config_name, endpoint)
+        if self._describe().get("LastModifiedTime") != endpoint.get("LastModifiedTime"):
+            return False  # Changed by somebody else in the meantime: what was checked no longer holds.
         section = self.config["Endpoint"]
-        with explained(f"deploy {config_name} to endpoint {self._endpoint_name}"):
-            try:
-                if endpoint:
-                    self._client.update_endpoint(**api_requests.update_endpoint(section, config_name=config_name))
-                else:
-                    self._client.create_endpoint(
-                        **api_requests.create_endpoint(section, config_name=config_name, tags=tags)
-                    )
-            except ClientError as error:
-                if already_exists(error) or message_of(error).startswith("Cannot update in-progress endpoint"):
-                    self.log.info("Endpoint %s is being changed by somebody else: %s", self._endpoint_name, error)
-                    return False
-                raise
-        self.log.info("%s endpoint %s to %s", "Updating" if endpoint else "Creating", self._endpoint_name, config_name)
+        if endpoint:
+            change, request = "update_endpoint", api_requests.update_endpoint(section, config_name=config_name)
+        else:
+            change = "create_endpoint"
+            request = api_requests.create_endpoint(section, config_name=config_name, tags=tags)
+        if not self._change(change, request):
+            return False
+        self.log.info("%s: endpoint %s, config %s", change, self._endpoint_name, config_name)
         self._tell_started(context, run, config_name)
         return True
 
-    def _create_model(self, model: Mapping[str, Any], name: str, tags: dict[str, str]) -> None:
-        with explained(f"describe training job {model['training_job']}"):
-            training = self._client.describe_training_job(TrainingJobName=model["training_job"])
-        request = api_requests.create_model(
-            self.config["Model"], name=name, artifact=model["artifact"], training=training, tags=tags
-        )
-        with explained(f"create model {name}"):
+    def _change(self, method: str, request: dict[str, Any]) -> bool:
+        """Ask SageMaker once to change the endpoint; False if the endpoint has to be looked at again first.
+
+        botocore must not repeat the request by itself: between two tries, or after an answer that was lost, somebody
+        else may have deployed a later data date.
+        """
+        with explained(f"{method.replace('_', ' ')} {self._endpoint_name}"):
             try:
-                self._client.create_model(**request)
-            except ClientError as error:
-                if not already_exists(error):
+                getattr(self._client_without_retries, method)(**request)
+            except (ClientError, BotoCoreError) as error:
+                if isinstance(error, ClientError):
+                    if already_exists(error) or _is_in_progress(error):
+                        self.log.info("Endpoint %s is being changed by somebody else: %s", self._endpoint_name, error)
+                        return False
+                    if not (may_heal(error) or is_not_found(error)):
+                        raise
+                self._unanswered += 1
+                if self._unanswered == MAX_UNANSWERED:
                     raise
+                self.log.warning("%s of %s: %s; looking again.", method, self._endpoint_name, error)
+                time.sleep(polling.after_fault(self._unanswered))
+                return False
+        return True
+
+    def _create_model(self, facts: Mapping[str, Any], name: str, tags: dict[str, str]) -> None:
+        request, is_new = create_model(self._client, self.config["Model"], name=name, facts=facts, tags=tags)
+        if not is_new:
+            with explained(f"describe model {name}"):
                 self._check_same("Model", name, request, self._client.describe_model(ModelName=name))
 
     def _create_endpoint_config(self, name: str, tags: dict[str, str]) -> None:
@@ -195,8 +245,15 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
     def _answer(endpoint: Mapping[str, Any]) -> Answer | None:
         return answer_to(ENDPOINT, endpoint["EndpointStatus"]) if endpoint else None
 
-    def _wait_on(self, endpoint: Mapping[str, Any], *, asked: bool, may_look_on: bool) -> None:
-        """Wait for the endpoint's change to end; return if it has ended soon."""
+    def _has_asked(self, context: Any, run: Run, config_name: str, endpoint: Mapping[str, Any]) -> bool:
+        """Tell whether the change that is going on was asked for by an earlier try, or by a request without answer."""
+        if config_name not in _configs_in_work(endpoint):
+            return False
+        self._tell_started(context, run, config_name)  # The earlier try may have died before it did.
+        return True
+
+    def _wait_on(self, endpoint: Mapping[str, Any], *, then: str, may_look_on: bool) -> None:
+        """Wait for the endpoint's change to end; return if it has ended soon, else go on in the method ``then``."""
         if may_look_on:
             seen = self.look_for_a_while(self._describe, lambda seen: self._answer(seen) is not Answer.WAIT)
             if self._answer(seen) is not Answer.WAIT:
@@ -212,7 +269,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
             ),
-            method_name="execute_complete" if asked else "execute_after_others",
+            method_name=then,
             timeout=timedelta(seconds=longest_wait(self.config)),
         )
 
@@ -223,6 +280,20 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
     def execute_after_others(self, context: Any, event: dict[str, Any] | None = None) -> Any:
         """Go on after the wait for somebody else's change."""
         return self.look_and_act(context, event or {})
+
+    def _trained_model(self, context: Any) -> dict[str, Any]:
+        model = context["ti"].xcom_pull(task_ids=self.trained_by)
+        if not model:
+            raise StepFailed(
+                Message(
+                    event="deployment-failed",
+                    emoji="❌",
+                    title="Deployment failed",
+                    sentence=f"Task {self.trained_by!r} has returned no model; was it marked success by hand? "
+                    f"Clear {self.trained_by!r} to train one.",
+                )
+            )
+        return dict(model)
 
     def _mode(self, context: Any) -> str:
         return (context.get("params") or {}).get("deploy") or self.pipeline.deploy
@@ -243,6 +314,46 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         if tags.get(PIPELINE_TAG) == run.pipeline and live_date > run.data_date.isoformat():
             return live_date
         return None
+
+    # What is judged.
+
+    def _judge(self, context: Any, run: Run, model: Mapping[str, Any], live: Mapping[str, Any] | None = None) -> None:
+        """Skip a model that breaks a rule: an absolute one or, given the endpoint, one against live."""
+        if self.pipeline.quality is None:
+            return
+        live_metrics = None if live is None else self._live_metrics(live)
+        broken = broken_rules(
+            self.pipeline.quality.rules, model["metrics"], live=live_metrics, against_live=live is not None
+        )
+        if not broken:
+            return
+        sentence = f'Not deploying "{model["training_job"]}". {" ".join(broken)}'
+        message = Message(
+            event="quality-gate-failed",
+            emoji="🚫",
+            title="Quality gate failed",
+            sentence=sentence,
+            facts={"Training job": model["training_job"], "Endpoint": self._endpoint_name},
+            links={**self._links, **run_links(context)},
+        )
+        tell_once(self.notifier, run, message, client=self._client, arn=model["training_job_arn"])
+        context["ti"].xcom_push(key=XCOM_REFUSED, value=sentence)
+        raise AirflowSkipException(sentence)
+
+    def _live_metrics(self, endpoint: Mapping[str, Any]) -> dict[str, float] | None:
+        """Read the live model's metrics from its training job, which the live endpoint config's tags name."""
+        tags = self._live_tags(endpoint)
+        job = tags.get(TRAINING_JOB_TAG)
+        if job is None or tags.get(PIPELINE_TAG) != self.pipeline.name:
+            self.log.warning("What is live was not deployed by this pipeline; there is nothing to compare with.")
+            return None
+        with explained(f"describe training job {job}"):
+            try:
+                return final_metrics(self._client.describe_training_job(TrainingJobName=job))
+            except ClientError as error:
+                if is_not_found(error):
+                    return tagged_metrics(tags)
+                raise
 
     # How it ends.
 
@@ -284,6 +395,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
 
     def _deployed(self, context: Any, run: Run, model: dict[str, Any], config_name: str) -> dict[str, Any]:
         self.log.info("Endpoint %s is InService with %s.", self._endpoint_name, config_name)
+        self._tell_started(context, run, config_name)  # Unless told: an earlier try may have died before it did.
         message = Message(
             event="deployment-completed",
             emoji="🟢",
@@ -293,7 +405,26 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             links={**self._links, **run_links(context)},
         )
         self._tell_of_config(run, config_name, message)
-        return {**model, "model": config_name, "endpoint": self._endpoint_name, "endpoint_config": config_name}
+        self._clean_up(run, config_name)
+        return deployed_facts(model, config_name, self._endpoint_name)
+
+    def _clean_up(self, run: Run, config_name: str) -> None:
+        """Delete what retention does not keep; whatever goes wrong is told, and the next deployment tries again."""
+        retention = self.pipeline.retention
+        if retention is None:
+            return
+        try:
+            delete_expired(self._client, run.pipeline, retention.keep, dry_run=retention.dry_run)
+        except Exception as error:
+            self.log.warning("The clean-up has failed; the next deployment tries again: %s", error)
+            message = Message(
+                event="clean-up-failed",
+                emoji="⚠️",
+                title="Clean-up failed",
+                sentence=f"Old endpoint configs and models could not be deleted; the run goes on. {error}",
+                links=self._links,
+            )
+            self._tell_of_config(run, config_name, message)
 
     def _not_deployed(
         self,
@@ -357,22 +488,14 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
     def _tell_of_config(self, run: Run, config_name: str, message: Message) -> None:
         try:
             arn = self._client.describe_endpoint_config(EndpointConfigName=config_name)["EndpointConfigArn"]
-        except ClientError as error:
-            self.log.warning("Could not find the record of Slack messages (%s): %s", code_of(error), error)
+        except (ClientError, BotoCoreError) as error:
+            self.log.warning("Could not find the record of Slack messages: %s", error)
             return
         tell_once(self.notifier, run, message, client=self._client, arn=arn)
 
-    @property
-    def _links(self) -> dict[str, str]:
-        return {"Endpoint": console_url(self.pipeline.region, f"endpoints/{self._endpoint_name}")}
-
-    @property
-    def _endpoint_name(self) -> str:
-        return self.config["Endpoint"]["EndpointName"]
-
-    @property
-    def _client(self) -> Any:
-        return self.hook.conn
+    @cached_property
+    def _client_without_retries(self) -> Any:
+        return self.hook.get_client_type(config=Config(**{**BOTOCORE_CONFIG, "retries": {"total_max_attempts": 1}}))
 
 
 def longest_wait(config: Mapping[str, Any]) -> int:
@@ -396,6 +519,10 @@ def longest_wait(config: Mapping[str, Any]) -> int:
         for variant in config["EndpointConfig"].get("ProductionVariants") or []
     ]
     return max(starts, default=2 * DEFAULT_START_SECONDS) + MARGIN_SECONDS
+
+
+def _is_in_progress(error: ClientError) -> bool:
+    return message_of(error).startswith("Cannot update in-progress endpoint")
 
 
 def _configs_in_work(endpoint: Mapping[str, Any]) -> set[str]:

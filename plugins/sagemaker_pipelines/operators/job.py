@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws_errors import already_exists, explained
 from sagemaker_pipelines.operators.step import PipelineStep, StepFailed
@@ -16,6 +16,9 @@ from sagemaker_pipelines.statuses import STOPPED_BY_LIMIT, TRAINING_JOB, TRANSFO
 from sagemaker_pipelines.triggers import SageMakerTrigger
 
 Job = Mapping[str, Any]
+
+# A task that a user has given up is failed, success or skipped; one cleared while it runs is restarting.
+_STATES_OF_A_WANTED_TASK = ("running", "deferred", "up_for_retry", "scheduled", "queued")
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ class JobStep(PipelineStep):
         try:
             getattr(self._client, f"stop_{self.kind.operation}")(**{f"{self.kind.stem}Name": name})
             self.log.info("Stopped %s %s.", self.kind.noun, name)
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
             # SageMaker refuses to stop a job that has ended, which is as good.
             self.log.info("Did not stop %s %s: %s", self.kind.noun, name, error)
 
@@ -214,7 +217,7 @@ class JobStep(PipelineStep):
             return True
         index = getattr(task_instance, "map_index", None)
         key = task_instance.task_id if index in (None, -1) else f"{task_instance.task_id}_{index}"
-        return states.get(task_instance.run_id, {}).get(key) in ("running", "queued", "scheduled")
+        return states.get(task_instance.run_id, {}).get(key) in _STATES_OF_A_WANTED_TASK
 
     @property
     def _client(self) -> Any:

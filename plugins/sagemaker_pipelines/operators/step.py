@@ -90,7 +90,7 @@ class PipelineStep:
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render the step's templates with the pipeline's own names beside Airflow's."""
-        names = {**context, **Run.of(self.pipeline, context).template_names}
+        names = {**context, **self.run_of(context).template_names}
         names["bucket"] = self.render_template(self.pipeline.bucket, names, jinja_env)
         super().render_template_fields(names, jinja_env)  # type: ignore[misc]
 

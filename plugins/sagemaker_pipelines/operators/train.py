@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTrainingOperator
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines import api_requests
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG
@@ -118,7 +118,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
                 SortOrder="Descending",
                 MaxResults=10,
             )["TrainingJobSummaries"]
-        except ClientError as error:
+        except (ClientError, BotoCoreError) as error:
             self.log.info("No past training job to predict this one's end by: %s", error)
             return None
         for job in found:

@@ -1,0 +1,86 @@
+"""### Predict with each newly trained model.
+
+For every pipeline file with a `transform` section, and for each training that `train_and_deploy_<pipeline>` publishes:
+
+1. **find_models** lists the models that this run is to predict with: those of the asset events that have triggered it,
+   which may be several. *Trigger* it by hand for a `data_date`, and it takes the newest model trained for that day.
+2. **wait_for_data** waits in S3 for the prediction file of the model's data date. If it does not come in time, that
+   date is skipped, and Slack says so.
+3. **predict** runs one SageMaker transform job with exactly that model. Its name is made from the training job, so one
+   training is predicted with once; a retry attaches to the job that exists. To predict again, clear the task or trigger
+   the DAG by hand.
+
+The predictions are in `output-prediction/<data date>/<pipeline>/`. What was trained while this DAG was paused is
+predicted with the next training.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.sdk import DAG, Param, task_group
+
+from sagemaker_pipelines.model_facts import model_asset
+from sagemaker_pipelines.operators.find_models import FindModelsOperator
+from sagemaker_pipelines.operators.predict import PredictOperator, WaitForPredictionDataSensor
+from sagemaker_pipelines.pipeline import Pipeline, load_pipelines
+from sagemaker_pipelines.slack import BackstopNotifier, FailureNotifier, NoNewDataNotifier
+
+
+def _predict_with(models: Any, pipeline: Pipeline) -> None:
+    @task_group(group_id="with_model", prefix_group_id=False)
+    def with_model(trained: Any) -> None:
+        wait_for_data = WaitForPredictionDataSensor(
+            task_id="wait_for_data",
+            pipeline=pipeline,
+            trained=trained,
+            on_skipped_callback=NoNewDataNotifier(pipeline, skipping="its prediction"),
+        )
+        wait_for_data >> PredictOperator(task_id="predict", pipeline=pipeline, trained=trained)
+
+    with_model.expand(trained=models)
+
+
+for pipeline in load_pipelines().pipelines:
+    if pipeline.transform is None:
+        continue
+    with DAG(
+        dag_id=f"batch_predict_{pipeline.name}",
+        description=f"Predictions of {pipeline.name}",
+        doc_md=f"{pipeline.description}\n\n{__doc__}",
+        tags=["batch-predict", *pipeline.dag_tags],
+        schedule=[model_asset(pipeline)],
+        start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=ZoneInfo(pipeline.timezone)),
+        catchup=False,
+        on_failure_callback=BackstopNotifier(pipeline),
+        default_args={
+            "owner": pipeline.owner,
+            "retries": pipeline.retries,
+            "retry_delay": timedelta(seconds=pipeline.retry_delay_seconds),
+            "retry_exponential_backoff": True,
+            "on_failure_callback": FailureNotifier(pipeline),
+        },
+        params={
+            "data_date": Param(
+                None,
+                type=["null", "string"],
+                format="date",
+                title="Data date",
+                description="By hand: the day whose file to predict on, with the model trained for that day. Empty: "
+                "the day before DATE.",
+            ),
+            "wait_minutes": Param(
+                None,
+                type=["null", "integer"],
+                minimum=0,
+                title="Wait (minutes)",
+                description=f"How long to wait for the file; 0 looks once. Empty: {pipeline.wait_minutes}.",
+            ),
+        },
+    ) as dag:
+        find_models = FindModelsOperator(task_id="find_models", pipeline=pipeline)
+        _predict_with(find_models.output, pipeline)
+
+    globals()[dag.dag_id] = dag

@@ -1,0 +1,97 @@
+"""From a task to what it works on in the AWS console: the buttons of a task instance's page.
+
+A link's address is stored as XCom when the task ends or defers, so no AirflowPlugin is needed:
+https://airflow.apache.org/docs/apache-airflow/stable/howto/define-extra-link.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink
+
+
+class ConsoleLink(BaseOperatorLink):
+    """A button whose address the operator knows under the button's name."""
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address, empty while there is nothing to show.
+
+        Args:
+            operator: The step; its ``addresses`` are looked at.
+            ti_key: The task instance.
+        """
+        return str(operator.addresses.get(self.name, ""))
+
+
+class TrainingJobLink(ConsoleLink):
+    """The training job's page."""
+
+    name = "Training job"
+
+
+class TransformJobLink(ConsoleLink):
+    """The transform job's page."""
+
+    name = "Transform job"
+
+
+class EndpointLink(ConsoleLink):
+    """The endpoint's page."""
+
+    name = "Endpoint"
+
+
+class LogStreamLink(ConsoleLink):
+    """The log streams of the containers."""
+
+    name = "Container log"
+
+
+class ArtifactLink(ConsoleLink):
+    """The trained model in S3."""
+
+    name = "Artifact"
+
+
+def sagemaker_page(region: str, path: str) -> str:
+    """Return the address of a page of the SageMaker console.
+
+    Args:
+        region: The AWS region, such as ``ap-northeast-1``.
+        path: What follows ``#/``, such as ``jobs/NAME``.
+    """
+    return f"https://{_host(region)}/sagemaker/home?region={region}#/{quote(path)}"
+
+
+def log_page(region: str, group: str, stream_prefix: str = "") -> str:
+    """Return the address of a log group's streams in the CloudWatch console.
+
+    Args:
+        region: The AWS region.
+        group: The log group.
+        stream_prefix: Only streams whose names start so.
+    """
+    # The console wants the fragment's parts quoted twice, with $ for %.
+    where = quote(quote(group, safe=""), safe="").replace("%", "$")
+    if stream_prefix:
+        where += quote("?logStreamNameFilter=", safe="").replace("%", "$")
+        where += quote(quote(stream_prefix, safe=""), safe="").replace("%", "$")
+    return f"https://{_host(region)}/cloudwatch/home?region={region}#logsV2:log-groups/log-group/{where}"
+
+
+def s3_page(region: str, url: str) -> str:
+    """Return the address of an object's page in the S3 console.
+
+    Args:
+        region: The AWS region.
+        url: The object, ``s3://bucket/key``.
+    """
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return f"https://{_host(region)}/s3/object/{bucket}?region={region}&prefix={quote(key)}"
+
+
+def _host(region: str) -> str:
+    domain = "amazonaws.cn" if region.startswith("cn-") else "aws.amazon.com"
+    return f"{region}.console.{domain}"

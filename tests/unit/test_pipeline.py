@@ -98,7 +98,7 @@ def test_the_sample_file_is_the_articles_pipeline():
     assert pipeline.data.prediction == "input-data-prediction/{{ data_date }}/multiclass/iris.csv"
     assert pipeline.training["HyperParameters"] == {
         "objective": "multiclass",
-        "num_class": "3",
+        "num_class": "{{ var.value.get('sagemaker_num_class', '3') }}",
         "max_leaf_nodes": "5",
     }
     assert pipeline.training["OutputDataConfig"] == {

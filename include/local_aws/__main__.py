@@ -11,6 +11,8 @@ from pathlib import Path
 
 from local_aws.settings import Settings
 
+_POLL_INTERVAL = 0.1  # seconds in which the server notices that it is to stop
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Serves until SIGINT or SIGTERM.
@@ -19,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: command line without the program's name; None for the process's own.
 
     Returns:
-        Exit code.
+        Exit code; 2 where the state folder cannot be used.
     """
     options = _parser().parse_args(arguments)
     defaults = Settings()
@@ -28,12 +30,18 @@ def main(arguments: list[str] | None = None) -> int:
         images={**defaults.images, **dict(options.image)},
         ping_timeout=options.ping_timeout,
         stop_grace=options.stop_grace,
+        state=options.state,
     )
     # moto asks botocore for credentials of its own where a request is not signed.
     os.environ.setdefault("AWS_DEFAULT_REGION", settings.region)
     from local_aws.server import Application, listen
+    from local_aws.state import StateError
 
-    application = Application(settings)
+    try:
+        application = Application(settings)
+    except StateError as error:
+        sys.stderr.write(f"local AWS: {error}\n")
+        return 2
     try:
         server = listen(options.host, options.port, application)
         stop = threading.Event()
@@ -41,11 +49,12 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(number, lambda *_: stop.set())
         if options.stop_with_stdin:
             threading.Thread(target=_wait_for_end_of_input, args=(stop,), daemon=True).start()
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(_POLL_INTERVAL,), daemon=True).start()
         sys.stdout.write(f"Local AWS listens on http://{options.host}:{server.port}\n")
         sys.stdout.flush()
-        threading.Thread(target=application.load_moto, daemon=True).start()
+        application.start()
         stop.wait()
+        server.shutdown()  # before the state is saved for the last time
     finally:
         application.close()
     return 0
@@ -67,6 +76,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--ping-timeout", type=float, default=defaults.ping_timeout, metavar="SECONDS")
     parser.add_argument("--stop-grace", type=float, default=defaults.stop_grace, metavar="SECONDS")
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FOLDER",
+        help="folder that keeps S3 objects, SageMaker resources, endpoints and Slack messages between two runs "
+        "(default: all is in memory)",
+    )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
     return parser
 

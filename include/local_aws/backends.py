@@ -84,7 +84,12 @@ class MotoBackends:
         self.lock = threading.RLock()
         self._account_id = account_id
 
-    def _s3(self) -> Any:
+    def s3(self) -> Any:
+        """Gets moto's S3. The caller holds the lock.
+
+        Returns:
+            The backend of the account.
+        """
         # Imported late: the server must listen before moto has loaded.
         from moto.backends import get_backend
 
@@ -100,7 +105,7 @@ class MotoBackends:
             Whether S3 has it.
         """
         with self.lock:
-            return bucket in self._s3().buckets
+            return bucket in self.s3().buckets
 
     def keys(self, prefix: S3Url) -> list[str]:
         """Lists the objects whose keys begin with a prefix.
@@ -116,7 +121,7 @@ class MotoBackends:
         """
         with self.lock:
             bucket = self._bucket(prefix.bucket)
-            keys = [str(key) for key in bucket.keys if self._s3().get_object(prefix.bucket, str(key)) is not None]
+            keys = [str(key) for key in bucket.keys if self.s3().get_object(prefix.bucket, str(key)) is not None]
         return sorted(key for key in keys if key.startswith(prefix.key) and not key.endswith("/"))
 
     def read(self, url: S3Url) -> bytes:
@@ -133,7 +138,7 @@ class MotoBackends:
         """
         with self.lock:
             self._bucket(url.bucket)
-            found = self._s3().get_object(url.bucket, url.key)
+            found = self.s3().get_object(url.bucket, url.key)
             if found is None:
                 raise StorageError("NoSuchKey (404): The specified key does not exist.")
             return bytes(found.value)
@@ -150,7 +155,7 @@ class MotoBackends:
         """
         with self.lock:
             self._bucket(url.bucket)
-            self._s3().put_object(url.bucket, url.key, content)
+            self.s3().put_object(url.bucket, url.key, content)
 
     def log(self, region: str, group: str, stream: str, messages: Iterable[str]) -> None:
         """Appends events to a CloudWatch Logs stream, which is made where it is missing.
@@ -174,7 +179,7 @@ class MotoBackends:
                 logs.put_log_events(group, stream, events)
 
     def _bucket(self, name: str) -> Any:
-        found = self._s3().buckets.get(name)
+        found = self.s3().buckets.get(name)
         if found is None:
             raise StorageError("NoSuchBucket (404): The specified bucket does not exist")
         return found

@@ -17,7 +17,16 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from local_aws.models import EndpointConfigs, Models
-from local_aws.resources import Collection, Json, Kind, Region, Request, Resource, refuse_unsupported
+from local_aws.resources import (
+    NOT_SAVED,
+    Collection,
+    Json,
+    Kind,
+    Region,
+    Request,
+    Resource,
+    refuse_unsupported,
+)
 from local_aws.serving import DeploymentError, ModelServer, invoke, start_model_server
 from local_aws.wire import AwsError, validation_error
 
@@ -38,6 +47,8 @@ _UPDATE = {
     "RetainDeploymentConfig": _ANY,
 }
 _SERVING_GRACE = 30.0
+_RESTORE_TRIES = 3  # a laptop that starts up may be too busy for the first
+_RESTORE_TIMEOUT = 60.0  # seconds that an invocation waits for a restored endpoint: InvokeEndpoint's own limit
 _RESTART_PAUSE = 1.0  # seconds between restarts of a program that keeps dying
 _PASSED_ON: tuple[str, ...] = (
     "content-type",
@@ -46,6 +57,10 @@ _PASSED_ON: tuple[str, ...] = (
     "x-amzn-sagemaker-inference-id",
 )
 _LARGEST_BODY = 6 * 1024 * 1024
+_FAULT = "Request to service failed. If failure persists after retry, contact customer support."
+
+# A ProductionVariant and its model: what a variant is made from.
+Definition = tuple[Json, Resource]
 
 
 @dataclass(eq=False)
@@ -80,10 +95,9 @@ class Variant:
         Returns:
             Its ProductionVariantSummary.
         """
-        image = self.model.request["PrimaryContainer"]["Image"]
         told: Json = {
             "VariantName": self.name,
-            "DeployedImages": [{"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": self.deployed}],
+            "DeployedImages": [_deployed_image(self.model, self.deployed)],
             "CurrentWeight": self.weight,
             "DesiredWeight": self.weight,
         }
@@ -101,17 +115,21 @@ class Endpoint(Resource):
         config_name: EndpointConfigName: what answers, or what a creation is to bring up.
         endpoint_status: EndpointStatus.
         failure_reason: FailureReason of the last creation or update.
-        variants: what answers now.
+        live: what ``config_name`` stands for once it is in service; the config and the models may be deleted since.
         deployment: DeploymentConfig of the last update.
+        variants: what answers now.
         pending: PendingDeploymentSummary while one is brought up.
+        settled: not set while a restored endpoint is brought back.
     """
 
     config_name: str = ""
     endpoint_status: str = "Creating"
     failure_reason: str | None = None
-    variants: list[Variant] = field(default_factory=list)
+    live: list[Definition] = field(default_factory=list, metadata=NOT_SAVED)  # as it is; see saved()
     deployment: Json | None = None
-    pending: Json | None = None
+    variants: list[Variant] = field(default_factory=list, metadata=NOT_SAVED)
+    pending: Json | None = field(default=None, metadata=NOT_SAVED)
+    settled: threading.Event = field(default_factory=threading.Event, metadata=NOT_SAVED)
 
     @property
     def status(self) -> str:
@@ -129,11 +147,21 @@ class Endpoint(Resource):
         self.failure_reason = failure_reason
         self.touch()
 
+    def saved(self) -> Json:
+        """Describes it for the state folder. The caller holds the region's lock.
+
+        Returns:
+            A copy of its fields as JSON, but for those that only the running server has.
+        """
+        live = [{"config": config, "model": model.saved()} for config, model in self.live]
+        return {**super().saved(), "live": live}
+
 
 class Endpoints(Collection[Endpoint]):
     """The endpoints of a region."""
 
     kind = Kind("endpoint", "EndpointName", "Endpoints", "endpoint", status_member="EndpointStatus")
+    resource = Endpoint
 
     def __init__(self, region: Region, models: Models, configs: EndpointConfigs) -> None:
         super().__init__(region)
@@ -160,6 +188,7 @@ class Endpoints(Collection[Endpoint]):
             config = self._configs.find(request["EndpointConfigName"])
             endpoint = Endpoint(name, self.region.arn(self.kind.arn, name), {}, config_name=config.name)
             endpoint.deployment = request.get("DeploymentConfig")
+            endpoint.pending = self._pending(config)
             self.add(endpoint, request.get("Tags", []))
         self._in_background(endpoint, config)
         return {"EndpointArn": endpoint.arn}
@@ -185,6 +214,7 @@ class Endpoints(Collection[Endpoint]):
                     f'Cannot update failed endpoint "{endpoint.arn}". Delete it; that is all that can be done with it.'
                 )
             self._refuse_while_changing(endpoint)
+            endpoint.pending = self._pending(config)
             endpoint.enter("Updating")
             endpoint.deployment = request.get("DeploymentConfig", endpoint.deployment)
         self._in_background(endpoint, config)
@@ -259,6 +289,7 @@ class Endpoints(Collection[Endpoint]):
             raise AwsError(
                 "ValidationError", f"Request {len(body)} bytes is too large; {_LARGEST_BODY} are allowed.", 413
             )
+        self._wait_until_settled(name)
         variant, server = self._choose(name, headers.get("x-amzn-sagemaker-target-variant"))
         passed_on = {header: headers[header] for header in _PASSED_ON if header in headers}
         try:
@@ -289,6 +320,92 @@ class Endpoints(Collection[Endpoint]):
             "LastModifiedTime": item.last_modified_time,
             "EndpointStatus": item.status,
         }
+
+    def restored(self, saved: Json) -> Endpoint:
+        """Makes an endpoint again; :meth:`bring_back` starts its programs.
+
+        Args:
+            saved: what its ``saved`` described.
+
+        Returns:
+            It. What was in service is SystemUpdating: AWS's status while an endpoint undergoes maintenance. A creation
+            that was under way has failed; an update is over, on the old config.
+        """
+        live: list[Definition] = [(entry["config"], Resource(**entry["model"])) for entry in saved["live"]]
+        endpoint = super().restored({**saved, "live": live})
+        if endpoint.status == "Creating":
+            endpoint.enter("Failed", _FAULT)
+        elif endpoint.status in ("Updating", "RollingBack"):
+            endpoint.enter("SystemUpdating", endpoint.failure_reason or _FAULT)
+        elif endpoint.status == "InService":
+            endpoint.enter("SystemUpdating", endpoint.failure_reason)
+        return endpoint
+
+    def bring_back(self) -> None:
+        """Starts, in the background, the programs of all restored endpoints; finishes deletions."""
+        for endpoint in list(self.items.values()):
+            if endpoint.status == "SystemUpdating":
+                threading.Thread(target=self._bring_back, args=(endpoint,), daemon=True).start()
+            elif endpoint.status == "Deleting":
+                self.remove(endpoint.name)
+
+    def _bring_back(self, endpoint: Endpoint) -> None:
+        reason = None
+        started: list[Variant] = []
+        for _ in range(_RESTORE_TRIES):
+            reason, started = None, []
+            try:
+                self._start_variants(endpoint, endpoint.live, started)
+                break
+            except Exception as error:  # whatever it was, the endpoint must not stay SystemUpdating for ever
+                reason = self._reason(error)
+                _stop(started)
+        with self.region.lock:
+            if reason is None:
+                endpoint.variants = started
+                endpoint.enter("InService", endpoint.failure_reason)
+            else:
+                endpoint.enter("Failed", reason)
+        endpoint.settled.set()
+        if reason is None:
+            self._watch(endpoint, started)
+
+    def _wait_until_settled(self, name: str) -> None:
+        """Waits while a restored endpoint is brought back: AWS's answers during SystemUpdating, too."""
+        with self.region.lock:
+            endpoint = self.items.get(name.lower())
+            if endpoint is None or endpoint.status != "SystemUpdating":
+                return
+        if not endpoint.settled.wait(_RESTORE_TIMEOUT):
+            raise AwsError("ServiceUnavailable", f"Endpoint {name} is being brought back; try again.", 503)
+
+    def _pending(self, config: Resource) -> Json:
+        """Describes a deployment that begins. The caller holds the region's lock."""
+        now = time.time()
+        variants = []
+        for variant in config.request["ProductionVariants"]:
+            told: Json = {
+                "VariantName": variant["VariantName"],
+                "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
+                "VariantStatus": [{"Status": "Creating", "StartTime": now}],
+            }
+            if model := self._models.items.get(variant["ModelName"].lower()):
+                told["DeployedImages"] = [_deployed_image(model, now)]
+            if "ServerlessConfig" in variant:
+                told["DesiredServerlessConfig"] = variant["ServerlessConfig"]
+            else:
+                told |= {
+                    "InstanceType": variant["InstanceType"],
+                    "DesiredInstanceCount": variant["InitialInstanceCount"],
+                }
+            variants.append(told)
+        return {"EndpointConfigName": config.name, "ProductionVariants": variants, "StartTime": now}
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, DeploymentError):
+            return str(error)
+        self.region.host.report(traceback.format_exc())
+        return _FAULT
 
     def _refuse_while_changing(self, endpoint: Endpoint) -> None:
         if endpoint.status not in ("InService", "Failed", "OutOfService"):
@@ -337,20 +454,15 @@ class Endpoints(Collection[Endpoint]):
     def _deploy(self, endpoint: Endpoint, config: Resource) -> None:
         started: list[Variant] = []
         with self.region.lock:
-            endpoint.pending = {"EndpointConfigName": config.name, "StartTime": endpoint.last_modified_time}
             status = endpoint.status
         try:
             self.region.faults.pause(self.kind.arn, status)
             operation = "CreateEndpoint" if status == "Creating" else "UpdateEndpoint"
             if reason := self.region.faults.forced_failure("fail_deployment", operation):
                 raise DeploymentError(reason)
-            self._start_variants(endpoint, config, started)
+            self._start_variants(endpoint, self._definitions(config), started)
         except Exception as error:  # whatever it was, the endpoint must not stay Creating or Updating for ever
-            reason = str(error)
-            if not isinstance(error, DeploymentError):
-                self.region.host.report(traceback.format_exc())
-                reason = "Request to service failed. If failure persists after retry, contact customer support."
-            self._roll_back(endpoint, started, reason)
+            self._roll_back(endpoint, started, self._reason(error))
             return
         with self.region.lock:
             replaced, endpoint.variants = endpoint.variants, started
@@ -358,21 +470,27 @@ class Endpoints(Collection[Endpoint]):
         self._bake(policy)
         with self.region.lock:
             endpoint.config_name = config.name
+            endpoint.live = [(variant.config, variant.model) for variant in started]
             endpoint.pending = None
             endpoint.enter("InService")
-        for variant in started:
-            threading.Thread(target=self._keep_serving, args=(endpoint, variant), daemon=True).start()
+        self._watch(endpoint, started)
         for variant in replaced:
             variant.server.drain()
         _stop(replaced)
 
-    def _start_variants(self, endpoint: Endpoint, config: Resource, started: list[Variant]) -> None:
+    def _definitions(self, config: Resource) -> list[Definition]:
+        found = []
         for variant in config.request["ProductionVariants"]:
             with self.region.lock:
                 model = self._models.items.get(variant["ModelName"].lower())
             if model is None:
                 raise DeploymentError(f'Could not find model "{self.region.arn("model", variant["ModelName"])}".')
-            started.append(Variant(variant, model, self._start_server(endpoint, model, variant["VariantName"])))
+            found.append((variant, model))
+        return found
+
+    def _start_variants(self, endpoint: Endpoint, definitions: list[Definition], started: list[Variant]) -> None:
+        for config, model in definitions:
+            started.append(Variant(config, model, self._start_server(endpoint, model, config["VariantName"])))
         for variant in started:
             timeout = variant.config.get(
                 "ContainerStartupHealthCheckTimeoutInSeconds", self.region.settings.ping_timeout
@@ -390,6 +508,10 @@ class Endpoints(Collection[Endpoint]):
 
     def _start_server(self, endpoint: Endpoint, model: Resource, variant: str) -> ModelServer:
         return start_model_server(self.region, model, f"/aws/sagemaker/Endpoints/{endpoint.name}", variant)
+
+    def _watch(self, endpoint: Endpoint, variants: list[Variant]) -> None:
+        for variant in variants:
+            threading.Thread(target=self._keep_serving, args=(endpoint, variant), daemon=True).start()
 
     def _keep_serving(self, endpoint: Endpoint, variant: Variant) -> None:
         """Starts the program of a variant in service again when it dies, as SageMaker replaces a dead container."""
@@ -434,6 +556,11 @@ _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
+
+
+def _deployed_image(model: Resource, moment: float) -> Json:
+    image = model.request["PrimaryContainer"]["Image"]
+    return {"SpecifiedImage": image, "ResolvedImage": image, "ResolutionTime": moment}
 
 
 def _stop(variants: list[Variant]) -> None:

@@ -58,6 +58,7 @@ _ENDPOINT_CONFIG: dict[str, Any] = {
 class _Records(Collection[Resource]):
     """Resources that are made at once and never change."""
 
+    resource = Resource
     operation: str
     supported: dict[str, Any]
 

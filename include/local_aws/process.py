@@ -37,6 +37,7 @@ class LocalAws:
         images: Mapping[str, Path] | None = None,
         ping_timeout: float = 30.0,
         stop_grace: float = 120.0,
+        state: Path | None = None,
         log: int | None = None,
     ) -> None:
         """Starts the server and waits until it listens.
@@ -47,6 +48,7 @@ class LocalAws:
             images: repository names and folders of images, beside ``sagemaker-repo``.
             ping_timeout: seconds in which ``serve`` must answer /ping.
             stop_grace: seconds between SIGTERM and SIGKILL of a training program.
+            state: folder that keeps its state between two runs; None keeps it in memory only.
             log: file descriptor for the server's errors; None for this process's standard error.
 
         Raises:
@@ -55,6 +57,8 @@ class LocalAws:
         command = [sys.executable, "-m", "local_aws", "--stop-with-stdin", f"--port={port}", f"--region={region}"]
         command += [f"--ping-timeout={ping_timeout}", f"--stop-grace={stop_grace}"]
         command += [f"--image={name}={folder}" for name, folder in (images or {}).items()]
+        if state is not None:
+            command.append(f"--state={state}")
         path = os.pathsep.join(filter(None, [str(_INCLUDE), str(_PLUGINS), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             command,

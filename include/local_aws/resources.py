@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import json
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
 from local_aws.backends import MotoBackends
@@ -24,6 +25,8 @@ from local_aws.wire import AwsError, validation_error
 Request = dict[str, Any]
 Json = dict[str, Any]
 DEFAULT_PAGE = 10
+INTERNAL_ERROR = "InternalServerError: We encountered an internal error. Please try again."
+NOT_SAVED = {"saved": False}  # metadata of fields that only the running server has
 
 
 @dataclass
@@ -36,6 +39,7 @@ class Region:
         host: where programs run.
         backends: S3 and CloudWatch Logs.
         faults: faults in force.
+        on_change: called after each change of a resource; must be quick and take no lock.
         lock: guards all resources of the region.
         tags: ARN to tags.
     """
@@ -45,6 +49,7 @@ class Region:
     host: ContainerHost
     backends: MotoBackends
     faults: Faults
+    on_change: Callable[[], None]
     lock: threading.RLock = field(default_factory=threading.RLock)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -71,6 +76,7 @@ class Resource:
         request: the Create request that made it, without tags.
         creation_time: epoch seconds.
         last_modified_time: epoch seconds; moves with every change of status.
+        on_change: called by :meth:`touch`.
     """
 
     name: str
@@ -78,11 +84,21 @@ class Resource:
     request: Request
     creation_time: float = field(default_factory=time.time)
     last_modified_time: float = field(default_factory=time.time)
+    on_change: Callable[[], None] = field(default=lambda: None, repr=False, metadata=NOT_SAVED)
 
     @property
     def status(self) -> str:
         """The status, for what has one."""
         return ""
+
+    def saved(self) -> Json:
+        """Describes it for the state folder. The caller holds the region's lock.
+
+        Returns:
+            A copy of its fields as JSON, but for those that only the running server has.
+        """
+        kept = [member.name for member in fields(self) if member.metadata != NOT_SAVED]
+        return {name: copy.deepcopy(getattr(self, name)) for name in kept}
 
     def touch(self) -> float:
         """Notes a change.
@@ -91,6 +107,7 @@ class Resource:
             Its time, epoch seconds.
         """
         self.last_modified_time = max(time.time(), self.last_modified_time)
+        self.on_change()
         return self.last_modified_time
 
 
@@ -123,11 +140,13 @@ class Collection(Generic[R]):
 
     Attributes:
         kind: how they are called.
+        resource: their class.
         region: where they are.
         items: name in lower case (as in ARNs, AWS's names differ in more than case) to resource.
     """
 
     kind: Kind
+    resource: type[R]
 
     def __init__(self, region: Region) -> None:
         self.region = region
@@ -189,7 +208,7 @@ class Collection(Generic[R]):
         """
         if resource.name.lower() in self.items:
             raise self.already_exists(resource.name)
-        self.items[resource.name.lower()] = resource
+        self._take(resource)
         self.region.tags[resource.arn] = {tag["Key"]: tag["Value"] for tag in tags}
         return resource.arn
 
@@ -205,6 +224,39 @@ class Collection(Generic[R]):
         resource = self.find(name)
         del self.items[name.lower()]
         self.region.tags.pop(resource.arn, None)
+        self.region.on_change()
+
+    def saved(self) -> list[Json]:
+        """Describes all for the state folder. The caller holds the region's lock.
+
+        Returns:
+            The resources.
+        """
+        return [item.saved() for item in self.items.values()]
+
+    def restore(self, saved: list[Json]) -> None:
+        """Takes what :meth:`saved` described. Only at the start: no request is answered yet.
+
+        Args:
+            saved: the resources. What was under way when they were saved ends as a fault of AWS's own.
+        """
+        for entry in saved:
+            self._take(self.restored(entry))
+
+    def restored(self, saved: Json) -> R:
+        """Makes a resource again.
+
+        Args:
+            saved: what its ``saved`` described.
+
+        Returns:
+            It.
+        """
+        return self.resource(**saved)
+
+    def _take(self, resource: R) -> None:
+        resource.on_change = self.region.on_change
+        self.items[resource.name.lower()] = resource
 
     def list_page(self, request: Request) -> Json:
         """Answers a List operation, with its filters, order and pages.

@@ -14,7 +14,7 @@ from local_aws.container import ContainerHost
 from local_aws.endpoints import Endpoints
 from local_aws.faults import Faults
 from local_aws.models import EndpointConfigs, Models
-from local_aws.resources import Json, Region, Request
+from local_aws.resources import Collection, Json, Region, Request
 from local_aws.settings import Settings
 from local_aws.tags import Tags
 from local_aws.training import TrainingJobs
@@ -34,6 +34,14 @@ class _RegionalSageMaker:
         self.endpoints = Endpoints(region, models, configs)
         transforms = TransformJobs(region, models)
         tags = Tags(region)
+        self._region = region
+        self._collections: dict[str, Collection[Any]] = {
+            "models": models,
+            "endpoint_configs": configs,
+            "endpoints": self.endpoints,
+            "training_jobs": jobs,
+            "transform_jobs": transforms,
+        }
         self.operations: dict[str, Operation] = {
             "CreateTrainingJob": jobs.create,
             "DescribeTrainingJob": jobs.describe,
@@ -61,15 +69,43 @@ class _RegionalSageMaker:
             "DeleteTags": tags.delete,
         }
 
+    def saved(self) -> Json:
+        """Describes the region for the state folder.
+
+        Returns:
+            Its resources and tags.
+        """
+        with self._region.lock:
+            resources = {name: collection.saved() for name, collection in self._collections.items()}
+            return {**resources, "tags": {arn: dict(tags) for arn, tags in self._region.tags.items()}}
+
+    def restore(self, saved: Json) -> None:
+        """Takes what :meth:`saved` described.
+
+        Args:
+            saved: resources and tags.
+        """
+        self._region.tags.update(saved["tags"])
+        for name, collection in self._collections.items():
+            collection.restore(saved[name])
+
 
 class SageMaker:
     """SageMaker of one account, region by region."""
 
-    def __init__(self, settings: Settings, host: ContainerHost, backends: MotoBackends, faults: Faults) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        host: ContainerHost,
+        backends: MotoBackends,
+        faults: Faults,
+        on_change: Callable[[], None],
+    ) -> None:
         self._settings = settings
         self._host = host
         self._backends = backends
         self._faults = faults
+        self._on_change = on_change
         self._lock = threading.Lock()
         self._regions: dict[str, _RegionalSageMaker] = {}
 
@@ -100,10 +136,34 @@ class SageMaker:
         check(call.operation, request)
         return json_response(operation(request))
 
+    def saved(self) -> Json:
+        """Describes all for the state folder.
+
+        Returns:
+            Region name to its resources and tags.
+        """
+        with self._lock:
+            regions = list(self._regions.items())
+        return {name: region.saved() for name, region in regions}
+
+    def restore(self, saved: Json) -> None:
+        """Takes what :meth:`saved` described, before the first request.
+
+        Args:
+            saved: region name to its resources and tags.
+        """
+        for name, region in saved.items():
+            self._region(name).restore(region)
+
+    def bring_back(self) -> None:
+        """Starts the programs of restored endpoints, in the background."""
+        for region in list(self._regions.values()):
+            region.endpoints.bring_back()
+
     def _region(self, name: str) -> _RegionalSageMaker:
         with self._lock:
             if name not in self._regions:
-                region = Region(name, self._settings, self._host, self._backends, self._faults)
+                region = Region(name, self._settings, self._host, self._backends, self._faults, self._on_change)
                 self._regions[name] = _RegionalSageMaker(region)
             return self._regions[name]
 

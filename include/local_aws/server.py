@@ -16,6 +16,7 @@ import json
 import re
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -29,12 +30,15 @@ from local_aws.backends import MotoBackends
 from local_aws.calls import CallRecord
 from local_aws.container import ContainerHost
 from local_aws.faults import Faults
+from local_aws.s3_state import S3State
 from local_aws.sagemaker import SageMaker
 from local_aws.settings import Settings
 from local_aws.slack import Slack
+from local_aws.state import StateFolder, StateKeeper
 from local_aws.wire import AwsError, Call, Environ, error_response, identify
 
 StartResponse = Callable[..., Any]
+_READ = re.compile("(Describe|List|Get|Head|Invoke)[A-Z]")
 _FAULT = re.compile(r"/_local_aws/faults/(\d+)")
 
 
@@ -42,17 +46,51 @@ class Application:
     """Local AWS as a WSGI application. ``close()`` it: it has started processes."""
 
     def __init__(self, settings: Settings) -> None:
+        """Makes it, with what the state folder holds; :meth:`start` it once the server is bound.
+
+        Args:
+            settings: the server's options.
+
+        Raises:
+            StateError: the state folder cannot be used.
+        """
         self._settings = settings
         self._backends = MotoBackends(settings.account_id)
         self._faults = Faults()
         self._calls = CallRecord()
         self._slack = Slack()
         self._moto: Any = None
+        self._state = StateFolder(settings.state) if settings.state else None
+        self._keeper = StateKeeper(self._save)
         self._start()
+        if self._state:
+            self._s3_state = S3State(self._backends, self._state)
+            try:
+                self._restore(self._state)
+            except BaseException:
+                self._host.close()
+                raise
 
     def _start(self) -> None:
         self._host = ContainerHost(self._settings.images)
-        self._sagemaker = SageMaker(self._settings, self._host, self._backends, self._faults)
+        self._sagemaker = SageMaker(self._settings, self._host, self._backends, self._faults, self._keeper.note)
+
+    def _restore(self, folder: StateFolder) -> None:
+        if (state := folder.load()) is None:
+            return
+        try:
+            self._s3_state.restore(state["s3"])
+            self._sagemaker.restore(state["sagemaker"])
+            self._slack.restore(state["slack"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise folder.unreadable(error) from error
+
+    def _save(self) -> None:
+        if self._state:
+            # S3 last: what a job or model refers to was put there before.
+            state: dict[str, Any] = {"sagemaker": self._sagemaker.saved(), "slack": self._slack.messages()}
+            state["s3"], contents = self._s3_state.saved()
+            self._state.save(state, contents)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answers one request (PEP 3333).
@@ -73,6 +111,14 @@ class Application:
             return response(environ, start_response)
         return self._edge(environ, start_response, body)
 
+    def start(self) -> None:
+        """Starts what runs in the background: loading moto, saving the state, restored endpoints' programs."""
+        threading.Thread(target=self.load_moto, daemon=True).start()
+        if self._state:
+            self._keeper.start()
+            self._keeper.note()  # what was under way has ended
+        self._sagemaker.bring_back()
+
     def load_moto(self) -> Any:
         """Imports moto, which takes most of the time that a first request needs. Only once.
 
@@ -87,9 +133,16 @@ class Application:
             return self._moto
 
     def close(self) -> None:
-        """Ends all processes, removes all folders and releases held calls."""
-        self._faults.remove()
-        self._host.close()
+        """Saves the state, ends all processes, removes their folders and releases held calls.
+
+        Raises:
+            OSError: the state could not be saved.
+        """
+        try:
+            self._keeper.close()  # first: what is ended below has not failed
+        finally:
+            self._faults.remove()
+            self._host.close()
 
     def _edge(self, environ: Environ, start_response: StartResponse, body: bytes) -> Iterable[bytes]:
         call = identify(environ, body, self._settings.region)
@@ -117,6 +170,8 @@ class Application:
             self._calls.end(entry, None, refused, answered=False)
             _hang_up(environ)
         self._calls.end(entry, response.status_code, refused)
+        if not _READ.match(call.operation):
+            self._keeper.note()
         answer: Iterable[bytes] = response(environ, start_response)
         return answer
 
@@ -175,6 +230,7 @@ class Application:
         self._start()
         self._slack.clear()
         self._calls.clear()
+        self._keeper.note()
         moto = self.load_moto()
         with self._backends.lock:
             # https://docs.getmoto.org/en/latest/docs/server_mode.html, "Reset API"

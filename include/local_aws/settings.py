@@ -23,6 +23,7 @@ class Settings:
         stop_grace: seconds between SIGTERM and SIGKILL. AWS's are 120 for training
             (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-envvariables.html)
             and 30 for serving.
+        state: folder that keeps the state between two runs; None keeps it in memory only.
     """
 
     region: str = "ap-northeast-1"
@@ -30,3 +31,4 @@ class Settings:
     images: Mapping[str, Path] = field(default_factory=lambda: {"sagemaker-repo": TRAINING_IMAGE})
     ping_timeout: float = 30.0
     stop_grace: float = 120.0
+    state: Path | None = None

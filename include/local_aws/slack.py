@@ -59,6 +59,15 @@ class Slack:
         with self._lock:
             return list(self._messages)
 
+    def restore(self, messages: list[dict[str, Any]]) -> None:
+        """Takes back what :meth:`messages` gave, before the first request.
+
+        Args:
+            messages: them, oldest first.
+        """
+        with self._lock:
+            self._messages.extend(messages)
+
     def clear(self) -> None:
         """Forgets all messages."""
         with self._lock:

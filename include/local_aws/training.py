@@ -21,7 +21,16 @@ from typing import Any, Literal
 
 from local_aws.backends import S3Url, StorageError
 from local_aws.container import Container, repository
-from local_aws.resources import Collection, Json, Kind, Request, Resource, refuse_unsupported
+from local_aws.resources import (
+    INTERNAL_ERROR,
+    NOT_SAVED,
+    Collection,
+    Json,
+    Kind,
+    Request,
+    Resource,
+    refuse_unsupported,
+)
 from local_aws.wire import AwsError, validation_error
 
 Signal = Literal["exited", "stop"]
@@ -108,7 +117,7 @@ class TrainingJob(Resource):
     artifacts: str | None = None
     start_time: float | None = None
     end_time: float | None = None
-    signals: queue.SimpleQueue[Signal] = field(default_factory=queue.SimpleQueue)
+    signals: queue.SimpleQueue[Signal] = field(default_factory=queue.SimpleQueue, metadata=NOT_SAVED)
     stop_requested: bool = False
 
     @property
@@ -146,6 +155,7 @@ class TrainingJobs(Collection[TrainingJob]):
     kind = Kind(
         "training-job", "TrainingJobName", "TrainingJobSummaries", "training job", "Ascending", "TrainingJobStatus"
     )
+    resource = TrainingJob
 
     def not_found(self, name: str) -> AwsError:
         """Makes AWS's error for an unknown job.
@@ -278,6 +288,24 @@ class TrainingJobs(Collection[TrainingJob]):
             "SecondaryStatus": item.transitions[-1]["Status"],
         }
 
+    def restored(self, saved: Json) -> TrainingJob:
+        """Makes a job again. One that was under way has ended.
+
+        Args:
+            saved: what its ``saved`` described.
+
+        Returns:
+            It.
+        """
+        job = super().restored(saved)
+        job.metrics = {name: (value, moment) for name, (value, moment) in job.metrics.items()}
+        if job.status == "InProgress":
+            job.failure_reason = INTERNAL_ERROR
+            job.end("Failed", "Failed")
+        elif job.status == "Stopping":
+            job.end("Stopped", "Stopped")
+        return job
+
     def _check(self, request: Request) -> None:
         for member in ("AlgorithmSpecification", "ResourceConfig", "StoppingCondition"):
             if member not in request:  # botocore's model has them optional for serverless jobs only
@@ -345,7 +373,7 @@ class TrainingJobs(Collection[TrainingJob]):
         except Exception:  # the job must end whatever happens: a job InProgress for ever hangs its waiters
             self.region.host.report(traceback.format_exc())
             status, secondary = "Failed", "Failed"
-            reason = "InternalServerError: We encountered an internal error. Please try again."
+            reason = INTERNAL_ERROR
         with self.region.lock:
             if status == "Failed":
                 job.failure_reason = reason

@@ -16,7 +16,17 @@ from typing import Any
 
 from local_aws.backends import S3Url, StorageError
 from local_aws.models import Models
-from local_aws.resources import Collection, Json, Kind, Region, Request, Resource, refuse_unsupported
+from local_aws.resources import (
+    INTERNAL_ERROR,
+    NOT_SAVED,
+    Collection,
+    Json,
+    Kind,
+    Region,
+    Request,
+    Resource,
+    refuse_unsupported,
+)
 from local_aws.serving import DeploymentError, ModelServer, invoke, start_model_server
 from local_aws.wire import AwsError, validation_error
 
@@ -65,8 +75,8 @@ class TransformJob(Resource):
     failure_reason: str | None = None
     start_time: float | None = None
     end_time: float | None = None
-    stop_requested: threading.Event = field(default_factory=threading.Event)
-    server: ModelServer | None = None
+    stop_requested: threading.Event = field(default_factory=threading.Event, metadata=NOT_SAVED)
+    server: ModelServer | None = field(default=None, metadata=NOT_SAVED)
 
     @property
     def status(self) -> str:
@@ -82,6 +92,17 @@ class TransformJob(Resource):
         self.transform_job_status = status
         self.touch()
 
+    def end(self, reason: str | None) -> None:
+        """Ends the job. The caller holds the region's lock.
+
+        Args:
+            reason: why it failed; None if it did not. A job that was to stop has stopped, whatever happened.
+        """
+        stopped = self.status == "Stopping"
+        self.failure_reason = None if stopped else reason
+        self.enter("Stopped" if stopped else "Failed" if reason else "Completed")
+        self.end_time = self.last_modified_time
+
 
 class TransformJobs(Collection[TransformJob]):
     """The transform jobs of a region."""
@@ -93,6 +114,7 @@ class TransformJobs(Collection[TransformJob]):
         "transform job",
         status_member="TransformJobStatus",
     )
+    resource = TransformJob
 
     def __init__(self, region: Region, models: Models) -> None:
         super().__init__(region)
@@ -221,6 +243,20 @@ class TransformJobs(Collection[TransformJob]):
         }
         return {**super().summary(item), **{member: value for member, value in more.items() if value is not None}}
 
+    def restored(self, saved: Json) -> TransformJob:
+        """Makes a job again. One that was under way has ended.
+
+        Args:
+            saved: what its ``saved`` described.
+
+        Returns:
+            It.
+        """
+        job = super().restored(saved)
+        if job.status in ("InProgress", "Stopping"):
+            job.end(INTERNAL_ERROR)
+        return job
+
     def _run(self, job: TransformJob, model: Resource) -> None:
         reason: str | None = None
         try:
@@ -229,14 +265,11 @@ class TransformJobs(Collection[TransformJob]):
             reason = str(failure)
         except Exception:  # the job must end whatever happens: a job InProgress for ever hangs its waiters
             self.region.host.report(traceback.format_exc())
-            reason = "InternalServerError: We encountered an internal error. Please try again."
+            reason = INTERNAL_ERROR
         if job.server:
             job.server.stop(_GRACE)
         with self.region.lock:
-            stopped = job.stop_requested.is_set()
-            job.failure_reason = None if stopped else reason
-            job.enter("Stopped" if stopped else "Failed" if reason else "Completed")
-            job.end_time = job.last_modified_time
+            job.end(reason)
 
     def _execute(self, job: TransformJob, model: Resource) -> None:
         source = _parse(job.request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])

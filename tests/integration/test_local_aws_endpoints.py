@@ -146,6 +146,40 @@ def test_an_update_shifts_to_the_new_config_without_a_gap(local_aws: LocalAws, g
     delete(local_aws, name)
 
 
+def test_a_deployment_under_way_is_summarized(local_aws: LocalAws, good: str, better: str) -> None:
+    client = local_aws.client("sagemaker")
+    local_aws.add_faults(
+        *({"kind": "hold_status", "operation": f"endpoint:{status}"} for status in ("Creating", "Updating"))
+    )
+
+    def pending(name: str, status: str) -> dict[str, Any]:
+        endpoint = client.describe_endpoint(EndpointName=name)
+        assert endpoint["EndpointStatus"] == status
+        assert endpoint["PendingDeploymentSummary"]["StartTime"] >= endpoint["CreationTime"]
+        [variant] = endpoint["PendingDeploymentSummary"]["ProductionVariants"]
+        assert [stage["Status"] for stage in variant["VariantStatus"]] == ["Creating"]
+        assert variant["DeployedImages"][0]["SpecifiedImage"] == TINY
+        told = [variant[member] for member in ("VariantName", "DesiredWeight", "DesiredInstanceCount", "InstanceType")]
+        assert told == ["variant-0", 1.0, 1, "ml.m4.xlarge"]
+        return endpoint
+
+    name = create(local_aws, good)
+    assert pending(name, "Creating")["PendingDeploymentSummary"]["EndpointConfigName"] == good
+    local_aws.clear_faults()
+    assert "PendingDeploymentSummary" not in wait_for_endpoint(local_aws, name)
+
+    local_aws.add_faults({"kind": "hold_status", "operation": "endpoint:Updating"})
+    client.update_endpoint(EndpointName=name, EndpointConfigName=better)
+    updating = pending(name, "Updating")
+    assert (updating["EndpointConfigName"], updating["PendingDeploymentSummary"]["EndpointConfigName"]) == (
+        good,
+        better,
+    )
+    local_aws.clear_faults()
+    assert "PendingDeploymentSummary" not in wait_for_endpoint(local_aws, name)
+    delete(local_aws, name)
+
+
 def test_no_request_is_lost_while_updates_shift_the_traffic(local_aws: LocalAws, good: str, better: str) -> None:
     name = deploy(local_aws, good)
     runtime, client = local_aws.client("sagemaker-runtime"), local_aws.client("sagemaker")

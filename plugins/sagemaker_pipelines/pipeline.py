@@ -338,6 +338,37 @@ def load_pipelines(folder: Path | None = None) -> LoadedPipelines:
     return LoadedPipelines(sorted(pipelines, key=lambda pipeline: pipeline.name), errors)
 
 
+class _Checked(BaseModel):
+    """What is remembered of a file's content: the pipeline, or what is wrong with it."""
+
+    pipeline: Pipeline | None
+    problems: tuple[str, ...]
+
+
+def load_pipelines_of_dags(dag_id_prefix: str) -> list[Pipeline]:
+    """Reads the pipelines whose DAGs a DAG file is to build.
+
+    The dag-processor wants all of them. Where Airflow wants one DAG, as in every task's process, only that one's file
+    is read: https://airflow.apache.org/docs/apache-airflow/stable/howto/dynamic-dag-generation.html#optimizing-dag-parsing-delays-during-execution
+
+    Args:
+        dag_id_prefix: what precedes the pipeline's name in the DAG file's DAG ids.
+
+    Returns:
+        The pipelines, sorted by name.
+
+    Raises:
+        PipelineFileError: the one DAG that is wanted is that of a file which cannot be used.
+    """
+    from airflow.sdk import get_parsing_context
+
+    wanted = get_parsing_context().dag_id
+    if wanted is None:
+        return load_pipelines().pipelines
+    name = wanted.removeprefix(dag_id_prefix)
+    return [] if name == wanted else [load_pipeline(pipelines_dir() / f"{name}.yaml")]
+
+
 def load_pipeline(path: Path) -> Pipeline:
     """Reads and checks one pipeline file. A content that was checked before is not checked again.
 
@@ -356,15 +387,18 @@ def load_pipeline(path: Path) -> Pipeline:
     except OSError as error:
         raise PipelineFileError(path, [f"cannot be read: {error.strerror}"]) from error
     entry = pipeline_cache.entry(path.name, content)
-    if (pipeline := pipeline_cache.recall(entry, Pipeline)) is not None:
-        return pipeline
-    pipeline = _parse(path, content)
-    from sagemaker_pipelines.pipeline_check import find_problems
+    if (checked := pipeline_cache.recall(entry, _Checked)) is None:
+        pipeline = _parse(path, content)
+        from sagemaker_pipelines.pipeline_check import find_problems
 
-    if problems := find_problems(pipeline):
-        raise PipelineFileError(path, problems)
-    pipeline_cache.remember(entry, pipeline)
-    return pipeline
+        checked = _Checked(pipeline=pipeline, problems=tuple(find_problems(pipeline)))
+        pipeline_cache.remember(
+            entry, checked if not checked.problems else checked.model_copy(update={"pipeline": None})
+        )
+    if checked.problems:
+        raise PipelineFileError(path, checked.problems)
+    assert checked.pipeline
+    return checked.pipeline
 
 
 def _refuse_shared_endpoint(path: Path, pipeline: Pipeline, taken: dict[tuple[str, str, str], Path]) -> None:

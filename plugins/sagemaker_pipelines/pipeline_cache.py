@@ -1,4 +1,4 @@
-"""Remembers, across processes, which pipeline files have been checked and what they say.
+"""Remembers, across processes, which pipeline files have been checked, and what they say or what is wrong with them.
 
 The dag-processor forks anew for every parse, so only the disk can remember. An entry is one small file, named by a
 digest of all that the answer depends on; nothing is ever updated in place and a lost entry only costs time. Entries are

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, ServerErrorRetryHandler
@@ -277,17 +276,6 @@ def run_links(context: Any) -> dict[str, str]:
     """
     url = getattr(context.get("ti"), "log_url", None)
     return {"Airflow log": url} if url else {}
-
-
-def console_url(region: str, path: str) -> str:
-    """Return an address in the AWS console.
-
-    Args:
-        region: The AWS region, such as ``ap-northeast-1``.
-        path: What follows ``#/`` on the SageMaker page, such as ``jobs/NAME``.
-    """
-    domain = "amazonaws.cn" if region.startswith("cn-") else "aws.amazon.com"
-    return f"https://{region}.console.{domain}/sagemaker/home?region={region}#/{quote(path)}"
 
 
 def _step_failed(task_id: str, reason: str) -> Message:

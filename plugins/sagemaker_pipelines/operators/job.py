@@ -11,6 +11,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws_errors import already_exists, explained
+from sagemaker_pipelines.links import LogStreamLink, log_page, sagemaker_page
 from sagemaker_pipelines.operators.step import PipelineStep, StepFailed
 from sagemaker_pipelines.statuses import STOPPED_BY_LIMIT, TRAINING_JOB, TRANSFORM_JOB, Answer, answer_to, is_healable
 from sagemaker_pipelines.triggers import SageMakerTrigger
@@ -31,6 +32,7 @@ class JobKind:
         stem: What precedes ``Name``, ``Status`` and ``Arn`` in its members.
         statuses: What each of its statuses means.
         log_group: Where its containers log.
+        page: Where the SageMaker console shows them.
     """
 
     noun: str
@@ -38,10 +40,13 @@ class JobKind:
     stem: str
     statuses: Mapping[str, Answer]
     log_group: str
+    page: str
 
 
-TRAINING = JobKind("training job", "training_job", "TrainingJob", TRAINING_JOB, "/aws/sagemaker/TrainingJobs")
-TRANSFORM = JobKind("transform job", "transform_job", "TransformJob", TRANSFORM_JOB, "/aws/sagemaker/TransformJobs")
+TRAINING = JobKind("training job", "training_job", "TrainingJob", TRAINING_JOB, "/aws/sagemaker/TrainingJobs", "jobs")
+TRANSFORM = JobKind(
+    "transform job", "transform_job", "TransformJob", TRANSFORM_JOB, "/aws/sagemaker/TransformJobs", "transform-jobs"
+)
 
 
 class JobStep(PipelineStep):
@@ -58,6 +63,8 @@ class JobStep(PipelineStep):
     aws_conn_id: Any
     region_name: Any
 
+    # What the task's buttons in the UI lead to; see links.py.
+    addresses: Mapping[str, str] = {}
     _job: str | None = None
     _context: Any = None
     _killed = False
@@ -139,6 +146,18 @@ class JobStep(PipelineStep):
         """
         raise NotImplementedError
 
+    def addresses_of(self, job: Job) -> dict[str, str]:
+        """Return the addresses of the job's pages in the AWS console, by the names of links.py.
+
+        Args:
+            job: What the Describe operation returned.
+        """
+        region, name = str(self.region_name), self.name_of(job)
+        return {
+            self.kind.noun.capitalize(): sagemaker_page(region, f"{self.kind.page}/{name}"),
+            LogStreamLink.name: log_page(region, self.kind.log_group, f"{name}/"),
+        }
+
     def name_of(self, job: Job) -> str:
         """Return the job's name."""
         return str(job[f"{self.kind.stem}Name"])
@@ -186,7 +205,9 @@ class JobStep(PipelineStep):
     def _describe(self, name: str) -> dict[str, Any]:
         with explained(f"describe {self.kind.noun} {name}"):
             describe = getattr(self._client, f"describe_{self.kind.operation}")
-            return dict(describe(**{f"{self.kind.stem}Name": name}))
+            job = dict(describe(**{f"{self.kind.stem}Name": name}))
+        self.addresses = self.addresses_of(job)
+        return job
 
     def _stop(self, name: str) -> None:
         try:

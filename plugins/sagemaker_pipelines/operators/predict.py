@@ -11,12 +11,13 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines import api_requests
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, is_not_found
 from sagemaker_pipelines.container_logs import last_lines
+from sagemaker_pipelines.links import LogStreamLink, TransformJobLink, sagemaker_page
 from sagemaker_pipelines.model_facts import fact_tags
 from sagemaker_pipelines.operators.job import TRANSFORM, Job, JobStep
 from sagemaker_pipelines.operators.model import create_model
 from sagemaker_pipelines.operators.step import PipelineStep, StepFailed, StepFailedForNow
 from sagemaker_pipelines.operators.wait_for_data import WaitForDataSensor
-from sagemaker_pipelines.slack import Message, console_url, run_links, tell_once
+from sagemaker_pipelines.slack import Message, run_links, tell_once
 from sagemaker_pipelines.statuses import Answer, is_healable
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
     """
 
     template_fields = (*SageMakerTransformOperator.template_fields, "bucket", "key", "aws_tags", "trained")
+    operator_extra_links = (TransformJobLink(), LogStreamLink())  # type: ignore[assignment]
     kind = TRANSFORM
 
     def __init__(self, *, pipeline: Pipeline, trained: Any, **kwargs: Any):
@@ -197,7 +199,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             sentence=sentence,
             facts={"Transform job": name, "Model": job["ModelName"]},
             links={
-                "Transform job": console_url(self.pipeline.region, f"transform-jobs/{name}"),
+                "Transform job": sagemaker_page(self.pipeline.region, f"transform-jobs/{name}"),
                 **(links or {}),
             },
         )

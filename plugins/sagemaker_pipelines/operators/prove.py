@@ -17,9 +17,10 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines import api_requests
 from sagemaker_pipelines.api_requests import TAG_PREFIX
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, explained, is_not_found
+from sagemaker_pipelines.links import EndpointLink, LogStreamLink, log_page, sagemaker_page
 from sagemaker_pipelines.operators.step import PipelineStep, StepFailed
 from sagemaker_pipelines.run import Run
-from sagemaker_pipelines.slack import Message, console_url, read_tags, run_links
+from sagemaker_pipelines.slack import Message, read_tags, run_links
 from sagemaker_pipelines.smoke_test import smoke_test_failure
 from sagemaker_pipelines.statuses import Answer
 
@@ -208,7 +209,16 @@ class ProvenDeployment(PipelineStep):
 
     @property
     def _links(self) -> dict[str, str]:
-        return {"Endpoint": console_url(self.pipeline.region, f"endpoints/{self._endpoint_name}")}
+        return {EndpointLink.name: self.addresses[EndpointLink.name]}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """What the task's buttons in the UI lead to; see links.py."""
+        region = self.pipeline.region
+        return {
+            EndpointLink.name: sagemaker_page(region, f"endpoints/{self._endpoint_name}"),
+            LogStreamLink.name: log_page(region, f"/aws/sagemaker/Endpoints/{self._endpoint_name}"),
+        }
 
     def _config_tags(self, config_name: str) -> dict[str, str]:
         with explained(f"read the tags of endpoint config {config_name}"):

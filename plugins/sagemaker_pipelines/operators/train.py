@@ -11,10 +11,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker_pipelines import api_requests
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG
 from sagemaker_pipelines.container_logs import last_lines
+from sagemaker_pipelines.links import ArtifactLink, LogStreamLink, TrainingJobLink, s3_page, sagemaker_page
 from sagemaker_pipelines.model_facts import model_facts
 from sagemaker_pipelines.operators.job import TRAINING, Job, JobStep
 from sagemaker_pipelines.operators.step import StepFailed, StepFailedForNow
-from sagemaker_pipelines.slack import Message, console_url, run_links, tell_once
+from sagemaker_pipelines.slack import Message, run_links, tell_once
 from sagemaker_pipelines.statuses import STOPPED_BY_LIMIT, Answer, is_healable
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     """
 
     template_fields = (*SageMakerTrainingOperator.template_fields, "bucket", "data", "aws_tags")
+    operator_extra_links = (TrainingJobLink(), LogStreamLink(), ArtifactLink())
     kind = TRAINING
 
     def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
@@ -90,6 +92,12 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         message = _started(self.pipeline, job, attempt, run_links(context))
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"], is_new=is_new)
         return job
+
+    def addresses_of(self, job: Job) -> dict[str, str]:
+        """Return the addresses of the job's pages and of its artifact's."""
+        artifact = (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts")
+        page = {ArtifactLink.name: s3_page(str(self.region_name), artifact)} if artifact else {}
+        return {**super().addresses_of(job), **page}
 
     def longest_seconds(self, job: Job) -> float:
         """Return how long a training job may take in all by its own request, with a margin.
@@ -160,7 +168,7 @@ def _job_facts(pipeline: Pipeline, job: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _job_links(pipeline: Pipeline, job: Mapping[str, Any]) -> dict[str, str]:
-    return {"Training job": console_url(pipeline.region, f"jobs/{job['TrainingJobName']}")}
+    return {"Training job": sagemaker_page(pipeline.region, f"jobs/{job['TrainingJobName']}")}
 
 
 def _started(pipeline: Pipeline, job: Mapping[str, Any], attempt: int, links: dict[str, str]) -> Message:

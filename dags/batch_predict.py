@@ -25,7 +25,7 @@ from airflow.sdk import DAG, Param, task_group
 from sagemaker_pipelines.model_facts import model_asset
 from sagemaker_pipelines.operators.find_models import FindModelsOperator
 from sagemaker_pipelines.operators.predict import PredictOperator, WaitForPredictionDataSensor
-from sagemaker_pipelines.pipeline import Pipeline, load_pipelines
+from sagemaker_pipelines.pipeline import Pipeline, load_pipelines_of_dags
 from sagemaker_pipelines.slack import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 
 
@@ -43,7 +43,7 @@ def _predict_with(models: Any, pipeline: Pipeline) -> None:
     with_model.expand(trained=models)
 
 
-for pipeline in load_pipelines().pipelines:
+for pipeline in load_pipelines_of_dags("batch_predict_"):
     if pipeline.transform is None:
         continue
     with DAG(
@@ -62,25 +62,26 @@ for pipeline in load_pipelines().pipelines:
             "retry_exponential_backoff": True,
             "on_failure_callback": FailureNotifier(pipeline),
         },
-        params={
-            "data_date": Param(
-                None,
-                type=["null", "string"],
-                format="date",
-                title="Data date",
-                description="By hand: the day whose file to predict on, with the model trained for that day. Empty: "
-                "the day before DATE.",
-            ),
-            "wait_minutes": Param(
-                None,
-                type=["null", "integer"],
-                minimum=0,
-                title="Wait (minutes)",
-                description=f"How long to wait for the file; 0 looks once. Empty: {pipeline.wait_minutes}.",
-            ),
-        },
     ) as dag:
         find_models = FindModelsOperator(task_id="find_models", pipeline=pipeline)
         _predict_with(find_models.output, pipeline)
 
+    # Last: every base class of every operator copies the params that its DAG has by then.
+    dag.params = {
+        "data_date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Data date",
+            description="By hand: the day whose file to predict on, with the model trained for that day. Empty: "
+            "the day before DATE.",
+        ),
+        "wait_minutes": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            title="Wait (minutes)",
+            description=f"How long to wait for the file; 0 looks once. Empty: {pipeline.wait_minutes}.",
+        ),
+    }
     globals()[dag.dag_id] = dag

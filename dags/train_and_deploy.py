@@ -22,16 +22,21 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param
+from airflow.sdk import DAG, Param
+
+try:
+    from airflow.sdk import CronTriggerTimetable
+except ImportError:  # Airflow 3.1
+    from airflow.timetables.trigger import CronTriggerTimetable  # type: ignore[assignment]
 
 from sagemaker_pipelines.operators.deploy import DeployOperator
 from sagemaker_pipelines.operators.publish import PublishOperator
 from sagemaker_pipelines.operators.train import TrainOperator
 from sagemaker_pipelines.operators.wait_for_data import WaitForDataSensor
-from sagemaker_pipelines.pipeline import load_pipelines
+from sagemaker_pipelines.pipeline import load_pipelines_of_dags
 from sagemaker_pipelines.slack import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 
-for pipeline in load_pipelines().pipelines:
+for pipeline in load_pipelines_of_dags("train_and_deploy_"):
     timezone = ZoneInfo(pipeline.timezone)
     with DAG(
         dag_id=f"train_and_deploy_{pipeline.name}",
@@ -50,29 +55,6 @@ for pipeline in load_pipelines().pipelines:
             "retry_exponential_backoff": True,
             "on_failure_callback": FailureNotifier(pipeline),
         },
-        params={
-            "data_date": Param(
-                None,
-                type=["null", "string"],
-                format="date",
-                title="Data date",
-                description="The day whose files to train on. Empty: the day before DATE.",
-            ),
-            "wait_minutes": Param(
-                None,
-                type=["null", "integer"],
-                minimum=0,
-                title="Wait (minutes)",
-                description=f"How long to wait for the files; 0 looks once. Empty: {pipeline.wait_minutes}.",
-            ),
-            "deploy": Param(
-                pipeline.deploy,
-                type="string",
-                enum=["auto", "always", "never"],
-                title="Deploy",
-                description="auto: unless a later data date is live. always: over that, too. never: only train.",
-            ),
-        },
     ) as dag:
         wait_for_data = WaitForDataSensor(
             task_id="wait_for_data", pipeline=pipeline, on_skipped_callback=NoNewDataNotifier(pipeline)
@@ -86,4 +68,28 @@ for pipeline in load_pipelines().pipelines:
         wait_for_data >> train >> deploy >> publish
         train >> publish
 
+    # Last: every base class of every operator copies the params that its DAG has by then.
+    dag.params = {
+        "data_date": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Data date",
+            description="The day whose files to train on. Empty: the day before DATE.",
+        ),
+        "wait_minutes": Param(
+            None,
+            type=["null", "integer"],
+            minimum=0,
+            title="Wait (minutes)",
+            description=f"How long to wait for the files; 0 looks once. Empty: {pipeline.wait_minutes}.",
+        ),
+        "deploy": Param(
+            pipeline.deploy,
+            type="string",
+            enum=["auto", "always", "never"],
+            title="Deploy",
+            description="auto: unless a later data date is live. always: over that, too. never: only train.",
+        ),
+    }
     globals()[dag.dag_id] = dag

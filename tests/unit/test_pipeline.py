@@ -13,7 +13,13 @@ import yaml
 
 from sagemaker_pipelines import __main__ as commands
 from sagemaker_pipelines import pipeline_cache, pipeline_check
-from sagemaker_pipelines.pipeline import PipelineFileError, load_pipeline, load_pipelines, pipelines_dir
+from sagemaker_pipelines.pipeline import (
+    PipelineFileError,
+    load_pipeline,
+    load_pipelines,
+    load_pipelines_of_dags,
+    pipelines_dir,
+)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLUGINS = REPOSITORY / "plugins"
@@ -692,7 +698,7 @@ def test_an_unchanged_file_is_not_checked_again(folder, own_cache):
     answers, imported = load_in_new_process(folder, own_cache)
     assert "botocore" in imported
     assert "did you mean 'ResourceConfig'?" in "".join(answers)
-    assert load_in_new_process(folder, own_cache)[0] == answers
+    assert load_in_new_process(folder, own_cache) == (answers, "[]")
 
     file.write_text(BASE)
     assert load_in_new_process(folder, own_cache) == (checked, "[]")
@@ -753,37 +759,39 @@ def test_a_cache_folder_that_cannot_be_trusted_is_not_used(folder, own_cache, tm
 
 
 def test_what_json_would_change_is_not_remembered(folder, own_cache):
-    text = changed(("  RoleArn", "  HyperParameters: &h {a: .nan}\n  RoleArn"))
-    (folder / "iris.yaml").write_text(text)
-    with pytest.raises(PipelineFileError, match=r"training.HyperParameters.a: found nan"):
-        load_pipeline(folder / "iris.yaml")
-    assert entries(own_cache) == []
-
-
-def test_entries_of_edits_long_past_are_forgotten(folder, own_cache):
     (folder / "iris.yaml").write_text(BASE)
-    load_pipeline(folder / "iris.yaml")
-    [entry] = entries(own_cache)
-    os.utime(entry, (0, 0))
-    pipeline_cache._forget_old_entries.cache_clear()
-    (folder / "iris.yaml").write_text(f"# edited\n{BASE}")
-    load_pipeline(folder / "iris.yaml")
+    pipeline = load_pipeline(folder / "iris.yaml")
+    entry = pipeline_cache.entry("other.yaml", b"")
+    pipeline_cache.remember(entry, pipeline.model_copy(update={"training": {"HyperParameters": {"a": float("nan")}}}))
+    assert pipeline_cache.recall(entry, type(pipeline)) is None
     assert not entry.exists()
-    assert len(entries(own_cache)) == 1
 
 
-# Commands.
+# What a DAG file is to build.
 
 
-def test_check_command(folder, capsys, monkeypatch):
+@pytest.fixture
+def pipelines(folder, monkeypatch):
     monkeypatch.setenv("PIPELINES_DIR", str(folder))
-    (folder / "iris.yaml").write_text(BASE)
-    assert commands.main(["check"]) == 0
-    assert capsys.readouterr().out == "iris: ok\n"
-    (folder / "bad.yaml").write_text("name: bad")
-    assert commands.main(["check"]) == 1
-    printed = capsys.readouterr()
-    assert printed.out == "iris: ok\n"
-    assert printed.err.startswith(f"{folder / 'bad.yaml'}:\n  region: found nothing")
-    assert commands.main(["check", str(folder / "iris.yaml")]) == 0
-    assert commands.main(["check", str(folder / "bad.yaml")]) == 1
+    return folder
+
+
+def test_the_dag_processor_builds_every_pipeline(pipelines):
+    for name in ("iris", "rose"):
+        (pipelines / f"{name}.yaml").write_text(changed(("name: iris", f"name: {name}")))
+    assert [pipeline.name for pipeline in load_pipelines_of_dags("train_")] == ["iris", "rose"]
+
+
+def test_a_task_reads_the_file_of_its_own_dag_only(pipelines, monkeypatch):
+    (pipelines / "iris.yaml").write_text(BASE)
+    (pipelines / "other.yaml").mkdir()  # cannot be read
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "train_iris")
+    assert [pipeline.name for pipeline in load_pipelines_of_dags("train_")] == ["iris"]
+    assert load_pipelines_of_dags("predict_") == []
+
+
+def test_a_task_whose_file_has_been_broken_meanwhile_says_so(pipelines, monkeypatch):
+    (pipelines / "iris.yaml").write_text(changed(("  ResourceConfig", "  ResorceConfig")))
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "train_iris")
+    with pytest.raises(PipelineFileError, match=r"did you mean 'ResourceConfig'\?"):
+        load_pipelines_of_dags("train_")

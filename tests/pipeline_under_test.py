@@ -80,19 +80,43 @@ class PipelineUnderTest:
 
     def run(self, day: date | None = None, /, *, logical_date: datetime | None = None, **conf: Any) -> Outcome:
         """Run the DAG for a data date, or for a logical date, or (with neither) as a REST trigger without one."""
-        from airflow.dag_processing.dagbag import DagBag
-
         if day:
             midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=TOKYO)
             logical_date = midnight.astimezone(timezone.utc)
+        return self._run_dag("train_and_deploy", logical_date, conf)
+
+    def predict(self, **conf: Any) -> Outcome:
+        """Run the prediction DAG by hand."""
+        return self._run_dag("batch_predict", None, conf)
+
+    def _run_dag(self, kind: str, logical_date: datetime | None, conf: dict[str, Any]) -> Outcome:
+        try:
+            from airflow.dag_processing.dagbag import DagBag
+        except ImportError:  # Airflow 3.1
+            from airflow.models.dagbag import DagBag
+
         bag = DagBag(str(ROOT / "dags"))
         assert not bag.import_errors
-        run = bag.dags[f"train_and_deploy_{self.name}"].test(
+        run = bag.dags[f"{kind}_{self.name}"].test(
             logical_date=logical_date, run_after=datetime.now(timezone.utc), run_conf=conf
         )
         instances = run.get_task_instances()
-        returned = {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in instances if ti.state == "success"}
+        returned = {
+            ti.task_id: ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)
+            for ti in instances
+            if ti.state == "success"
+        }
         return Outcome(str(run.state), {ti.task_id: str(ti.state) for ti in instances}, run.run_id, returned)
+
+    def published(self) -> list[dict[str, Any]]:
+        """The extras of the model asset's events, oldest first."""
+        from airflow.models.asset import AssetEvent, AssetModel
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        query = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        with create_session() as session:
+            return list(session.scalars(query.where(AssetModel.name == f"{self.name}-model").order_by(AssetEvent.id)))
 
     def slack(self) -> list[str]:
         """The texts of the messages about this pipeline, in order, from their titles on."""
@@ -105,6 +129,15 @@ class PipelineUnderTest:
     def jobs(self) -> list[dict[str, Any]]:
         found = self.sagemaker.list_training_jobs(NameContains=self.name, SortBy="CreationTime", SortOrder="Ascending")
         return found["TrainingJobSummaries"]
+
+    def live(self) -> str:
+        """The endpoint config that the endpoint serves."""
+        endpoint = self.endpoint()
+        assert endpoint["EndpointStatus"] == "InService"
+        return endpoint["EndpointConfigName"]
+
+    def tags(self, arn: str) -> dict[str, str]:
+        return {tag["Key"]: tag["Value"] for tag in self.sagemaker.list_tags(ResourceArn=arn)["Tags"]}
 
     def endpoint(self) -> dict[str, Any]:
         return self.sagemaker.describe_endpoint(EndpointName=self.name)

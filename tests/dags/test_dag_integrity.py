@@ -16,8 +16,12 @@ MULTICLASS = (ROOT / "include/pipelines/multiclass.yaml").read_text()
 
 PARSE = """
 import json, sys
-from airflow.dag_processing.dagbag import DagBag
-from airflow.serialization.serialized_objects import DagSerialization
+try:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.serialized_objects import DagSerialization
+except ImportError:  # Airflow 3.1
+    from airflow.models.dagbag import DagBag
+    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
 bag = DagBag(sys.argv[1])
 dags = {}
@@ -53,6 +57,7 @@ def parse(tmp_path: Path, **environment: str) -> dict[str, Any]:
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",  # Airflow 3.1 adds them to any folder
             **environment,
         },
         capture_output=True,

@@ -29,6 +29,7 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.timetables.trigger import CronTriggerTimetable  # type: ignore[assignment]
 
+from sagemaker_pipelines.deadline import deadline_alert
 from sagemaker_pipelines.operators.deploy import DeployOperator
 from sagemaker_pipelines.operators.publish import PublishOperator
 from sagemaker_pipelines.operators.train import TrainOperator
@@ -47,6 +48,7 @@ for pipeline in load_pipelines_of_dags("train_and_deploy_"):
         start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=timezone),
         catchup=pipeline.catchup,
         max_active_runs=pipeline.max_active_runs,
+        deadline=deadline_alert(pipeline),
         on_failure_callback=BackstopNotifier(pipeline),
         default_args={
             "owner": pipeline.owner,

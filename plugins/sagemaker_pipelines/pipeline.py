@@ -234,6 +234,12 @@ class Pipeline(_Part):
         ge=0,
         description="Minutes that a run waits for the day's data before it is skipped. 0: it looks once.",
     )
+    deadline_minutes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Minutes after a scheduled run was due by which its model should be live; Slack is told when it is "
+        "not. Left out: no deadline.",
+    )
     slack: Slack | None = Field(default=None, description="Slack messages. Left out: none are sent.")
     deploy: Literal["auto", "always", "never"] = Field(
         default="auto",

@@ -7,4 +7,5 @@ COPY requirements.txt /tmp/requirements.txt
 # is missing is added. Naming Airflow's version keeps it from being replaced:
 # https://airflow.apache.org/docs/docker-stack/build.html
 ARG AIRFLOW_VERSION
-RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" --requirement /tmp/requirements.txt
+# celery: the Celery provider (3.26) imports celery.backends.database.retry, which celery 5.7 no longer has.
+RUN pip install --no-cache-dir "apache-airflow==${AIRFLOW_VERSION}" "celery<5.7" --requirement /tmp/requirements.txt

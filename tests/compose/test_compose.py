@@ -72,6 +72,8 @@ class Stack:
         """Whether each service is healthy, and each that runs once has ended well."""
         containers = self.containers()
         assert containers.keys() == SERVICES[self.profile]
+        for name, container in containers.items():
+            assert container["RestartCount"] < 3, self.run("logs", "--no-color", "--tail", "60", name)
         for name in ONE_SHOT:
             state = containers[name]["State"]
             assert state["Status"] != "exited" or state["ExitCode"] == 0, self.run("logs", "--no-color", name)
@@ -95,6 +97,8 @@ class Stack:
 @pytest.fixture(scope="module", params=["local", "celery"])
 def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole stack of one profile, up and healthy."""
+    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        pytest.fail("found no Docker engine that answers `docker info`; start one")
     base = tmp_path_factory.mktemp("compose")
     base.parent.chmod(0o755)
     stack = Stack(request.param, base)

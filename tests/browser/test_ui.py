@@ -22,7 +22,7 @@ from local_aws.connections import airflow_connections
 from local_aws.process import LocalAws
 
 DAG_ID = "train_and_deploy_multiclass"
-RUN_SECONDS = 240
+RUN_SECONDS = 400
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # A closed network: Chromium must not look for updates; and as root it has no sandbox.
 OPTIONS = [
@@ -35,7 +35,11 @@ OPTIONS = [
     "--disable-sync",
 ]
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium")
+expect.set_options(timeout=60_000)
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium"),
+    pytest.mark.timeout(600),
+]
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +126,13 @@ def test_a_day_is_triggered_from_the_form_and_ends_in_slack(
 
     page.get_by_label("Trigger Dag").click()
     form = page.get_by_role("dialog")
-    for title in ("Data date", "Wait (minutes)", "Deploy"):
+    for title in ("Data date", "Wait (minutes)"):
         expect(form.get_by_text(title, exact=True)).to_be_visible()
+    expect(form.get_by_role("combobox", name="Deploy")).to_be_visible()
     form.locator("input[name=element_data_date]").fill(day.isoformat())
     screenshot(page, "form", tmp_path)
     before = {run["dag_run_id"] for run in airflow.runs(DAG_ID)}
-    form.get_by_role("button", name="Trigger").click()
+    form.get_by_role("button", name="Trigger", exact=True).click()
     expect(form).not_to_be_visible()
 
     triggered = [run for run in airflow.runs(DAG_ID) if run["dag_run_id"] not in before and run["run_type"] == "manual"]

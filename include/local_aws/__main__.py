@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         ping_timeout=options.ping_timeout,
         stop_grace=options.stop_grace,
         state=options.state,
+        permissions=options.record_permissions,
     )
     # moto asks botocore for credentials of its own where a request is not signed.
     os.environ.setdefault("AWS_DEFAULT_REGION", settings.region)
@@ -82,6 +83,15 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="folder that keeps S3 objects, SageMaker resources, endpoints and Slack messages between two runs "
         "(default: all is in memory)",
+    )
+    recorded = os.environ.get("LOCAL_AWS_RECORD_PERMISSIONS")
+    parser.add_argument(
+        "--record-permissions",
+        type=Path,
+        default=Path(recorded) if recorded else None,
+        metavar="FOLDER",
+        help="folder to put a file in that lists each IAM action that was needed, by whom and on what "
+        "(default: the environment variable LOCAL_AWS_RECORD_PERMISSIONS, else none)",
     )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
     return parser

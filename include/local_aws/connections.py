@@ -16,8 +16,9 @@ def airflow_connections(url: str, region: str) -> dict[str, str]:
     """
     aws = {
         "conn_type": "aws",
-        "login": "local",
-        "password": "local",
+        # Not the "local" of tests and tools: a record of calls tells who it was.
+        "login": "worker",
+        "password": "worker",
         "extra": {"endpoint_url": url, "region_name": region},
     }
     slack = {"conn_type": "slackwebhook", "password": f"{url}/slack/services/T000/B000/local"}

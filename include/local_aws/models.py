@@ -156,7 +156,8 @@ class Models(_Records):
         if "ModelDataUrl" in container:
             url = container["ModelDataUrl"]
             try:
-                self.region.backends.read(S3Url.parse(url))
+                arn = self.region.arn(self.kind.arn, request["ModelName"])
+                self.region.s3(request.get("ExecutionRoleArn", ""), arn).read(S3Url.parse(url))
             except (StorageError, ValueError) as error:
                 raise validation_error(f"Could not find model data at {url}.") from error
 

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 from local_aws.backends import MotoBackends
 from local_aws.container import ContainerHost
 from local_aws.faults import Faults
+from local_aws.permissions import PermissionRecord, RoleS3
 from local_aws.settings import Settings
 from local_aws.wire import AwsError, validation_error
 
@@ -39,6 +40,7 @@ class Region:
         host: where programs run.
         backends: S3 and CloudWatch Logs.
         faults: faults in force.
+        permissions: the record of what containers use.
         on_change: called after each change of a resource; must be quick and take no lock.
         lock: guards all resources of the region.
         tags: ARN to tags.
@@ -49,6 +51,7 @@ class Region:
     host: ContainerHost
     backends: MotoBackends
     faults: Faults
+    permissions: PermissionRecord
     on_change: Callable[[], None]
     lock: threading.RLock = field(default_factory=threading.RLock)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -64,6 +67,18 @@ class Region:
             The ARN.
         """
         return f"arn:aws:sagemaker:{self.name}:{self.settings.account_id}:{kind}/{name.lower()}"
+
+    def s3(self, role: str, used_by: str) -> RoleS3:
+        """Gives a container its way to S3.
+
+        Args:
+            role: ARN of its execution role.
+            used_by: ARN of the job or model that it belongs to.
+
+        Returns:
+            S3 under that role.
+        """
+        return RoleS3(self.backends, self.permissions, role, used_by)
 
 
 @dataclass

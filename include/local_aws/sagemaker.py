@@ -14,6 +14,7 @@ from local_aws.container import ContainerHost
 from local_aws.endpoints import Endpoints
 from local_aws.faults import Faults
 from local_aws.models import EndpointConfigs, Models
+from local_aws.permissions import PermissionRecord
 from local_aws.resources import Collection, Json, Region, Request
 from local_aws.settings import Settings
 from local_aws.tags import Tags
@@ -99,12 +100,14 @@ class SageMaker:
         host: ContainerHost,
         backends: MotoBackends,
         faults: Faults,
+        permissions: PermissionRecord,
         on_change: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._host = host
         self._backends = backends
         self._faults = faults
+        self._permissions = permissions
         self._on_change = on_change
         self._lock = threading.Lock()
         self._regions: dict[str, _RegionalSageMaker] = {}
@@ -163,7 +166,9 @@ class SageMaker:
     def _region(self, name: str) -> _RegionalSageMaker:
         with self._lock:
             if name not in self._regions:
-                region = Region(name, self._settings, self._host, self._backends, self._faults, self._on_change)
+                region = Region(
+                    name, self._settings, self._host, self._backends, self._faults, self._permissions, self._on_change
+                )
                 self._regions[name] = _RegionalSageMaker(region)
             return self._regions[name]
 

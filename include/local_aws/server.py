@@ -30,6 +30,7 @@ from local_aws.backends import MotoBackends
 from local_aws.calls import CallRecord
 from local_aws.container import ContainerHost
 from local_aws.faults import Faults
+from local_aws.permissions import PermissionRecord, needed
 from local_aws.s3_state import S3State
 from local_aws.sagemaker import SageMaker
 from local_aws.settings import Settings
@@ -58,6 +59,7 @@ class Application:
         self._backends = MotoBackends(settings.account_id)
         self._faults = Faults()
         self._calls = CallRecord()
+        self._permissions = PermissionRecord(settings.permissions)
         self._slack = Slack()
         self._moto: Any = None
         self._state = StateFolder(settings.state) if settings.state else None
@@ -73,7 +75,9 @@ class Application:
 
     def _start(self) -> None:
         self._host = ContainerHost(self._settings.images)
-        self._sagemaker = SageMaker(self._settings, self._host, self._backends, self._faults, self._keeper.note)
+        self._sagemaker = SageMaker(
+            self._settings, self._host, self._backends, self._faults, self._permissions, self._keeper.note
+        )
 
     def _restore(self, folder: StateFolder) -> None:
         if (state := folder.load()) is None:
@@ -166,6 +170,9 @@ class Application:
         except AwsError as error:
             refused = error.code
             response = error_response(call, error)
+        status = None if response is None else response.status_code
+        for permission in needed(call, body, environ.get("QUERY_STRING", ""), status, self._settings.account_id):
+            self._permissions.note(call.access_key_id, permission)
         if response is None:
             self._calls.end(entry, None, refused, answered=False)
             _hang_up(environ)

@@ -123,7 +123,7 @@ def start_model_server(
         raise DeploymentError(f"ClientError: Requested image {image} not found.")
     base = region.host.new_base(model.name)
     try:
-        _unpack(region, definition.get("ModelDataUrl"), base / "model")
+        _unpack(region, model, base / "model")
         port = free_port()
         told = {
             "AWS_REGION": region.name,
@@ -167,12 +167,13 @@ def invoke(server: ModelServer, body: bytes, headers: Mapping[str, str]) -> tupl
         connection.close()
 
 
-def _unpack(region: Region, url: str | None, folder: Path) -> None:
+def _unpack(region: Region, model: Resource, folder: Path) -> None:
     folder.mkdir(parents=True)
+    url = model.request["PrimaryContainer"].get("ModelDataUrl")
     if url is None:
         return
     try:
-        content = region.backends.read(S3Url.parse(url))
+        content = region.s3(model.request.get("ExecutionRoleArn", ""), model.arn).read(S3Url.parse(url))
     except StorageError as error:
         raise DeploymentError(
             f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that '

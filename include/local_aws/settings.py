@@ -24,6 +24,7 @@ class Settings:
             (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-envvariables.html)
             and 30 for serving.
         state: folder that keeps the state between two runs; None keeps it in memory only.
+        permissions: folder that a file of the permissions used is put in; None records none.
     """
 
     region: str = "ap-northeast-1"
@@ -32,3 +33,4 @@ class Settings:
     ping_timeout: float = 30.0
     stop_grace: float = 120.0
     state: Path | None = None
+    permissions: Path | None = None

@@ -351,7 +351,8 @@ class TrainingJobs(Collection[TrainingJob]):
     def _check_channel(self, request: Request, uri: str) -> None:
         url = _parse(uri)
         try:
-            found = bool(self.region.backends.keys(url))
+            arn = self.region.arn(self.kind.arn, request["TrainingJobName"])
+            found = bool(self.region.s3(request["RoleArn"], arn).keys(url))
         except StorageError:
             found = False
         if not found:
@@ -437,19 +438,20 @@ class TrainingJobs(Collection[TrainingJob]):
             (base / f"input/config/{name}.json").write_text(json.dumps(content), encoding="utf-8")
         for channel in channels:
             source = _parse(channel["DataSource"]["S3DataSource"]["S3Uri"])
-            self._download(source, base / "input/data" / channel["ChannelName"])
+            self._download(job, source, base / "input/data" / channel["ChannelName"])
         if checkpoints := job.request.get("CheckpointConfig"):
-            self._download(_parse(checkpoints["S3Uri"]), base / "checkpoints")
+            self._download(job, _parse(checkpoints["S3Uri"]), base / "checkpoints")
 
-    def _download(self, source: S3Url, folder: Path) -> None:
+    def _download(self, job: TrainingJob, source: S3Url, folder: Path) -> None:
         folder.mkdir(parents=True)
+        s3 = self.region.s3(job.request["RoleArn"], job.arn)
         try:
-            for key in self.region.backends.keys(source):
+            for key in s3.keys(source):
                 target = (folder / source.relative(key)).resolve()
                 if not target.is_relative_to(folder.resolve()):
                     raise _JobError(f"ClientError: Data download failed:The key {key!r} leads out of its channel.")
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(self.region.backends.read(S3Url(source.bucket, key)))
+                target.write_bytes(s3.read(S3Url(source.bucket, key)))
         except (StorageError, OSError) as error:
             raise _JobError(f"ClientError: Data download failed:{error}") from error
 
@@ -495,7 +497,7 @@ class TrainingJobs(Collection[TrainingJob]):
             for path in sorted((base / "checkpoints").rglob("*")):
                 if path.is_file():
                     key = f"{target.key.rstrip('/')}/{path.relative_to(base / 'checkpoints').as_posix()}".lstrip("/")
-                    self._write(S3Url(target.bucket, key), path.read_bytes())
+                    self._write(job, S3Url(target.bucket, key), path.read_bytes())
 
     def _upload_data(self, job: TrainingJob, base: Path) -> None:
         if any((base / "output/data").iterdir()):
@@ -504,12 +506,12 @@ class TrainingJobs(Collection[TrainingJob]):
     def _put(self, job: TrainingJob, name: str, content: bytes) -> S3Url:
         output = _parse(job.request["OutputDataConfig"]["S3OutputPath"])
         url = S3Url(output.bucket, f"{output.key.rstrip('/')}/{job.name}/{name}".lstrip("/"))
-        self._write(url, content)
+        self._write(job, url, content)
         return url
 
-    def _write(self, url: S3Url, content: bytes) -> None:
+    def _write(self, job: TrainingJob, url: S3Url, content: bytes) -> None:
         try:
-            self.region.backends.write(url, content)
+            self.region.s3(job.request["RoleArn"], job.arn).write(url, content)
         except StorageError as error:
             raise _JobError(f"ClientError: Artifact upload failed:{error}") from error
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from local_aws.backends import S3Url, StorageError
 from local_aws.models import Models
+from local_aws.permissions import RoleS3
 from local_aws.resources import (
     INTERNAL_ERROR,
     NOT_SAVED,
@@ -273,8 +274,9 @@ class TransformJobs(Collection[TransformJob]):
 
     def _execute(self, job: TransformJob, model: Resource) -> None:
         source = _parse(job.request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
+        s3 = self.region.s3(model.request.get("ExecutionRoleArn", ""), job.arn)
         try:
-            keys = self.region.backends.keys(source)
+            keys = s3.keys(source)
         except StorageError as error:
             raise _JobError(f"ClientError: Data download failed:{error}") from error
         if not keys:
@@ -293,16 +295,16 @@ class TransformJobs(Collection[TransformJob]):
         for key in keys:
             if job.stop_requested.is_set():
                 return
-            answer = self._transform(job, server, S3Url(source.bucket, key))
+            answer = self._transform(job, server, s3, S3Url(source.bucket, key))
             target = f"{output.key.rstrip('/')}/{source.relative(key)}.out".lstrip("/")
             try:
-                self.region.backends.write(S3Url(output.bucket, target), answer)
+                s3.write(S3Url(output.bucket, target), answer)
             except StorageError as error:
                 raise _JobError(f"ClientError: Artifact upload failed:{error}") from error
 
-    def _transform(self, job: TransformJob, server: ModelServer, url: S3Url) -> bytes:
+    def _transform(self, job: TransformJob, server: ModelServer, s3: RoleS3, url: S3Url) -> bytes:
         try:
-            content = self.region.backends.read(url)
+            content = s3.read(url)
         except StorageError as error:
             raise _JobError(f"ClientError: Data download failed:{error}") from error
         headers = {}

@@ -127,7 +127,9 @@ class PipelineUnderTest:
         return [text.partition(":")[0] for text in self.slack()]
 
     def jobs(self) -> list[dict[str, Any]]:
-        found = self.sagemaker.list_training_jobs(NameContains=self.name, SortBy="CreationTime", SortOrder="Ascending")
+        found = self.sagemaker.list_training_jobs(
+            NameContains=self.name, SortBy="CreationTime", SortOrder="Ascending", MaxResults=100
+        )
         return found["TrainingJobSummaries"]
 
     def live(self) -> str:

@@ -70,6 +70,12 @@ def _filled(value: str) -> str:
     return _literal(value)
 
 
+def _not_empty(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value:
+        raise ValueError("it must hold at least one; leave the section out where there is none")
+    return value
+
+
 def _rule(value: str) -> str:
     parse_rule(value)
     return value
@@ -123,7 +129,11 @@ class Slack(_Part):
 class Quality(_Part):
     """What a model must be like to be deployed. One that is not is trained and kept, but neither deployed nor used."""
 
-    rules: Annotated[tuple[Annotated[str, AfterValidator(_rule)], ...], Field(strict=False, min_length=1)] = Field(
+    rules: Annotated[
+        tuple[Annotated[str, AfterValidator(_rule)], ...],
+        AfterValidator(_not_empty),
+        Field(strict=False, json_schema_extra={"minItems": 1}),
+    ] = Field(
         description="Rules on the training job's final metrics; all must hold. METRIC, then >=, >, <= or <, then a "
         "number, or live, live - NUMBER or live + NUMBER for the live model's value of that metric.",
         examples=[["validation:accuracy >= 0.9", "validation:accuracy >= live - 0.02"]],

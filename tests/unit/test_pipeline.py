@@ -108,7 +108,7 @@ def test_the_sample_file_is_the_articles_pipeline():
         "max_leaf_nodes": "5",
     }
     assert pipeline.training["OutputDataConfig"] == {
-        "S3OutputPath": "s3://{{ bucket }}/output-model/{{ data_date }}/multiclass/"
+        "S3OutputPath": "s3://{{ bucket }}/output-model/{{ data_date }}/{{ pipeline }}/"
     }
     assert pipeline.training["ResourceConfig"] == {
         "InstanceType": "ml.m4.xlarge",
@@ -505,6 +505,91 @@ WRONG = {
     "too many tags": (
         [("name: iris\n", f"name: iris\naws_tags: {{{', '.join(f't{n}: x' for n in range(47))}}}\n")],
         ["aws_tags: found 47 tags; allowed 34, as up to 16 are added"],
+    ),
+    "a quality rule that is none": (
+        [("name: iris\n", "name: iris\nquality: {rules: [accuracy is good]}\n")],
+        [
+            (
+                "quality.rules[0]: found 'accuracy is good'; it is no rule; allowed METRIC >= BOUND, with >=, >, <= or "
+                '<, where BOUND is a number or "live", "live - NUMBER" or "live + NUMBER", such as '
+                '"validation:accuracy >= 0.9"'
+            )
+        ],
+    ),
+    "no quality rules": (
+        [("name: iris\n", "name: iris\nquality: {rules: []}\n")],
+        ["quality.rules: found []; it must hold at least one; leave the section out where there is none"],
+    ),
+    "a quality rule on a metric that is not defined": (
+        [
+            ("name: iris\n", "name: iris\nquality: {rules: [validation:acuracy >= 0.9, f1 > 0]}\n"),
+            ("InputMode: File}", "InputMode: File, MetricDefinitions: [{Name: 'validation:accuracy', Regex: x}]}"),
+        ],
+        [
+            (
+                "quality.rules[0]: found 'validation:acuracy >= 0.9'; training.AlgorithmSpecification."
+                "MetricDefinitions names no metric 'validation:acuracy'; did you mean 'validation:accuracy'?"
+            ),
+            (
+                "quality.rules[1]: found 'f1 > 0'; training.AlgorithmSpecification.MetricDefinitions names no metric "
+                "'f1'; allowed validation:accuracy"
+            ),
+        ],
+    ),
+    "a smoke test without and with too many bodies": (
+        [("name: iris\n", "name: iris\nsmoke_test: {content_type: text/csv}\n")],
+        ["smoke_test: found {'content_type': 'text/csv'}; it must have one of body and key"],
+    ),
+    "a smoke test's wrong pattern and key": (
+        [("name: iris\n", "name: iris\nsmoke_test: {body: x, content_type: text/csv, expect: '(', expct: x}\n")],
+        [
+            (
+                "smoke_test.expect: found '('; it is no regular expression: missing ), unterminated subpattern at "
+                "position 0"
+            ),
+            (
+                "smoke_test.expct: found an unknown key; allowed body, key, content_type, accept, expect; did you mean "
+                "'expect'?"
+            ),
+        ],
+    ),
+    "a smoke test's key with an unknown name": (
+        [("name: iris\n", "name: iris\nsmoke_test: {key: 'x/{{ ds }}', content_type: text/csv}\n")],
+        [
+            (
+                "smoke_test.key: found 'x/{{ ds }}'; 'ds' is not allowed, because it is in UTC and missing in runs "
+                "without a logical date; use data_date or date"
+            )
+        ],
+    ),
+    "retention that keeps nothing": (
+        [("name: iris\n", "name: iris\nretention: {keep: 0}\n")],
+        ["retention.keep: found 0; it must have value greater than or equal to 1"],
+    ),
+    "transform without data to predict on, and with what is added": (
+        [
+            (
+                "name: iris\n",
+                (
+                    "name: iris\ntransform: {ModelName: x, TransformInput: {DataSource: {}}, TransformResources: "
+                    "{InstanceType: ml.m4.xlarge, InstanceCount: 1}, "
+                    "TransformOutput: {S3OutputPath: s3://x/, Acept: x}}\n"
+                ),
+            ),
+        ],
+        [
+            "transform.ModelName: found 'x'; remove it: the model is the one that the run has trained",
+            "transform.TransformInput.DataSource: found {}; remove it: it is the folder of data.prediction",
+            (
+                "transform.TransformOutput.S3OutputPath: found 's3://x/'; remove it: it is "
+                "output-prediction/<data date>/<pipeline>/"
+            ),
+            "data.prediction: found nothing; it must be given where there is a transform section",
+            (
+                "transform.TransformOutput.Acept: found an unknown key; allowed S3OutputPath, Accept, "
+                "AssembleWith, KmsKeyId; did you mean 'Accept'?"
+            ),
+        ],
     ),
     "members that are not the file's to give": (
         [

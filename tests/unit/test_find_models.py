@@ -1,0 +1,73 @@
+"""Which models a run of the prediction DAG finds in the asset events that it was told of."""
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from sagemaker_pipelines.operators.find_models import FindModelsOperator
+from sagemaker_pipelines.pipeline import load_pipeline
+
+PIPELINE = load_pipeline(Path(__file__).parents[2] / "include" / "pipelines" / "multiclass.yaml")
+START = datetime(2019, 3, 5, tzinfo=timezone.utc)
+
+
+class Inlet:
+    """The asset's events in Airflow's database, as a task reads them."""
+
+    def __init__(self, events):
+        self.events = events
+
+    def after(self, moment):
+        return [event for event in self.events if event.timestamp >= datetime.fromisoformat(moment)]
+
+
+def event(minute, extra):
+    return SimpleNamespace(timestamp=START + timedelta(minutes=minute), extra=extra)
+
+
+def facts(day, job=None):
+    data_date = f"2019-03-{day:02}"
+    job = job or f"multiclass-{data_date}-1a2b3c4d"
+    return {"data_date": data_date, "training_job": job, "artifact": "s3://b/m.tar.gz", "metrics": {}, "model": job}
+
+
+@pytest.fixture
+def find():
+    operator = FindModelsOperator(task_id="find_models", pipeline=PIPELINE)
+
+    def found(triggering, later=()):
+        inlet = Inlet([*triggering, *later])
+        context = {"triggering_asset_events": {operator.asset: triggering}, "inlet_events": {operator.asset: inlet}}
+        return [model["training_job"] for model in operator.look_and_act(context, None)]
+
+    return found
+
+
+def test_every_event_gives_its_model_oldest_data_date_first(find):
+    assert find([event(0, facts(6)), event(1, facts(4)), event(2, facts(5))]) == [
+        facts(day)["training_job"] for day in (4, 5, 6)
+    ]
+
+
+def test_a_training_that_was_told_twice_is_found_once(find):
+    assert find([event(0, facts(4)), event(1, facts(4))]) == [facts(4)["training_job"]]
+
+
+def test_two_trainings_of_a_date_are_two_models(find):
+    assert find([event(0, facts(4, "a")), event(1, facts(4, "b"))]) == ["a", "b"]
+
+
+def test_an_event_that_came_while_the_run_was_made_is_found_too(find):
+    assert find([event(0, facts(4))], later=[event(1, facts(5))]) == [facts(day)["training_job"] for day in (4, 5)]
+
+
+def test_an_event_made_by_hand_does_not_stop_the_others(find):
+    assert find([event(0, {"from": "the UI"}), event(1, facts(4))]) == [facts(4)["training_job"]]
+
+
+def test_only_events_made_by_hand_are_a_clear_error(find):
+    with pytest.raises(AirflowFailException, match=r"multiclass-model .* hold no model facts. .* with its data_date"):
+        find([event(0, None)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -23,8 +24,10 @@ sys.path[:0] = [str(ROOT / "include"), str(ROOT / "plugins")]
 from local_aws.connections import airflow_connections  # noqa: E402
 from local_aws.process import LocalAws  # noqa: E402 - found through the line above
 from local_aws.sample_data import upload  # noqa: E402
+from sagemaker_pipelines.pipeline import load_pipeline  # noqa: E402
 
-STATE = ROOT / ".state" / "demo"
+# What a demo leaves for the next one: Airflow's database and log, local AWS's state, the data date.
+STATE = Path(os.environ.get("DEMO_STATE", ROOT / ".state" / "demo")).resolve()
 LOG = STATE / "airflow.log"
 SAMPLE_DATA = ROOT / "include" / "sample_data"
 PIPELINE = "multiclass"
@@ -43,14 +46,14 @@ def main() -> int:
     )
     data_date = parser.parse_args().data_date or _next_data_date()
     STATE.mkdir(parents=True, exist_ok=True)
-    say(f"Data date {data_date}; Airflow's own log goes to {LOG.relative_to(ROOT)}")
-    with LocalAws() as aws:
+    say(f"Data date {data_date}; Airflow's own log goes to {os.path.relpath(LOG)}")
+    with LocalAws(state=STATE / "aws") as aws:
         say(f"Local AWS answers at {aws.url}")
         before = _live_config(aws)
         for url in upload(aws.client("s3"), aws.region, [data_date]):
             say(f"Put {url}")
-        if not _run_dag(aws, data_date):
-            say(f"The run has failed; see {LOG.relative_to(ROOT)}")
+        if not _run_dags(aws, data_date):
+            say(f"The run has failed; see {os.path.relpath(LOG)}")
             return 1
         _report(aws, data_date, before)
     (STATE / "data_date").write_text(data_date.isoformat())
@@ -67,8 +70,11 @@ def _next_data_date() -> date:
     return date.fromisoformat(last.read_text()) + timedelta(days=1) if last.exists() else FIRST_DATA_DATE
 
 
-def _run_dag(aws: LocalAws, data_date: date) -> bool:
-    """Run the DAG once, with the logical date that has this data date, as `airflow dags test` does."""
+def _run_dags(aws: LocalAws, data_date: date) -> bool:
+    """Run both DAGs once, with the logical date that has this data date, as `airflow dags test` does.
+
+    No scheduler runs here, so nothing but this function starts the second one when the first has published its model.
+    """
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "AWS_"))},
         "AIRFLOW_HOME": str(STATE / "airflow"),
@@ -80,7 +86,11 @@ def _run_dag(aws: LocalAws, data_date: date) -> bool:
     midnight = datetime.combine(data_date + timedelta(days=1), datetime.min.time(), tzinfo=ZoneInfo("Asia/Tokyo"))
     logical_date = midnight.astimezone(timezone.utc).isoformat()
     with LOG.open("w") as log, _slack_as_it_comes(aws):
-        for command in (["db", "migrate"], ["dags", "test", f"train_and_deploy_{PIPELINE}", logical_date]):
+        for command in (
+            ["db", "migrate"],
+            ["dags", "test", f"train_and_deploy_{PIPELINE}", logical_date],
+            ["dags", "test", f"batch_predict_{PIPELINE}", logical_date],
+        ):
             say("airflow " + " ".join(command))
             airflow = [sys.executable, "-m", "airflow", *command]
             ended = subprocess.run(airflow, env=environment, stdout=log, stderr=subprocess.STDOUT, check=False)
@@ -142,14 +152,38 @@ def _report(aws: LocalAws, data_date: date, before: str | None) -> None:
         "Endpoint": f"{endpoint['EndpointName']} ({endpoint['EndpointStatus']}), "
         + ("created" if before is None else f"updated from {before}"),
         "Serves": endpoint["EndpointConfigName"],
+        **_proof(aws, endpoint["EndpointConfigName"]),
         "Prediction": f"{rows[which]} → {predicted}, truly {labels[which]}",
     }
+    facts["Batch prediction"] = _batch_prediction(aws, data_date, labels)
     say("")
     for label, value in facts.items():
         say(f"{label:>20}  {value}")
 
 
+def _proof(aws: LocalAws, config_name: str) -> dict[str, str]:
+    """Say what the quality gate and the smoke test have found of what is live, from the endpoint config's tags."""
+    sagemaker = aws.client("sagemaker")
+    arn = sagemaker.describe_endpoint_config(EndpointConfigName=config_name)["EndpointConfigArn"]
+    tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+    pipeline = load_pipeline(ROOT / "include" / "pipelines" / f"{PIPELINE}.yaml")
+    rules = " and ".join(pipeline.quality.rules) if pipeline.quality else "no rule"
+    return {
+        "Quality gate": f"{tags['sagemaker-pipelines:metrics']} keeps {rules}",
+        "Smoke test": tags["sagemaker-pipelines:smoke-test"],
+    }
+
+
+def _batch_prediction(aws: LocalAws, data_date: date, labels: list[str]) -> str:
+    """Compare the predictions in S3 with the true labels."""
+    key = f"output-prediction/{data_date}/{PIPELINE}/iris.csv.out"
+    predicted = aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().decode().split()
+    right = sum(one == other for one, other in zip(predicted, labels, strict=True))
+    return f"s3://{BUCKET}/{key}, {right} of {len(labels)} as labelled"
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: with what it has started
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -1,0 +1,117 @@
+"""What a user does to a train task stops its SageMaker job, and no other; Slack is told once."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from services_under_test import MESSAGES, PATIENCE
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def training(services):
+    """The number of the fault that keeps training jobs from ending."""
+    [fault] = services.aws.add_faults({"operation": "training-job:Downloading", "kind": "hold_status", "times": 1})
+    return fault
+
+
+def job_statuses(services):
+    return [job["TrainingJobStatus"] for job in services.pipeline.jobs()]
+
+
+def test_marking_a_deferred_train_task_failed_stops_its_job(services, training, tried):
+    services.trigger()
+    services.wait_for_task("train", "deferred")
+    services.airflow.set_task_state(services.dag_id, services.run_id, "train", "failed")
+    wait_until(services.stopped, "the job was not stopped")
+    services.aws.remove_fault(training)
+    assert services.wait_for_end() == "failed"
+    wait_until(lambda: job_statuses(services) == ["Stopped"], "the job did not stop")
+    wait_until(lambda: len(services.pipeline.titles()) >= 2, "Slack was not told")
+    assert services.pipeline.titles() == ["Training started", "Training failed"]
+    tried("user marks a deferred task failed")
+
+
+def test_marking_a_running_train_task_failed_stops_its_job(services, training, tried):
+    with services.aws.hold("ListTrainingJobs") as hold:
+        services.trigger()
+        hold.wait(PATIENCE)
+        services.airflow.set_task_state(services.dag_id, services.run_id, "train", "failed")
+        wait_until(services.stopped, "the job was not stopped")
+        services.aws.remove_fault(training)
+    assert services.wait_for_end() == "failed"
+    wait_until(lambda: job_statuses(services) == ["Stopped"], "the job did not stop")
+    wait_until(lambda: len(services.pipeline.titles()) >= 2, "Slack was not told")
+    assert services.pipeline.titles() == ["Training started", "Training failed"]
+    tried("user marks a running task failed")
+
+
+def test_clearing_a_deferred_train_task_stops_its_job_and_trains_a_new_one(services, training, tried):
+    services.trigger()
+    services.wait_for_task("train", "deferred")
+    services.airflow.clear(services.dag_id, services.run_id, ["train"])
+    wait_until(services.stopped, "the job was not stopped")
+    services.aws.remove_fault(training)
+    check_second_job(services)
+    tried("user clears a deferred task")
+
+
+def test_clearing_a_running_train_task_stops_its_job_and_trains_a_new_one(services, training, tried):
+    with services.aws.hold("ListTrainingJobs") as hold:
+        services.trigger()
+        hold.wait(PATIENCE)
+        services.airflow.clear(services.dag_id, services.run_id, ["train"])
+        wait_until(services.stopped, "the job was not stopped")
+        services.aws.remove_fault(training)
+    check_second_job(services)
+    tried("user clears a running task")
+
+
+def check_second_job(services):
+    assert services.wait_for_end() == "success"
+    first, second = services.pipeline.jobs()
+    assert second["TrainingJobName"] == f"{first['TrainingJobName']}-c1"
+    assert services.stopped() == [first["TrainingJobName"]]
+    assert job_statuses(services) == ["Stopped", "Completed"]
+    assert services.pipeline.live() == second["TrainingJobName"]
+    assert services.pipeline.titles() == ["Training started", *MESSAGES]
+
+
+def test_a_task_killed_without_retries_is_told_by_the_dag_once(services, tried):
+    services.pipeline.write(lambda content: content.update(retries=0))
+    # The number of retries is the scheduler's to know, too: the file has to be parsed again.
+    wait_until(
+        lambda: services.airflow.api("GET", f"/dags/{services.dag_id}/tasks/train")["retries"] == 0,
+        "the pipeline file was not read again",
+    )
+    with services.aws.hold("CreateTrainingJob", when="after") as hold:
+        services.trigger()
+        hold.wait(PATIENCE)
+        services.kill_the_caller()
+    assert services.wait_for_end() == "failed"
+    wait_until(services.pipeline.titles, "Slack was not told")
+    # Long enough for a second message: a run after this one, through the same dag-processor.
+    services.run_id = services.airflow.trigger(services.dag_id, logical_date="2019-04-01T15:00:00+00:00")
+    services.wait_for_end()
+    assert services.pipeline.titles() == ["Training failed", "No new data"]
+    tried("task killed without retries")
+
+
+def test_a_failure_told_by_the_task_is_not_told_again_by_the_dag(services, tried):
+    services.aws.add_faults({"kind": "fail_training", "failure_reason": "AlgorithmError: no", "times": 1})
+    services.trigger()
+    assert services.wait_for_end() == "failed"
+    services.run_id = services.airflow.trigger(services.dag_id, logical_date="2019-04-01T15:00:00+00:00")
+    services.wait_for_end()
+    assert services.pipeline.titles() == ["Training started", "Training failed", "No new data"]
+    tried("training fails")

@@ -1,0 +1,66 @@
+"""A pipeline's DAG on real Airflow services: trigger it, kill what works on it, look at what has become of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import psutil
+
+from local_airflow.services import AirflowServices
+from pipeline_under_test import PipelineUnderTest
+
+DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
+MESSAGES = ["Training started", "Training complete", "Deployment started", "Deployment completed"]
+# The machine may be busy with other things: nothing here is a claim about speed.
+PATIENCE = 300.0
+
+
+class ServicesUnderTest:
+    """What a test does to a run: trigger it, kill what works on it, look at what has become of it."""
+
+    def __init__(self, airflow: AirflowServices, pipeline: PipelineUnderTest):
+        self.airflow = airflow
+        self.pipeline = pipeline
+        self.aws = pipeline.aws
+        self.dag_id = f"train_and_deploy_{pipeline.name}"
+        self.run_id = ""
+        airflow.wait_for_dag(self.dag_id, timeout=PATIENCE)
+
+    def trigger(self, day: date = DAY_1, **conf: Any) -> str:
+        """Trigger the run of a data date; its data is there."""
+        self.pipeline.upload(day)
+        self.run_id = self.airflow.trigger(self.dag_id, logical_date=f"{day}T15:00:00+00:00", conf=conf)
+        return self.run_id
+
+    def wait_for_task(self, task_id: str, *states: str) -> dict[str, Any]:
+        return self.airflow.wait_for_task(self.dag_id, self.run_id, task_id, states, timeout=PATIENCE)
+
+    def wait_for_end(self) -> str:
+        return str(self.airflow.wait_for_run(self.dag_id, self.run_id, timeout=PATIENCE)["state"])
+
+    def kill_the_caller(self) -> None:
+        """SIGKILL the task's process: the descendant of the scheduler that talks to local AWS."""
+        port = int(self.aws.url.rpartition(":")[2])
+        callers = []
+        for pid in self.airflow.pids("scheduler"):
+            process = psutil.Process(pid)
+            connections = process.net_connections("tcp")
+            if any(connection.raddr and connection.raddr.port == port for connection in connections):
+                callers.append(process)
+        assert len(callers) == 1, f"found {callers}: the task's process is not alone"
+        callers[0].kill()
+
+    def check_one_whole_run(self) -> None:
+        """One job, its model live, each message once."""
+        assert self.wait_for_end() == "success"
+        [job] = self.pipeline.jobs()
+        assert job["TrainingJobStatus"] == "Completed"
+        assert self.pipeline.live() == job["TrainingJobName"]
+        assert self.pipeline.titles() == MESSAGES
+        assert self.stopped() == []
+
+    def stopped(self) -> list[str]:
+        """The pipeline's training jobs that something has asked SageMaker to stop."""
+        names = [call["parameters"]["TrainingJobName"] for call in self.aws.calls("StopTrainingJob")]
+        return [name for name in names if name.startswith(f"{self.pipeline.name}-2")]

@@ -1,0 +1,101 @@
+"""Slack tells, never decides: once an event, escaped, within Slack's limits, without the webhook's address."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date, datetime, timezone
+from types import SimpleNamespace
+
+import pytest
+
+from sagemaker_pipelines import slack
+from sagemaker_pipelines.run import Run
+from sagemaker_pipelines.slack import Message, PipelineNotifier, tell_once
+
+RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
+MESSAGE = Message("training-started", "🚀", "Training started", 'Starting training job "x".', {"Training job": "x"})
+
+
+class Tags:
+    """The two operations of SageMaker that remember what was told."""
+
+    def __init__(self, fails=()):
+        self.tags, self.fails = {}, fails
+
+    def add_tags(self, **request):
+        if "AddTags" in self.fails:
+            raise ConnectionError("AddTags")
+        self.tags.update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
+
+    def get_paginator(self, operation):
+        assert operation == "list_tags"
+        if "ListTags" in self.fails:
+            raise ConnectionError("ListTags")
+        pages = [{"Tags": [{"Key": key, "Value": value}]} for key, value in self.tags.items()]
+        return SimpleNamespace(paginate=lambda **request: pages)
+
+
+@pytest.fixture
+def notifier(monkeypatch):
+    """A notifier whose hook keeps what it sends, or raises its ``error``."""
+    sent = []
+    settings = SimpleNamespace(connection="slack_default", channel="c", username="u")
+    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=settings))
+    hook = SimpleNamespace(error=None, sent=sent)
+
+    def send(**content):
+        if hook.error:
+            raise hook.error
+        sent.append(content)
+
+    hook.send = send
+    monkeypatch.setattr(PipelineNotifier, "hook", hook)
+    return notifier
+
+
+def test_an_event_is_told_once_and_remembered_at_the_resource(notifier):
+    tags = Tags()
+    for _ in range(3):
+        tell_once(notifier, RUN, MESSAGE, client=tags, arn="arn")
+    assert len(notifier.hook.sent) == 1
+    assert list(tags.tags) == ["sagemaker-pipelines:told-training-started"]
+
+
+def test_what_slack_did_not_take_is_not_remembered(notifier, caplog):
+    tags = Tags()
+    notifier.hook.error = RuntimeError("https://hooks.slack.com/services/SECRET")
+    with caplog.at_level(logging.DEBUG):
+        tell_once(notifier, RUN, MESSAGE, client=tags, arn="arn")
+    assert tags.tags == {}
+    assert "Slack did not take the message 'training-started' (RuntimeError)" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+@pytest.mark.parametrize(("fails", "sent"), [(("AddTags",), 1), (("ListTags",), 0)])
+def test_a_record_that_fails_changes_nothing_else(notifier, fails, sent):
+    tell_once(notifier, RUN, MESSAGE, client=Tags(fails), arn="arn")
+    assert len(notifier.hook.sent) == sent
+
+
+def test_a_pipeline_without_slack_is_silent():
+    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=None))
+    assert notifier.tell(RUN, MESSAGE) is False
+    tell_once(notifier, RUN, MESSAGE, client=None, arn="arn")
+
+
+def test_texts_are_escaped_and_within_slacks_limits():
+    message = Message("e", "❌", "Training failed", "<script> & " + "x" * 5000, {"A": "<&>" + "y" * 5000})
+    assert "&lt;script&gt; &amp;" in message.text(RUN)
+    # Escaping lengthens; Slack counts after it, and takes 3000 characters of text and 2000 a field.
+    blocks = message.blocks(RUN)
+    assert len(blocks[1]["text"]["text"]) <= 3000
+    assert all(len(field["text"]) <= 2000 for field in blocks[2]["fields"])
+    assert message.text(RUN).startswith("Training failed: iris, data date 2019-03-04. ")
+
+
+def test_facts_that_the_sentence_holds_are_not_repeated():
+    assert MESSAGE.text(RUN) == 'Training started: iris, data date 2019-03-04. Starting training job "x".'
+
+
+def test_two_tries_fit_into_airflows_time_for_callbacks():
+    assert 2 * slack.TIMEOUT_SECONDS + 2 < 20

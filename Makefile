@@ -42,9 +42,28 @@ up: .venv/ready ## Run Airflow on local AWS until Ctrl-C or `make down`; PORT=80
 down: .venv/ready ## Stop what `make up` runs
 	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_airflow down
 
+# What the tests' workers and containers use of AWS is recorded, and then held against the template's policies.
 .PHONY: test
 test: .venv/ready ## Run the tests that need no browser and no Docker
-	$(BIN)/python -m pytest tests/unit tests/dags tests/integration -n 2 --dist loadfile $(PYTEST_ARGS)
+	@record=$$(mktemp -d); trap 'rm -rf "$$record"' EXIT; trap 'exit 130' INT TERM; set -ex; \
+	export LOCAL_AWS_RECORD_PERMISSIONS="$$record"; \
+	$(BIN)/python -m pytest tests/unit tests/dags tests/integration -n 2 --dist loadfile $(PYTEST_ARGS); \
+	$(if $(PYTEST_ARGS),,$(BIN)/python -m pytest tests/policies)
+
+# Of the newest Airflow's tests, those that meet Airflow, on the oldest versions that requirements.txt allows.
+.venv-3.1/ready: .venv/ready constraints-airflow-3.1.txt
+	@echo "Setting up .venv-3.1 (once; byte-compiled, takes a minute)"
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-3.1
+	$(BIN)/uv pip install --quiet --python .venv-3.1/bin/python --compile-bytecode -r constraints-airflow-3.1.txt
+	$(BIN)/uv pip check --quiet --python .venv-3.1/bin/python
+	@touch $@
+
+.PHONY: test-oldest
+test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow
+	.venv-3.1/bin/python -m pytest tests/unit/test_*.py tests/dags tests/integration --ignore-glob '*/test_local_aws_*' --ignore-glob '*/test_aws_cli*' -n 2 --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: test-matrix
+test-matrix: test test-oldest ## Run the tests on the newest and the oldest supported Airflow
 
 .PHONY: test-e2e
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)
@@ -69,5 +88,31 @@ schema: .venv/ready ## Write the pipeline files' JSON Schema anew
 	PYTHONPATH=plugins $(BIN)/python -m sagemaker_pipelines schema > include/pipelines/pipeline.schema.json
 
 .PHONY: lock
-lock: .venv/ready ## Resolve constraints.txt anew
-	$(BIN)/uv pip compile requirements-dev.txt --universal --python-version 3.10 --no-emit-index-url --custom-compile-command "make lock" --upgrade --quiet -o constraints.txt
+LOCK := --universal --python-version 3.10 --no-emit-index-url --custom-compile-command "make lock" --quiet
+lock: .venv/ready ## Resolve constraints.txt and constraints-airflow-3.1.txt anew
+	$(BIN)/uv pip compile requirements-dev.txt $(LOCK) --upgrade -o constraints.txt
+	@# The lower bounds as pins; everything else as it is above, where it can be.
+	sed -n 's/>=\([0-9.]*\).*/==\1/p' requirements.txt > .venv/oldest.txt
+	cp constraints.txt constraints-airflow-3.1.txt
+	$(BIN)/uv pip compile requirements-dev.txt $(LOCK) --override .venv/oldest.txt -o constraints-airflow-3.1.txt
+
+# On real AWS: stack.sh prints what it runs. The AWS CLI is the one on the PATH, else the lock's.
+STACK_SH := PATH="$$PATH:$(CURDIR)/$(BIN)" include/cloudformation/stack.sh
+AWS_CLI := $(if $(shell command -v aws),,.venv/ready)
+PARAMETERS = $(if $(BUCKET),Bucket='$(BUCKET)') $(if $(TARGET),Target='$(TARGET)') $(if $(NUM_CLASS),NumClass='$(NUM_CLASS)') $(if $(EXECUTION_ROLE),ExecutionRole='$(EXECUTION_ROLE)') $(if $(ARTIFACT_DAYS),ArtifactDays='$(ARTIFACT_DAYS)')
+
+.PHONY: aws-create
+aws-create: $(AWS_CLI) ## On AWS: create bucket, repository, role and policy; BUCKET=... [TARGET= NUM_CLASS= EXECUTION_ROLE= ARTIFACT_DAYS= STACK=]
+	@$(STACK_SH) create $(PARAMETERS)
+
+.PHONY: aws-update
+aws-update: $(AWS_CLI) ## On AWS: update them; parameters that are not given keep their values
+	@$(STACK_SH) update $(PARAMETERS)
+
+.PHONY: aws-delete
+aws-delete: $(AWS_CLI) ## On AWS: delete them, after asking; the bucket stays
+	@$(STACK_SH) delete
+
+.PHONY: aws-push-image
+aws-push-image: $(AWS_CLI) ## On AWS: build the training image and push it; needs Docker
+	@$(STACK_SH) push-image

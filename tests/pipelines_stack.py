@@ -49,12 +49,16 @@ def policies(**parameters: str) -> tuple[dict[str, Any], dict[str, Any], dict[st
     """Return the worker's policy, the execution role's policy and the stack's outputs.
 
     Args:
-        parameters: The stack's parameters; ExecutionRole is left empty.
+        parameters: The stack's parameters. With ExecutionRole the stack makes no role, so the role's policy is empty.
     """
+    role: dict[str, Any] = {"Statement": []}
     with mock_aws():
         outputs = create(**parameters)
         iam = boto3.client("iam", REGION)
         worker = iam.get_policy_version(PolicyArn=outputs["WorkerPolicyArn"], VersionId="v1")
-        role = iam.get_role_policy(RoleName=outputs["ExecutionRoleArn"].split("/")[-1], PolicyName="containers")
-    # moto answers a role's inline policy of a stack as Python's notation, not as JSON.
-    return worker["PolicyVersion"]["Document"], ast.literal_eval(role["PolicyDocument"]), outputs
+        if not parameters.get("ExecutionRole"):
+            name = outputs["ExecutionRoleArn"].split("/")[-1]
+            found = iam.get_role_policy(RoleName=name, PolicyName="containers")["PolicyDocument"]
+            # moto answers a role's inline policy of a stack as Python's notation, not as JSON.
+            role = ast.literal_eval(found)
+    return worker["PolicyVersion"]["Document"], role, outputs

@@ -23,7 +23,7 @@ def test_first_run_creates_the_endpoint_and_the_next_day_updates_it(pipeline):
     name = job["TrainingJobName"]
     assert name.startswith(f"{pipeline.name}-2019-03-04-")
     described = pipeline.sagemaker.describe_training_job(TrainingJobName=name)
-    artifact = f"s3://sample-bucket/output-model/2019-03-04/multiclass/{name}/output/model.tar.gz"
+    artifact = f"s3://sample-bucket/output-model/2019-03-04/{pipeline.name}/{name}/output/model.tar.gz"
     assert described["ModelArtifacts"]["S3ModelArtifacts"] == artifact
     assert described["HyperParameters"] == {"objective": "multiclass", "num_class": "3", "max_leaf_nodes": "5"}
     channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in described["InputDataConfig"]}

@@ -104,6 +104,36 @@ def test_create_update_delete(stack):
         stack.describe()
 
 
+def test_make_hands_its_variables_on(stack):
+    def make(*arguments: str, answer: str = "") -> tuple[int, str]:
+        done = subprocess.run(
+            ["make", "--no-print-directory", "-C", SCRIPT.parents[2], *arguments],
+            env=stack.environment,
+            input=answer,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    code, said = make("aws-create", "BUCKET=my-data", "TARGET=iris", "NUM_CLASS=4", "ARTIFACT_DAYS=400")
+    assert code == 0, said
+    assert "+ aws cloudformation create-stack" in said
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stack.describe()["Parameters"]}
+    assert parameters == {
+        "Bucket": "my-data",
+        "Target": "iris",
+        "NumClass": "4",
+        "ArtifactDays": "400",
+        "ExecutionRole": "",
+    }
+    code, said = make("aws-delete", answer="no\n")
+    assert code != 0
+    assert "stack.sh: nothing was deleted." in said
+
+
 def test_push_image_builds_for_sagemaker_and_pushes_each_content_once(stack):
     assert stack.run("create", "Bucket=my-data", "Target=iris")[0] == 0
     code, said = stack.run("push-image")

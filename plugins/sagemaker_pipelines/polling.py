@@ -2,7 +2,8 @@
 
 Where everything is faster than AWS (tests on real Airflow services with local AWS), environment variables, read once
 when the module is imported, shorten the waits: ``SAGEMAKER_PIPELINES_WORKER_SECONDS``,
-``SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS`` and ``SAGEMAKER_PIPELINES_SHORTEST_SECONDS`` set these constants.
+``SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS`` and ``SAGEMAKER_PIPELINES_SHORTEST_SECONDS`` set the constants of these
+names.
 """
 
 from __future__ import annotations
@@ -13,34 +14,51 @@ import random
 # How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
 # within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
 WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "15"))
-WORKER_LOOK_SECONDS = 1.0
+WORKER_LOOK_SECONDS = 0.5
+SHARE_OF_WAIT_IN_WORKER = 0.2
 # How long after the deferral a trigger looks for the first time.
 FIRST_LOOK_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS", "10"))
 
 SHORTEST_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_SHORTEST_SECONDS", "5"))
-LONGEST_SECONDS = 60.0
-# Without a known duration, a look costs at most this share of the time waited so far in lateness.
-SHARE_OF_WAIT = 0.05
+# Without a known duration, a look comes late by at most this share of the time waited so far; nine in ten by 5 %.
+SHARE_OF_WAIT = 0.055
+LONGEST_SECONDS = 90.0
+# With a known duration, the end is expected within this time, or this share of the duration, before and after it.
+WINDOW_SECONDS = 180.0
+SHARE_OF_WINDOW = 0.05
+LOOKS_IN_WINDOW = 72
+# Until then only what ends early, a failure as a rule, is looked for.
+SHARE_OF_WAIT_BEFORE_WINDOW = 0.25
+LONGEST_SECONDS_BEFORE_WINDOW = 120.0
+
 LONGEST_BACKOFF_SECONDS = 20.0
 
 
 def next_look(elapsed: float, expected: float | None = None) -> float:
-    """Return how long to wait before the next look.
+    """Return how long to wait before a trigger's next look.
 
     Args:
         elapsed: How long the wait has lasted, in seconds.
-        expected: How long the same wait took the last time, in seconds, if known.
+        expected: How long the same wait took before, in seconds, if known.
     """
-    in_proportion = min(max(elapsed * SHARE_OF_WAIT, SHORTEST_SECONDS), LONGEST_SECONDS)
     if expected is None:
-        return in_proportion
-    until_window = expected * (1 - SHARE_OF_WAIT) - elapsed
-    if until_window > 0:
-        # The end is not near: one look when it comes near, with rare ones between in case it comes early.
-        return max(min(until_window, LONGEST_SECONDS), SHORTEST_SECONDS)
-    if elapsed < expected * (1 + 2 * SHARE_OF_WAIT):
-        return SHORTEST_SECONDS
-    return in_proportion
+        return _within(elapsed * SHARE_OF_WAIT, LONGEST_SECONDS)
+    half_window = max(WINDOW_SECONDS, expected * SHARE_OF_WINDOW)
+    until_window = expected - half_window - elapsed
+    if until_window > SHORTEST_SECONDS:
+        return min(_within(elapsed * SHARE_OF_WAIT_BEFORE_WINDOW, LONGEST_SECONDS_BEFORE_WINDOW), until_window)
+    if elapsed < expected + half_window:
+        return max(SHORTEST_SECONDS, 2 * half_window / LOOKS_IN_WINDOW)
+    return _within((elapsed - expected) * SHARE_OF_WAIT, LONGEST_SECONDS)
+
+
+def next_look_in_worker(elapsed: float) -> float:
+    """Return how long to wait before a worker's next look.
+
+    Args:
+        elapsed: How long the wait has lasted, in seconds.
+    """
+    return max(elapsed * SHARE_OF_WAIT_IN_WORKER, WORKER_LOOK_SECONDS)
 
 
 def after_fault(number: int) -> float:
@@ -52,3 +70,7 @@ def after_fault(number: int) -> float:
         number: Which fault in a row this is, from 1.
     """
     return random.uniform(0, min(2.0**number, LONGEST_BACKOFF_SECONDS))  # noqa: S311 - no secret
+
+
+def _within(seconds: float, longest: float) -> float:
+    return min(max(seconds, SHORTEST_SECONDS), longest)

@@ -10,6 +10,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sagemaker_pipelines import polling
 from sagemaker_pipelines.aws_errors import already_exists, explained
 from sagemaker_pipelines.links import LogStreamLink, log_page, sagemaker_page
 from sagemaker_pipelines.operators.step import PipelineStep, StepFailed
@@ -108,7 +109,7 @@ class JobStep(PipelineStep):
         raise AssertionError("unreachable")
 
     def wait_for_end(self, job: Job, event: dict[str, Any] | None) -> Job:
-        """Wait until the job needs no more waiting: a while in the worker, then deferred.
+        """Wait until the job needs no more waiting: a while in the worker if it may end there, then deferred.
 
         Args:
             job: The job as it was last seen.
@@ -117,11 +118,12 @@ class JobStep(PipelineStep):
         Returns:
             The job at its end.
         """
-        name = self.name_of(job)
-        if event is None:
-            job = self.look_for_a_while(lambda: self._describe(name), lambda seen: not self._is_running(seen))
         if self._is_running(job):
-            self._wait_on(job)
+            name, expected = self.name_of(job), self.expected_seconds()
+            if event is None and (expected or 0.0) <= polling.WORKER_SECONDS:
+                job = self.look_for_a_while(lambda: self._describe(name), lambda seen: not self._is_running(seen))
+            if self._is_running(job):
+                self._wait_on(job, expected)
         self._job = None  # It has ended: there is nothing left to stop.
         return job
 
@@ -134,7 +136,7 @@ class JobStep(PipelineStep):
         raise NotImplementedError
 
     def expected_seconds(self) -> float | None:
-        """Return how long the last such job took, in seconds, if known."""
+        """Return how long such a job takes as a rule, in seconds, if known."""
         return None
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
@@ -183,7 +185,7 @@ class JobStep(PipelineStep):
         self.log.info("Created %s %s", self.kind.noun, name)
         return True
 
-    def _wait_on(self, job: Job) -> None:
+    def _wait_on(self, job: Job, expected_seconds: float | None) -> None:
         name, started = self.name_of(job), job["CreationTime"].timestamp()
         left = started + self.longest_seconds(job) - time.time()
         if left <= 0:
@@ -195,7 +197,7 @@ class JobStep(PipelineStep):
                 kind=self.kind.operation,
                 name=name,
                 started=started,
-                expected_seconds=self.expected_seconds(),
+                expected_seconds=expected_seconds,
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
             ),

@@ -113,12 +113,13 @@ class PipelineStep:
         Returns:
             What was seen last.
         """
-        give_up = time.monotonic() + polling.WORKER_SECONDS
+        started = time.monotonic()
         while True:
             seen = look()
-            if is_settled(seen) or time.monotonic() >= give_up:
+            elapsed = time.monotonic() - started
+            if is_settled(seen) or elapsed >= polling.WORKER_SECONDS:
                 return seen
-            time.sleep(polling.WORKER_LOOK_SECONDS)
+            time.sleep(polling.next_look_in_worker(elapsed))
 
     def wait(self, trigger: Any, seconds: float) -> None:
         """Defer until the trigger fires.

@@ -69,13 +69,12 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
         self.log.info("Not there yet: %s. Waiting until %s.", wanted, _clock(self._deadline(context)))
         self.wait(
             DataTrigger(
-                deadline=self._deadline(context),
                 bucket_name=str(self.bucket_name),
-                bucket_key=self.bucket_key,
+                bucket_key=list(self.bucket_key),
+                deadline=self._deadline(context),
+                poke_interval=self.poke_interval,
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
-                botocore_config=BOTOCORE_CONFIG,
-                poke_interval=self.poke_interval,
             ),
             left + GRACE_SECONDS,
         )

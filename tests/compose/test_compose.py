@@ -104,7 +104,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     stack = Stack(request.param, base)
     try:
         stack.run("up", "--detach", "--build", timeout=1200)
-        _wait_until(stack.is_up, 420, lambda: stack.run("logs", "--no-color", "--tail", "40"))
+        _wait_until(stack.is_up, 900, lambda: stack.run("logs", "--no-color", "--tail", "40"))
         yield stack
     finally:
         stack.down()

@@ -77,9 +77,9 @@ class Slack:
         """Shows the messages to people.
 
         Returns:
-            An HTML page, newest message first.
+            An HTML page, newest run first.
         """
-        return Response(render(list(reversed(self.messages()))), content_type="text/html; charset=utf-8")
+        return Response(render(self.messages()), content_type="text/html; charset=utf-8")
 
 
 def _plain(text: str, status: int) -> Response:

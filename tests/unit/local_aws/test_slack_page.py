@@ -35,8 +35,44 @@ def page(payload: dict[str, Any]) -> str:
 
 def test_a_message_shows_who_where_when_and_what() -> None:
     html = page({"username": "SageMaker", "channel": "#aws_notify", "text": "*Training started*"})
-    for part in ("SageMaker</span>", "#aws_notify", "2019-03-04 15:00:00 UTC", "<b>Training started</b>"):
+    for part in (
+        "SageMaker</span>",
+        "# aws_notify",
+        "Monday, March 4, 2019",
+        'title="2019-03-04 15:00:00 UTC">15:00<',
+        "<b>Training started</b>",
+        ">S</div>",
+    ):
         assert part in html
+
+
+def about(run: str, text: str, received: float) -> dict[str, Any]:
+    """A message that links to an Airflow run, as the pipelines' do."""
+    link = {"type": "mrkdwn", "text": f"<http://localhost:8080/dags/train/runs/{run}/tasks/train|Airflow log>"}
+    blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": text}}, {"type": "context", "elements": [link]}]
+    return {"received": received, "payload": {"channel": "#one", "username": "Airflow", "blocks": blocks}}
+
+
+def test_the_newest_run_comes_first_and_its_messages_are_in_order() -> None:
+    day = 86_400.0
+    html = render(
+        [
+            about("r1", "first started", 0),
+            about("r2", "second started", day),
+            about("r1", "first complete", day + 1),  # late
+            about("r2", "second complete", day + 2),
+            {"received": day * 2, "payload": {"text": "hello", "channel": "#two"}},
+        ]
+    )
+    texts = ["hello", "second started", "second complete", "first started", "first complete"]
+    assert sorted(texts, key=html.index) == texts
+    days = ["Saturday, January 3, 1970", "Friday, January 2, 1970", "Thursday, January 1, 1970"]
+    assert sorted(days, key=html.index) == days
+    assert html.count('class="day"') == html.count('class="run"') == 3
+    # Slack names a sender again only after a pause; the channel is named where there are several.
+    assert html.count(">Airflow</span>") == 3
+    assert html.count('<span class="channel">#one</span>') == 3
+    assert "All channels" in html
 
 
 def test_blocks_are_shown_in_place_of_the_text() -> None:

@@ -47,7 +47,7 @@ down: .venv/ready ## Stop what `make up` runs
 test: .venv/ready ## Run the tests that need no browser and no Docker
 	@record=$$(mktemp -d); trap 'rm -rf "$$record"' EXIT; trap 'exit 130' INT TERM; set -ex; \
 	export LOCAL_AWS_RECORD_PERMISSIONS="$$record"; \
-	$(BIN)/python -m pytest tests/unit tests/dags tests/integration -n 2 --dist loadfile $(PYTEST_ARGS); \
+	$(BIN)/python -m pytest tests/unit tests/dags tests/integration tests/faults/quick -n 2 --dist loadfile $(PYTEST_ARGS); \
 	$(if $(PYTEST_ARGS),,$(BIN)/python -m pytest tests/policies)
 
 # Of the newest Airflow's tests, those that meet Airflow, on the oldest versions that requirements.txt allows.
@@ -64,6 +64,10 @@ test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the olde
 
 .PHONY: test-matrix
 test-matrix: test test-oldest ## Run the tests on the newest and the oldest supported Airflow
+
+.PHONY: test-faults
+test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes are killed, 50 runs soak; SOAK_SEED=1 for another soak
+	$(BIN)/python -m pytest tests/faults -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)
@@ -95,6 +99,10 @@ lock: .venv/ready ## Resolve constraints.txt and constraints-airflow-3.1.txt ane
 	sed -n 's/>=\([0-9.]*\).*/==\1/p' requirements.txt > .venv/oldest.txt
 	cp constraints.txt constraints-airflow-3.1.txt
 	$(BIN)/uv pip compile requirements-dev.txt $(LOCK) --override .venv/oldest.txt -o constraints-airflow-3.1.txt
+
+.PHONY: mwaa
+mwaa: .venv/ready ## Build dist/ for an MWAA bucket; AIRFLOW=3.1.8 PYTHON_VERSION=3.12, as the environment has them
+	@$(BIN)/python include/mwaa.py $(if $(AIRFLOW),--airflow $(AIRFLOW)) $(if $(PYTHON_VERSION),--python $(PYTHON_VERSION))
 
 # On real AWS: stack.sh prints what it runs. The AWS CLI is the one on the PATH, else the lock's.
 STACK_SH := PATH="$$PATH:$(CURDIR)/$(BIN)" include/cloudformation/stack.sh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 from typing import Any
 
@@ -35,6 +36,14 @@ class ServicesUnderTest:
 
     def wait_for_task(self, task_id: str, *states: str) -> dict[str, Any]:
         return self.airflow.wait_for_task(self.dag_id, self.run_id, task_id, states, timeout=PATIENCE)
+
+    def wait_for_retries(self, task_id: str, retries: int) -> None:
+        """Wait until the changed pipeline file has been read."""
+        deadline = time.monotonic() + PATIENCE
+        path = f"/dags/{self.dag_id}/tasks/{task_id}"
+        while (found := self.airflow.api("GET", path)["retries"]) != retries:
+            assert time.monotonic() < deadline, f"task {task_id} still has {found} retries, not {retries}"
+            time.sleep(0.5)
 
     def wait_for_end(self) -> str:
         return str(self.airflow.wait_for_run(self.dag_id, self.run_id, timeout=PATIENCE)["state"])

@@ -15,12 +15,19 @@ from services_under_test import PATIENCE, ServicesUnderTest
 
 # A DAG is known seconds after its file; so the pipelines are there before the first test.
 MOST_PIPELINES = 24
-# Every wait is deferred, and ends soon after local AWS is done.
+# What local AWS holds back is deferred, and resumed soon after it is let go.
 SHORT_WAITS = {
-    "SAGEMAKER_PIPELINES_WORKER_SECONDS": "0",
+    "SAGEMAKER_PIPELINES_WORKER_SECONDS": "2",
     "SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS": "4",
     "SAGEMAKER_PIPELINES_SHORTEST_SECONDS": "1",
 }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one xdist worker run all tests here, so that the services are started once."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("services"))
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,17 @@ import pytest
 
 from services_under_test import DAY_2, MESSAGES, PATIENCE
 
+pytestmark = pytest.mark.timeout(900)
+
 MOMENTS = {
     "before the create call": ("CreateTrainingJob", "before"),
     "after the create call, before the deferral": ("CreateTrainingJob", "after"),
-    "while resuming": ("ListTags", "before"),
     "between CreateModel and CreateEndpointConfig": ("CreateModel", "after"),
     "between CreateEndpointConfig and CreateEndpoint": ("CreateEndpointConfig", "after"),
     "after CreateEndpoint": ("CreateEndpoint", "after"),
 }
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_task_killed_at_a_moment_is_finished_by_its_next_try(services, tried, moment):
     operation, when = MOMENTS[moment]
@@ -30,7 +30,18 @@ def test_a_task_killed_at_a_moment_is_finished_by_its_next_try(services, tried, 
     tried(f"task killed {moment}")
 
 
-@pytest.mark.timeout(900)
+def test_a_task_killed_while_it_resumes_is_finished_by_its_next_try(services, tried):
+    [fault] = services.aws.add_faults({"operation": "training-job:Downloading", "kind": "hold_status"})
+    services.trigger()
+    services.wait_for_task("train", "deferred")
+    with services.aws.hold("ListTags") as hold:
+        services.aws.remove_fault(fault)
+        hold.wait(PATIENCE)
+        services.kill_the_caller()
+    services.check_one_whole_run()
+    tried("task killed while resuming")
+
+
 def test_a_task_killed_after_update_endpoint_is_finished_by_its_next_try(services, tried):
     services.trigger()
     assert services.wait_for_end() == "success"
@@ -45,7 +56,6 @@ def test_a_task_killed_after_update_endpoint_is_finished_by_its_next_try(service
     tried("task killed after UpdateEndpoint")
 
 
-@pytest.mark.timeout(900)
 def test_a_death_between_the_send_and_its_record_repeats_that_message_only(services, tried):
     """The one window for a double message: Slack has it, the resource's tag does not say so yet."""
     with services.aws.hold("AddTags", when="before") as hold:
@@ -58,7 +68,6 @@ def test_a_death_between_the_send_and_its_record_repeats_that_message_only(servi
     tried("task killed between a message and its record")
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "restarted"])
 @pytest.mark.parametrize("service", ["triggerer", "scheduler"])
 def test_a_service_that_goes_while_the_training_is_waited_for(services, tried, service, number):
@@ -72,7 +81,6 @@ def test_a_service_that_goes_while_the_training_is_waited_for(services, tried, s
     tried(f"{service} {'killed' if number == signal.SIGKILL else 'restarted'} while training is deferred")
 
 
-@pytest.mark.timeout(900)
 def test_a_worker_that_shuts_down_leaves_the_job_running(services, tried):
     """A restart of the scheduler, which runs the tasks, in the middle of a running train task."""
     with services.aws.hold("DescribeTrainingJob") as hold:

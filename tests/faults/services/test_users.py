@@ -43,7 +43,7 @@ def test_marking_a_deferred_train_task_failed_stops_its_job(services, training, 
 
 
 def test_marking_a_running_train_task_failed_stops_its_job(services, training, tried):
-    with services.aws.hold("ListTrainingJobs") as hold:
+    with services.aws.hold("DescribeTrainingJob") as hold:
         services.trigger()
         hold.wait(PATIENCE)
         services.airflow.set_task_state(services.dag_id, services.run_id, "train", "failed")
@@ -67,7 +67,7 @@ def test_clearing_a_deferred_train_task_stops_its_job_and_trains_a_new_one(servi
 
 
 def test_clearing_a_running_train_task_stops_its_job_and_trains_a_new_one(services, training, tried):
-    with services.aws.hold("ListTrainingJobs") as hold:
+    with services.aws.hold("DescribeTrainingJob") as hold:
         services.trigger()
         hold.wait(PATIENCE)
         services.airflow.clear(services.dag_id, services.run_id, ["train"])
@@ -89,11 +89,7 @@ def check_second_job(services):
 
 def test_a_task_killed_without_retries_is_told_by_the_dag_once(services, tried):
     services.pipeline.write(lambda content: content.update(retries=0))
-    # The number of retries is the scheduler's to know, too: the file has to be parsed again.
-    wait_until(
-        lambda: services.airflow.api("GET", f"/dags/{services.dag_id}/tasks/train")["retries"] == 0,
-        "the pipeline file was not read again",
-    )
+    services.wait_for_retries("train", 0)
     with services.aws.hold("CreateTrainingJob", when="after") as hold:
         services.trigger()
         hold.wait(PATIENCE)

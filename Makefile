@@ -77,6 +77,15 @@ test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if i
 env: ## Write .env for docker-compose.yaml: fresh secrets and the login; keeps one that is there
 	@$(PYTHON) include/compose_env.py
 
+.PHONY: test-browser
+test-browser: .venv/ready ## Run what a person does in the UI; needs Chromium
+	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
+.PHONY: screenshots
+screenshots: .venv/ready ## Take README's screenshots anew
+	@mkdir -p docs/images
+	SCREENSHOTS_DIR=docs/images $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+
 .PHONY: test-compose
 test-compose: .venv/ready ## Run docker-compose.yaml for real, with both executors; needs Docker
 	$(BIN)/python -m pytest tests/compose --timeout 1800 $(PYTEST_ARGS)

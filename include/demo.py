@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT / "include"), str(ROOT / "plugins")]
 
 from local_aws.connections import airflow_connections  # noqa: E402
 from local_aws.process import LocalAws  # noqa: E402 - found through the line above
-from local_aws.sample_data import upload  # noqa: E402
+from local_aws.sample_data import BUCKET, upload  # noqa: E402
 from sagemaker_pipelines.pipeline import load_pipeline  # noqa: E402
 
 # What a demo leaves for the next one: Airflow's database and log, local AWS's state, the data date.

@@ -316,13 +316,15 @@ def pipelines_dir() -> Path:
 
     Returns:
         What the environment variable PIPELINES_DIR names; without it ``include/pipelines`` beside the plugins folder
-        that holds this package, else beside (or in) Airflow's dags folder. It need not exist.
+        that holds this package, else beside (or in) Airflow's dags folder, else in the folder dags beside the plugins
+        folder, as on MWAA. It need not exist.
     """
     if configured := os.environ.get("PIPELINES_DIR"):
         return Path(configured).expanduser()
     homes = [Path(__file__).resolve().parents[2]]
     if dags := os.environ.get("AIRFLOW__CORE__DAGS_FOLDER"):
         homes += [Path(dags).parent, Path(dags)]
+    homes.append(homes[0] / "dags")
     candidates = [home / "include" / "pipelines" for home in homes]
     return next((candidate for candidate in candidates if candidate.is_dir()), candidates[0])
 

@@ -2,71 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import parsed_dags
+
 ROOT = Path(__file__).parents[2]
 MULTICLASS = (ROOT / "include/pipelines/multiclass.yaml").read_text()
 
-PARSE = """
-import json, sys
-try:
-    from airflow.dag_processing.dagbag import DagBag
-    from airflow.serialization.serialized_objects import DagSerialization
-except ImportError:  # Airflow 3.1
-    from airflow.models.dagbag import DagBag
-    from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
-
-bag = DagBag(sys.argv[1])
-dags = {}
-for dag in bag.dags.values():
-    again = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
-    assert again.task_ids == dag.task_ids
-    dags[dag.dag_id] = {
-        "tasks": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
-        "owners": sorted({task.owner for task in dag.tasks}),
-        "docs": dag.doc_md,
-        "description": dag.description,
-        "tags": sorted(dag.tags),
-        "catchup": dag.catchup,
-        "max_active_runs": dag.max_active_runs,
-        "timezone": str(dag.timezone),
-        "params": sorted(dag.params),
-    }
-errors = {file.rsplit("/", 1)[-1]: error for file, error in bag.import_errors.items()}
-print("PARSED" + json.dumps({"dags": dags, "errors": errors}))
-"""
-
 
 def parse(tmp_path: Path, **environment: str) -> dict[str, Any]:
-    """Parse the dags folder in a new process, from another working directory."""
-    home = tmp_path / "home"
-    home.mkdir(exist_ok=True)
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
-    done = subprocess.run(
-        [sys.executable, "-c", PARSE, str(ROOT / "dags")],
-        cwd=home,
-        env={
-            **kept,
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",  # Airflow 3.1 adds them to any folder
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.rpartition("PARSED")[2])
+    """Parse the dags folder, from another working directory."""
+    folders = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+    }
+    return parsed_dags.parse(ROOT / "dags", tmp_path / "home", **folders, **environment)
 
 
 @pytest.fixture(scope="module")

@@ -107,7 +107,7 @@ def test_the_second_demo_updates_what_the_first_has_created_also_after_ctrl_c(st
     interrupted.read_until("Training started")
     processes = psutil.Process(interrupted.process.pid).children(recursive=True)
     commands = "\n".join(" ".join(process.cmdline()) for process in processes)
-    for program in ("-m local_aws", "local_aws/janitor.py", "-m airflow dags test", "training_image/serve"):
+    for program in ("-m local_aws", "local_aws/janitor.py", "-m airflow dags test", "gunicorn"):
         assert program in commands
     os.killpg(interrupted.process.pid, signal.SIGINT)
     assert interrupted.end() == 130

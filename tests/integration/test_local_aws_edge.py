@@ -227,7 +227,7 @@ def test_slack_takes_what_slack_takes(aws: LocalAws) -> None:
     assert (refused.value.code, refused.value.read()) == (400, b"invalid_payload")
     with urllib.request.urlopen(f"{aws.url}/slack") as page:
         text = page.read().decode()
-    assert f"#{channel}" in text
+    assert f"# {channel}" in text
     assert "<b>Training</b>" in text
     secret = aws.webhook_url.rpartition("/services/")[2]
     assert secret not in text + json.dumps(aws.calls("slack"))

@@ -1,5 +1,7 @@
 """The prediction DAG by hand: exactly the date's model, on the date's file, once."""
 
+import threading
+import time
 from datetime import date
 
 import pytest
@@ -120,6 +122,37 @@ def test_a_retry_attaches_to_the_job_that_runs(pipeline, monkeypatch):
     assert len(calls) == 2
     assert len(transform_jobs(pipeline)) == 1
     assert pipeline.titles()[-2:] == ["Prediction started", "Prediction complete"]
+
+
+def test_killing_the_task_stops_the_job(pipeline, monkeypatch):
+    pipeline.use_tiny_image(model="m")
+    pipeline.upload(DAY_1)
+    pipeline.run(DAY_1)
+    look = PredictOperator.look_for_a_while
+
+    def killed(self, *args):
+        self.on_kill()  # As Airflow does in the task's process when a user has marked the task failed.
+        return look(self, *args)
+
+    monkeypatch.setattr(PredictOperator, "look_for_a_while", killed)
+    monkeypatch.setattr(PredictOperator, "_is_still_wanted", lambda self: False)
+    [fault] = pipeline.aws.add_faults({"operation": "transform-job:InProgress", "kind": "hold_status", "times": 1})
+    stopped = pipeline.aws.calls("StopTransformJob")
+    release = threading.Thread(target=release_when_stopped, args=(pipeline, fault, len(stopped)))
+    release.start()
+    ended = pipeline.predict(data_date=str(DAY_1))
+    release.join()
+    assert ended.tasks["predict"] == "failed"
+    [job] = transform_jobs(pipeline)
+    assert pipeline.sagemaker.describe_transform_job(TransformJobName=job)["TransformJobStatus"] == "Stopped"
+    assert "It was stopped before its end." in pipeline.slack()[-1]
+
+
+def release_when_stopped(pipeline, fault, before):
+    deadline = time.monotonic() + 120
+    while len(pipeline.aws.calls("StopTransformJob")) == before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    pipeline.aws.remove_fault(fault)
 
 
 def test_a_model_that_the_clean_up_has_deleted_is_created_again(pipeline):

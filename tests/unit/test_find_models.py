@@ -34,13 +34,25 @@ def facts(day, job=None):
     return {"data_date": data_date, "training_job": job, "artifact": "s3://b/m.tar.gz", "metrics": {}, "model": job}
 
 
-@pytest.fixture
-def find():
+class Inlets:
+    """The events of each inlet; an asset is no key of a dict in Airflow 3.1."""
+
+    def __init__(self, asset, events):
+        self.asset = asset
+        self.events = events
+
+    def __getitem__(self, asset):
+        assert asset == self.asset
+        return self.events
+
+
+@pytest.fixture(params=[Inlet, list], ids=["Airflow 3.2 and later", "Airflow 3.1"])
+def find(request):
     operator = FindModelsOperator(task_id="find_models", pipeline=PIPELINE)
 
     def found(triggering, later=()):
-        inlet = Inlet([*triggering, *later])
-        context = {"triggering_asset_events": {operator.asset: triggering}, "inlet_events": {operator.asset: inlet}}
+        inlets = Inlets(operator.asset, request.param([*triggering, *later]))
+        context = {"triggering_asset_events": {operator.asset.name: triggering}, "inlet_events": inlets}
         return [model["training_job"] for model in operator.look_and_act(context, None)]
 
     return found

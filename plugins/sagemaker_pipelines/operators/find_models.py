@@ -79,8 +79,12 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
         triggering = [event for events in context["triggering_asset_events"].values() for event in events]
         yield from (dict(event.extra or {}) for event in triggering)
         newest = max(event.timestamp for event in triggering)
-        for event in context["inlet_events"][self.asset].after(newest.isoformat()):
-            yield dict(event.extra or {})
+        events = context["inlet_events"][self.asset]
+        if isinstance(events, list):  # Airflow 3.1 cannot ask for some of them
+            later = [event for event in events if event.timestamp >= newest]
+        else:
+            later = events.after(newest.isoformat())
+        yield from (dict(event.extra or {}) for event in later)
 
     def _trained_for(self, run: Run) -> dict[str, Any]:
         prefix = f"{run.pipeline}-{run.data_date}-"

@@ -18,10 +18,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines import polling
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, may_heal
-from sagemaker_pipelines.watcher import KINDS, watcher_of
+from sagemaker_pipelines.watcher import KINDS, Kind, watcher_of
 
 # How often a request to stop a job is made, should AWS not answer it.
 MAX_STOPS = 8
+
+# The event loop holds its tasks weakly.
+_stopping: set[asyncio.Task[None]] = set()
 
 
 class SageMakerTrigger(BaseTrigger):
@@ -80,6 +83,13 @@ class SageMakerTrigger(BaseTrigger):
         kind = KINDS[self.kind]
         if kind.stop is None:
             return
+        # The triggerer cancels anew every second until the trigger has ended, and so would end a slower stop halfway.
+        stopping = asyncio.create_task(self._stop(kind))
+        _stopping.add(stopping)
+        stopping.add_done_callback(_stopping.discard)
+        await asyncio.shield(stopping)
+
+    async def _stop(self, kind: Kind) -> None:
         requests = watcher_of(self.aws_conn_id, self.region_name).requests
         for attempt in range(1, MAX_STOPS + 1):
             try:

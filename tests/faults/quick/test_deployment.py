@@ -35,7 +35,7 @@ def deployed(fast):
     return fast
 
 
-def config_by_hand(pipeline, name, **tags):
+def config_by_hand(pipeline, name, /, **tags):
     """An endpoint config that serves the first day's model."""
     pipeline.sagemaker.create_endpoint_config(
         EndpointConfigName=name,

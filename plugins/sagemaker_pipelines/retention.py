@@ -19,6 +19,9 @@ from sagemaker_pipelines.slack import read_tags
 
 log = logging.getLogger(__name__)
 
+# SageMaker's own is 10.
+_PAGES = {"PageSize": 100}
+
 
 @dataclass(frozen=True)
 class Expired:
@@ -94,7 +97,7 @@ def delete_expired(client: Any, pipeline: str, keep: int, *, dry_run: bool) -> E
 def _ours(client: Any, pipeline: str, operation: str, stem: str) -> list[str]:
     """List the names of what carries the pipeline's tag, newest first."""
     pages = client.get_paginator(operation).paginate(
-        NameContains=pipeline, SortBy="CreationTime", SortOrder="Descending"
+        NameContains=pipeline, SortBy="CreationTime", SortOrder="Descending", PaginationConfig=_PAGES
     )
     found = [summary for page in pages for summary in page[f"{stem}s"]]
     return [
@@ -114,7 +117,7 @@ def _tags_of(client: Any, arn: str) -> dict[str, str]:
 
 
 def _configs_in_use(client: Any) -> Iterator[str]:
-    for page in client.get_paginator("list_endpoints").paginate():
+    for page in client.get_paginator("list_endpoints").paginate(PaginationConfig=_PAGES):
         for summary in page["Endpoints"]:
             try:
                 endpoint = client.describe_endpoint(EndpointName=summary["EndpointName"])
@@ -142,7 +145,7 @@ def _models_of_config(client: Any, name: str) -> Iterator[str]:
 
 def _models_of_transform_jobs(client: Any) -> Iterator[str]:
     for status in ("InProgress", "Stopping"):
-        for page in client.get_paginator("list_transform_jobs").paginate(StatusEquals=status):
+        for page in client.get_paginator("list_transform_jobs").paginate(StatusEquals=status, PaginationConfig=_PAGES):
             for summary in page["TransformJobSummaries"]:
                 yield client.describe_transform_job(TransformJobName=summary["TransformJobName"])["ModelName"]
 

@@ -43,33 +43,44 @@ def airflow(aws: LocalAws, database: str | None, tmp_path_factory: pytest.TempPa
 
 
 def test_each_training_is_predicted_with_its_own_model_exactly_once(airflow: AirflowServices, aws: LocalAws) -> None:
+    before, jobs_before, told_before = predicted(aws), models(aws), len(aws.slack_messages())
+
     # One training alone.
     train(airflow, DAYS[3])
-    wait_until(lambda: predicted(aws) == Counter({str(DAYS[3]): 1}))
+    wait_until(lambda: predicted(aws) == before + Counter({str(DAYS[3]): 1}))
     check_predictions(aws, DAYS[3])
     live = aws.client("sagemaker").describe_endpoint(EndpointName="multiclass")["EndpointConfigName"]
-    [job] = transform_jobs(aws)
-    assert job["ModelName"] == live
+    assert models(aws) - jobs_before == Counter({live: 1})
 
     # Three at once, of older dates (a backfill) while the prediction DAG is paused, then one more.
     airflow.unpause(PREDICT, paused=True)
     train(airflow, *DAYS[:3])
-    assert predicted(aws) == Counter({str(DAYS[3]): 1})
+    assert predicted(aws) == before + Counter({str(DAYS[3]): 1})
     airflow.unpause(PREDICT)
     train(airflow, DAYS[4])
-    wait_until(lambda: predicted(aws) == Counter(map(str, DAYS)))
-    for run in airflow.runs(PREDICT):
-        assert airflow.wait_for_run(PREDICT, run["dag_run_id"])["state"] == "success"
+    wait_until(lambda: predicted(aws) == before + Counter(map(str, DAYS)))
+    wait_for_predictions(airflow)
+    assert predicted(aws) == before + Counter(map(str, DAYS))
     for day in DAYS:
         check_predictions(aws, day)
-    models = [job["ModelName"] for job in transform_jobs(aws)]
-    assert len(models) == len(set(models)) == len(DAYS)
+    assert set((models(aws) - jobs_before).values()) == {1}
 
     # Slack was told of each prediction once.
-    texts = [message["text"] for message in aws.slack_messages()]
+    texts = [message["text"] for message in aws.slack_messages()[told_before:]]
     for day in DAYS:
         about = [text.partition(":")[0] for text in texts if f"data date {day}. " in text and "rediction" in text]
         assert about == ["Prediction started", "Prediction complete"]
+
+    # The asset's page shows what was trained, and what of it was deployed where.
+    [asset] = airflow.api("GET", "/assets", params={"name_pattern": "multiclass-model"})["assets"]
+    found = airflow.api("GET", "/assets/events", params={"asset_id": asset["id"], "limit": 100})["asset_events"]
+    events = [event["extra"] for event in found]
+    assert {str(day) for day in DAYS} == {facts["data_date"] for facts in events}
+    for facts in events:
+        assert facts["metrics"]["validation:accuracy"] >= 0.9
+        assert facts["artifact"].endswith(f"{facts['training_job']}/output/model.tar.gz")
+        assert facts["model"] == facts["training_job"]
+    assert {"multiclass"} == {facts["endpoint"] for facts in events if facts["model"] == live}
 
 
 def test_several_trainings_that_end_while_predictions_are_made_are_predicted_exactly_once(
@@ -78,20 +89,18 @@ def test_several_trainings_that_end_while_predictions_are_made_are_predicted_exa
     before = predicted(aws)
     train(airflow, *DAYS[:4])
     wait_until(lambda: predicted(aws) == before + Counter(map(str, DAYS[:4])))
-    for run in airflow.runs(PREDICT):
-        assert airflow.wait_for_run(PREDICT, run["dag_run_id"])["state"] == "success"
+    wait_for_predictions(airflow)
     assert predicted(aws) == before + Counter(map(str, DAYS[:4]))
 
 
-def test_the_event_carries_the_facts(airflow: AirflowServices) -> None:
-    [asset] = airflow.api("GET", "/assets", params={"name_pattern": "multiclass-model"})["assets"]
-    events = airflow.api("GET", "/assets/events", params={"asset_id": asset["id"], "limit": 100})["asset_events"]
-    deployed = [event["extra"] for event in events if "endpoint" in event["extra"]]
-    assert {facts["endpoint"] for facts in deployed} == {"multiclass"}
-    for facts in (event["extra"] for event in events):
-        assert facts["metrics"]["validation:accuracy"] > 0.9
-        assert facts["artifact"].endswith(f"{facts['training_job']}/output/model.tar.gz")
-        assert facts["model"] == facts["training_job"]
+def wait_for_predictions(airflow: AirflowServices) -> None:
+    for run in airflow.runs(PREDICT):
+        assert airflow.wait_for_run(PREDICT, run["dag_run_id"])["state"] == "success"
+
+
+def models(aws: LocalAws) -> Counter[str]:
+    """How many transform jobs each model has."""
+    return Counter(job["ModelName"] for job in transform_jobs(aws))
 
 
 def train(airflow: AirflowServices, *days: date) -> None:

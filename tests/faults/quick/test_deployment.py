@@ -7,9 +7,11 @@ import time
 from datetime import date
 
 import pytest
+from airflow.triggers.base import TriggerEvent
 
 from sagemaker_pipelines import polling
 from sagemaker_pipelines.operators.deploy import DeployOperator
+from sagemaker_pipelines.triggers import SageMakerTrigger
 
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
 TRAINED = ["Training started", "Training complete"]
@@ -235,10 +237,17 @@ def test_a_status_that_cannot_be_deployed_to_fails_with_its_name(deployed, monke
 
 
 def test_a_change_that_never_ends_fails_at_the_limit(deployed, monkeypatch, faults):
-    from sagemaker_pipelines.operators import deploy
+    """dag.test knows no timeouts: the task is resumed as the scheduler resumes one whose time is over."""
 
+    async def fire(self):
+        yield TriggerEvent({})
+
+    def resume_late(self, context, event=None):
+        return self.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+
+    monkeypatch.setattr(SageMakerTrigger, "run", fire)
+    monkeypatch.setattr(DeployOperator, "execute_complete", resume_late)
     monkeypatch.setattr(polling, "WORKER_SECONDS", 0)
-    monkeypatch.setattr(deploy, "longest_wait", lambda config: 1)
     with faults({"operation": "endpoint:Updating", "kind": "hold_status", "times": 1}):
         ended = deployed.run(DAY_2)
         assert ended.tasks["deploy"] == "failed"

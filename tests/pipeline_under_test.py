@@ -130,8 +130,9 @@ class PipelineUnderTest:
         return [text.partition(":")[0] for text in self.slack()]
 
     def jobs(self) -> list[dict[str, Any]]:
+        # With the data date's first digit: iris-1 is not iris-10.
         found = self.sagemaker.list_training_jobs(
-            NameContains=self.name, SortBy="CreationTime", SortOrder="Ascending", MaxResults=100
+            NameContains=f"{self.name}-2", SortBy="CreationTime", SortOrder="Ascending", MaxResults=100
         )
         return found["TrainingJobSummaries"]
 

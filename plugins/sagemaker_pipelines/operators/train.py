@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from sagemaker_pipelines.statuses import STOPPED_BY_LIMIT, Answer, is_healable
 
 if TYPE_CHECKING:
     from sagemaker_pipelines.pipeline import Pipeline
+    from sagemaker_pipelines.run import Run
 
 # What SageMaker takes for a request without StoppingCondition:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
@@ -91,10 +93,24 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
             )
             self._client.create_training_job(**request)
 
+        if run.generation:
+            self._stop_cleared_jobs(run)
         job, attempt, is_new = self.create_or_attach(run.training_job_name, create)
         message = _started(self.pipeline, job, attempt, run_links(context))
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"], is_new=is_new)
         return job
+
+    def _stop_cleared_jobs(self, run: Run) -> None:
+        """Stop what the run trained before it was cleared; the trigger does not, if it had not started by then."""
+        first, current = replace(run, generation=0).training_job_name(), run.training_job_name()
+        try:
+            found = self._client.list_training_jobs(NameContains=first, StatusEquals="InProgress")
+        except (ClientError, BotoCoreError) as error:
+            self.log.warning("Could not look for jobs of the time before the clear: %s", error)
+            return
+        for name in [job["TrainingJobName"] for job in found["TrainingJobSummaries"]]:
+            if not name.startswith(current):
+                self._stop(name)
 
     def addresses_of(self, job: Job) -> dict[str, str]:
         """Return the addresses of the job's pages and of its artifact's."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
 import time
 from datetime import date
@@ -58,14 +57,13 @@ def test_any_other_failure_fails_at_once_with_awss_own_words(fast, faults, reaso
     assert reason in fast.slack()[-1]
 
 
-def test_the_log_of_a_failed_training_shows_the_last_lines_of_its_own(fast, caplog):
+def test_the_log_of_a_failed_training_shows_the_last_lines_of_its_own(fast, capfd):
     fast.upload(DAY_1)
     fast.use_tiny_image(fail="no such column", print="line 1|line 2")
-    with caplog.at_level(logging.INFO):
-        assert fast.run(DAY_1).tasks["train"] == "failed"
-    assert "AlgorithmError: no such column, exit code: 1" in caplog.text
-    [last_lines] = [record.message for record in caplog.records if "The last lines of its log" in record.message]
-    assert last_lines.endswith("line 1\nline 2")
+    assert fast.run(DAY_1).tasks["train"] == "failed"
+    task_log = "".join(capfd.readouterr())
+    assert "AlgorithmError: no such column, exit code: 1" in task_log
+    assert "line 1\nline 2" in task_log.partition("The last lines of its log:")[2]
 
 
 def test_a_training_that_exceeds_its_runtime_is_told_apart(fast):

@@ -37,6 +37,7 @@ def pipelines(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> 
     pipelines = [PipelineUnderTest(local_aws, folder) for _ in range(MOST_PIPELINES)]
     for pipeline in pipelines:
         pipeline.content["schedule"] = None
+        pipeline.content.pop("transform", None)
         pipeline.use_tiny_image(model="good")
     return pipelines
 

@@ -1,0 +1,79 @@
+"""Many runs over few data dates, in random order and parallelism, while everything fails now and then."""
+
+from __future__ import annotations
+
+import os
+import random
+from datetime import date, timedelta
+
+import pytest
+
+RUNS, DATA_DATES = int(os.environ.get("SOAK_RUNS", "50")), 10
+SEED = int(os.environ.get("SOAK_SEED", "20190304"))
+# What Slack loses is lost for good or told twice, so that Slack has no faults here.
+FAULTS = (
+    {"operation": "sagemaker:*", "kind": "throttle", "rate": 0.05},
+    {"operation": "sagemaker:*", "kind": "error", "status": 500, "rate": 0.03},
+    {"operation": "sagemaker:*", "kind": "lost_answer", "rate": 0.03},
+    {"operation": "s3:HeadObject", "kind": "error", "status": 503, "rate": 0.05},
+    {"operation": "sagemaker:*", "kind": "latency", "seconds": 0.3, "rate": 0.1},
+    {"kind": "fail_training", "failure_reason": "CapacityError: none left", "rate": 0.04},
+)
+
+
+@pytest.mark.timeout(3_000)
+def test_soak(services, tried):
+    """The newest date is live in the end, and each run has trained once.
+
+    A job that AWS itself fails is followed by another, so the jobs that count are those that completed.
+    """
+    chance = random.Random(SEED)
+    pipeline = services.pipeline
+    pipeline.write(lambda content: content.update(max_active_runs=chance.randint(3, 5), retries=8))
+    services.wait_for_retries("train", 8)
+    days = [date(2019, 3, 1) + timedelta(days=number) for number in range(min(DATA_DATES, RUNS))]
+    for day in days:
+        pipeline.upload(day)
+    chosen = days + chance.choices(days, k=RUNS - len(days))
+    chance.shuffle(chosen)
+    numbers = services.aws.add_faults(*[{"seed": chance.randrange(2**32), **fault} for fault in FAULTS])
+    runs = [
+        services.airflow.trigger(
+            services.dag_id,
+            logical_date=f"2019-04-01T00:{number // 60:02}:{number % 60:02}+00:00",
+            conf={"data_date": str(day), "wait_minutes": 0},
+        )
+        for number, day in enumerate(chosen)
+    ]
+    ended = {run: services.airflow.wait_for_run(services.dag_id, run, timeout=2_400)["state"] for run in runs}
+    struck = {fault["number"]: fault for fault in services.aws.faults()}
+    services.aws.clear_faults()
+
+    assert {run: state for run, state in ended.items() if state != "success"} == {}
+    completed = [job["TrainingJobName"] for job in pipeline.jobs() if job["TrainingJobStatus"] == "Completed"]
+    assert len(completed) == RUNS
+    assert len({name.partition("-a")[0] for name in completed}) == RUNS, "a run has trained twice"
+    assert pipeline.live().startswith(f"{pipeline.name}-{days[-1]}-")
+    check_messages(services, RUNS)
+    for number, fault in zip(numbers, FAULTS, strict=True):
+        if not struck[number]["matched"]:
+            continue
+        kind = {"error": f"HTTP {fault.get('status')}"}.get(fault["kind"], fault["kind"].replace("_", " "))
+        tried(f"soak: {kind}: {struck[number]['operation']}", struck[number]["matched"])
+    tried("soak: runs", RUNS)
+
+
+def check_messages(services, runs):
+    """Each event once: a message about a resource names it, so no text comes twice."""
+    texts = [text for text in services.pipeline.slack() if not text.startswith("Deployment skipped")]
+    assert len(texts) == len(set(texts)), [text for text in texts if texts.count(text) > 1]
+    titles = [text.partition(":")[0] for text in services.pipeline.slack()]
+    assert titles.count("Training complete") == runs
+    assert titles.count("Deployment completed") + titles.count("Deployment skipped") == runs
+    assert set(titles) <= {
+        "Training started",
+        "Training complete",
+        "Deployment started",
+        "Deployment completed",
+        "Deployment skipped",
+    }

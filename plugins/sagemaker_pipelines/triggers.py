@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines import polling
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, may_heal
-from sagemaker_pipelines.watcher import KINDS, Kind, watcher_of
+from sagemaker_pipelines.watcher import KINDS, watcher_of
 
 # How often a request to stop a job is made, should AWS not answer it.
 MAX_STOPS = 8
@@ -84,16 +84,16 @@ class SageMakerTrigger(BaseTrigger):
         if kind.stop is None:
             return
         # The triggerer cancels anew every second until the trigger has ended, and so would end a slower stop halfway.
-        stopping = asyncio.create_task(self._stop(kind))
+        stopping = asyncio.create_task(self._stop(kind.stop, f"{kind.stem}Name"))
         _stopping.add(stopping)
         stopping.add_done_callback(_stopping.discard)
         await asyncio.shield(stopping)
 
-    async def _stop(self, kind: Kind) -> None:
+    async def _stop(self, method: str, parameter: str) -> None:
         requests = watcher_of(self.aws_conn_id, self.region_name).requests
         for attempt in range(1, MAX_STOPS + 1):
             try:
-                await requests(kind.stop, **{f"{kind.stem}Name": self.name})
+                await requests(method, **{parameter: self.name})
             except (ClientError, BotoCoreError) as error:
                 if attempt < MAX_STOPS and (not isinstance(error, ClientError) or may_heal(error)):
                     await asyncio.sleep(polling.after_fault(attempt))

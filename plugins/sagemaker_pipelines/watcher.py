@@ -1,15 +1,16 @@
 """One watcher looks for all that wait in a triggerer, so that a thousand waits cost little more than one.
 
 A watcher serves one Airflow connection and region in one event loop. While few wait, it describes each resource when
-its look is due. When many looks are due at once, it lists instead what has changed (``LastModifiedTimeAfter``), which
-costs one request for a hundred changes however many wait. Its requests are spaced, made one at a time and in a thread,
-and each is made once: AWS throttles whole accounts, so after a fault the watcher itself waits, for all.
+its look is due. When many wait, it lists every few seconds what has changed (``LastModifiedTimeAfter``) until all have
+ended, which costs one request for a hundred changes however many wait. Its requests are spaced, made one at a time and
+in a thread, and each is made once: AWS throttles whole accounts, so after a fault the watcher itself waits, for all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -28,14 +29,15 @@ log = logging.getLogger(__name__)
 
 # Of one watcher, in all: five requests a second at most.
 REQUEST_SECONDS = 0.2
-# More looks than these that are due at once are one list.
-MAX_DUE_DESCRIBES = 3
+# As many waits as these, each with a look a minute, make as many requests as a list every five seconds.
+MANY_WAITS = 10
 MAX_RESULTS = 100
 # A change may show up in a list a little after its own time.
 OVERLAP_SECONDS = 15.0
 # A list tells of changes only; whether a resource is still there, only Describe tells.
 DESCRIBE_AFTER_SECONDS = 600.0
-# Where the lists are refused or longer than the describes that they replace.
+# How long not to list where that is refused, or takes a page for every WAITS_PER_PAGE waits.
+WAITS_PER_PAGE = 3
 NO_LIST_SECONDS = 300.0
 # How long AWS may leave looks unanswered before the task is woken, to look and to say so.
 GIVE_UP_SECONDS = 900.0
@@ -108,6 +110,7 @@ class _Wait:
     due: float
     # AWS's clock: by then the resource was still to be waited for.
     known: float
+    not_before: float
     described: float
     ended: asyncio.Future[str]
     faults_since: float | None = None
@@ -141,6 +144,7 @@ class Watcher:
         self._on_end = on_end
         self._waits: set[_Wait] = set()
         self._list_at: dict[str, float] = {}
+        self._no_list_until: dict[str, float] = {}
         self._faults = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -162,15 +166,24 @@ class Watcher:
         """
         now = time.time()
         # The first event must not come while the scheduler still handles the deferral (apache/airflow race).
-        first = max(polling.FIRST_LOOK_SECONDS, polling.next_look(now - started, expected))
-        ended = asyncio.get_running_loop().create_future()
-        wait = _Wait(KINDS[kind], name, started, expected, due=now + first, known=started, described=now, ended=ended)
+        not_before = now + polling.FIRST_LOOK_SECONDS
+        wait = _Wait(
+            KINDS[kind],
+            name,
+            started,
+            expected,
+            due=max(not_before, now + polling.next_look(now - started, expected)),
+            known=started,
+            not_before=not_before,
+            described=now,
+            ended=asyncio.get_running_loop().create_future(),
+        )
         self._waits.add(wait)
         if self._task is None:
             # Without the context of this wait's task: the watcher outlives it.
             self._task = contextvars.Context().run(asyncio.create_task, self._watch())
         try:
-            return await ended
+            return await wait.ended
         finally:
             self._waits.discard(wait)
 
@@ -195,21 +208,23 @@ class Watcher:
         """Make the request that is due, if one is; return how long to wait before the next one."""
         now = time.time()
         waits = [wait for wait in self._waits if not wait.ended.done()]
-        if not waits:
-            return REQUEST_SECONDS
-        first = min(waits, key=lambda wait: wait.due)
-        if first.due > now:
-            return first.due - now
-        alike = [wait for wait in waits if wait.kind is first.kind]
-        due = sum(wait.due <= now for wait in alike)
-        list_in = self._list_at.get(first.kind.list, 0.0) - now
+        looks = []
+        for kind in KINDS.values():
+            alike = [wait for wait in waits if wait.kind is kind]
+            if not alike:
+                self._list_at.pop(kind.list, None)
+            elif len(alike) >= MANY_WAITS:
+                self._list_at.setdefault(kind.list, now)
+            if kind.list in self._list_at and self._no_list_until.get(kind.list, now) <= now:
+                looks.append((self._list_at[kind.list], functools.partial(self._list, kind, alike)))
+            elif alike:
+                first = min(alike, key=lambda wait: wait.due)
+                looks.append((first.due, functools.partial(self._describe, first)))
+        due, look = min(looks, key=lambda look: look[0], default=(now + REQUEST_SECONDS, None))
+        if look is None or due > now:
+            return due - now
         try:
-            if due <= MAX_DUE_DESCRIBES or list_in > polling.SHORTEST_SECONDS:
-                await self._describe(first)
-            elif list_in > 0:
-                return list_in
-            else:
-                await self._list(first.kind, alike, due)
+            await look()
         except (ClientError, BotoCoreError) as error:
             self._faults += 1
             pause = polling.after_fault(self._faults)
@@ -244,38 +259,35 @@ class Watcher:
         if lasting or now - wait.faults_since > GIVE_UP_SECONDS:
             wait.fail(error)
 
-    async def _list(self, kind: Kind, waits: list[_Wait], due: int) -> None:
+    async def _list(self, kind: Kind, waits: list[_Wait]) -> None:
         """Look at all resources of a kind by what has changed since they were looked at last."""
         since = min(wait.known for wait in waits) - OVERLAP_SECONDS
         try:
-            answers = [answer async for answer in self._pages(kind, since, most=due)]
+            answers = [answer async for answer in self._pages(kind, since, most=1 + len(waits) // WAITS_PER_PAGE)]
         except ClientError as error:
             if may_heal(error):
                 raise
             log.warning("%s is refused (%s); describing each resource, which takes longer.", kind.list, code_of(error))
-            self._list_at[kind.list] = time.time() + NO_LIST_SECONDS
+            self._no_list_until[kind.list] = time.time() + NO_LIST_SECONDS
             return
         now = time.time()
         changed = {item[f"{kind.stem}Name"]: item for answer in answers for item in answer[kind.summaries]}
         is_whole = "NextToken" not in answers[-1]
         for wait in waits:
+            if wait.not_before > now:
+                continue
             item = changed.get(wait.name)
-            # Lists may lag behind: what was seen waiting later than the item's last change goes on.
-            if (
-                item
-                and not kind.waits(item[f"{kind.stem}Status"])
-                and item["LastModifiedTime"].timestamp() >= wait.started
-            ):
+            if item and _has_ended(item, wait):
                 wait.end(item[f"{kind.stem}Status"])
             elif is_whole:
                 wait.looked(now, _answered_at(answers[0]))
         self._list_at[kind.list] = now + polling.SHORTEST_SECONDS
         if not is_whole:
-            log.warning("%s has more to tell than %s Describe calls; describing.", kind.list, due)
-            self._list_at[kind.list] = now + NO_LIST_SECONDS
-        for wait in sorted(waits, key=lambda wait: wait.described)[:MAX_DUE_DESCRIBES]:
-            if now - wait.described > DESCRIBE_AFTER_SECONDS:
-                wait.due = now
+            log.warning("%s has more to tell than %s pages; describing.", kind.list, len(answers))
+            self._no_list_until[kind.list] = now + NO_LIST_SECONDS
+        seldom = min(waits, key=lambda wait: wait.described)
+        if now - seldom.described > DESCRIBE_AFTER_SECONDS and not seldom.ended.done():
+            await self._describe(seldom)
 
     async def _pages(self, kind: Kind, since: float, most: int) -> AsyncIterator[dict[str, Any]]:
         parameters: dict[str, Any] = {
@@ -289,6 +301,12 @@ class Watcher:
                 return
             parameters["NextToken"] = answer["NextToken"]
             await asyncio.sleep(REQUEST_SECONDS)
+
+
+def _has_ended(item: Mapping[str, Any], wait: _Wait) -> bool:
+    # Lists may lag behind: what was seen waiting later than the item's last change goes on.
+    is_news = item["LastModifiedTime"].timestamp() >= wait.started
+    return is_news and not wait.kind.waits(item[f"{wait.kind.stem}Status"])
 
 
 def _answered_at(answer: Mapping[str, Any]) -> float:

@@ -114,12 +114,13 @@ class PipelineStep:
             What was seen last.
         """
         started = time.monotonic()
+        elapsed = 0.0
         while True:
+            time.sleep(polling.next_look_in_worker(elapsed))
             seen = look()
             elapsed = time.monotonic() - started
             if is_settled(seen) or elapsed >= polling.WORKER_SECONDS:
                 return seen
-            time.sleep(polling.next_look_in_worker(elapsed))
 
     def wait(self, trigger: Any, seconds: float) -> None:
         """Defer until the trigger fires.

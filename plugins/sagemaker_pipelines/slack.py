@@ -228,6 +228,9 @@ class FailureNotifier(PipelineNotifier):
         Args:
             context: The failed task's context.
         """
+        if getattr(context.get("task"), "given_up", False):
+            log.info("A user has ended the task; should its run fail, the DAG's callback tells.")
+            return
         error = context.get("exception")
         message = getattr(error, "message", None)
         if not isinstance(message, Message):

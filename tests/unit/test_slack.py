@@ -10,7 +10,7 @@ import pytest
 
 from sagemaker_pipelines import slack
 from sagemaker_pipelines.run import Run
-from sagemaker_pipelines.slack import Message, PipelineNotifier, tell_once
+from sagemaker_pipelines.slack import FailureNotifier, Message, PipelineNotifier, tell_once
 
 RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
 MESSAGE = Message("training-started", "🚀", "Training started", 'Starting training job "x".', {"Training job": "x"})
@@ -99,3 +99,15 @@ def test_facts_that_the_sentence_holds_are_not_repeated():
 
 def test_two_tries_fit_into_airflows_time_for_callbacks():
     assert 2 * slack.TIMEOUT_SECONDS + 2 < 20
+
+
+def test_a_task_that_a_user_has_ended_tells_no_failure():
+    pushed = []
+    context = {
+        "task": SimpleNamespace(given_up=True),
+        "exception": RuntimeError("the job was stopped"),
+        "ti": SimpleNamespace(xcom_push=lambda **xcom: pushed.append(xcom)),
+    }
+    # Without hook, run or task id: any attempt to tell would fail.
+    FailureNotifier(SimpleNamespace(name="iris", slack=None)).notify(context)
+    assert pushed == []

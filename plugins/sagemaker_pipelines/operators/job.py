@@ -58,6 +58,8 @@ class JobStep(PipelineStep):
 
     Attributes:
         kind: The kind of job.
+        given_up: A user has marked the running task failed or cleared it. Airflow lets it run on for some seconds;
+            what it meets then is no news.
     """
 
     kind: JobKind
@@ -69,6 +71,7 @@ class JobStep(PipelineStep):
     _job: str | None = None
     _context: Any = None
     _killed = False
+    given_up = False
 
     def on_kill(self) -> None:
         """Stop the job when a user has marked the running task failed or cleared it.
@@ -82,6 +85,7 @@ class JobStep(PipelineStep):
         if self._is_still_wanted():
             self.log.info("The worker is stopping; %s %s goes on.", self.kind.noun, self._job)
             return
+        self.given_up = True
         self._stop(self._job)
 
     def create_or_attach(
@@ -102,6 +106,7 @@ class JobStep(PipelineStep):
             created = self._create(name, create)
             job = self._describe(name)
             if self._killed and not self._is_still_wanted():
+                self.given_up = True
                 self._stop(name)
             if created or not self._gives_way(job):
                 return job, attempt, created

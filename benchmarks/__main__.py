@@ -1,0 +1,74 @@
+"""Measures everything and writes docs/benchmarks.md: ``make bench``, or ``make bench-quick`` for less of it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+STATE = ROOT / ".state"
+# Airflow reads its configuration when it is first imported; here only triggers and schedules are used.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="bench-airflow-")
+
+from benchmarks import noticing, parsing, report, services, waiting  # noqa: E402
+
+FULL: dict[str, Any] = {
+    "services": {"repetitions": 2, "parallel_runs": 20, "backfill_days": 30},
+    "noticing": {"waits": 200},
+    "waiting": {"stock": [25, 50, 100], "ours": [100, 300, 1000]},
+    "parsing": {"counts": [250, 1000], "repetitions": 3},
+}
+QUICK: dict[str, Any] = {
+    "services": {"repetitions": 1, "parallel_runs": 0, "backfill_days": 0},
+    "noticing": {"waits": 50},
+    "waiting": {"stock": [25], "ours": [1000]},
+    "parsing": {"counts": [100], "repetitions": 1},
+}
+
+
+def main() -> int:
+    """Run the benchmark.
+
+    Returns:
+        The exit code; 0 also where a target is missed.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="leave out the parallel runs and the backfill")
+    quick = parser.parse_args().quick
+    sizes = QUICK if quick else FULL
+    started, load = time.monotonic(), os.getloadavg()[0]
+
+    def say(text: str) -> None:
+        sys.stdout.write(f"{time.monotonic() - started:4.0f} s  {text}\n")
+        sys.stdout.flush()
+
+    results: dict[str, Any] = {}
+    say("noticing, in simulated time")
+    results["noticing"] = noticing.measure(**sizes["noticing"])
+    results["herd"] = noticing.herd(1000)
+    say("parsing")
+    results["parsing"] = parsing.measure(**sizes["parsing"])
+    say("many waiting")
+    results["waiting"] = {
+        system: [waiting.measure(system, jobs) for jobs in counts] for system, counts in sizes["waiting"].items()
+    }
+    say("Airflow services and local AWS")
+    results["services"] = services.measure(**sizes["services"], say=say)
+    STATE.mkdir(exist_ok=True)
+    (STATE / "benchmarks.json").write_text(json.dumps(results, indent=1))
+    command = "make bench-quick" if quick else "make bench"
+    page = report.write(results, command, (load, os.getloadavg()[0]))
+    for row in report.rows_of(results):
+        say(f"{'met   ' if row.is_met else 'MISSED'}  {row.what}: {row.found}, target {row.target}")
+    say(f"wrote {page.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""What Airflow pays to parse the DAG files: CPU time in new processes, with 0 to 1,000 pipeline files.
+
+Run as a program it parses one DAG file in one process and prints what that took as one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "include" / "pipelines" / "multiclass.yaml"
+DAG_FILES = ("train_and_deploy", "batch_predict", "broken_pipeline_files")
+STOCK = (
+    "from airflow.sdk import DAG\n"
+    "from airflow.providers.amazon.aws.operators.sagemaker import SageMakerEndpointOperator\n"
+    "from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTrainingOperator\n"
+    "from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor\n"
+    "from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier\n"
+)
+
+
+def measure(counts: list[int], repetitions: int) -> dict[str, Any]:
+    """Measure, the best of some repetitions each.
+
+    Args:
+        counts: Numbers of pipeline files.
+        repetitions: How often each is measured.
+
+    Returns:
+        import_floor_ratio (our DAG file with no pipeline to the stock imports), per DAG file and count the milliseconds
+        per pipeline over the empty folder's, and the seconds of a task's process with the most files and with one.
+    """
+    results: dict[str, Any] = {"files": {}, "counts": counts}
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "stock.py").write_text(STOCK)
+        pipelines = {count: write_pipelines(home / f"pipelines-{count}", count) for count in (0, 1, *counts)}
+        for count in counts:  # the first time each file is checked; that is remembered
+            _seconds(home, "broken_pipeline_files", pipelines[count])
+        stock = _best(repetitions, home, str(home / "stock.py"), pipelines[0])
+        for name in DAG_FILES:
+            floor = _best(repetitions, home, name, pipelines[0])
+            results["files"][name] = {
+                "floor_ratio": floor / stock,
+                "ms": [(_best(repetitions, home, name, pipelines[count]) - floor) / count * 1000 for count in counts],
+            }
+        most = counts[-1]
+        task = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": "train_and_deploy_model-0000"}
+        results["task_seconds"] = {
+            str(count): _best(repetitions, home, DAG_FILES[0], pipelines[count], **task) for count in (1, most)
+        }
+    return results
+
+
+def write_pipelines(folder: Path, count: int) -> Path:
+    """Write pipeline files like the sample's.
+
+    Args:
+        folder: Where to.
+        count: How many.
+
+    Returns:
+        The folder.
+    """
+    folder.mkdir(parents=True)
+    sample = SAMPLE.read_text()
+    for number in range(count):
+        name = f"model-{number:04}"
+        text = sample.replace("name: multiclass", f"name: {name}").replace("Name: multiclass", f"Name: {name}")
+        (folder / f"{name}.yaml").write_text(text)
+    return folder
+
+
+def _best(repetitions: int, home: Path, dag_file: str, pipelines: Path, **environment: str) -> float:
+    return min(_seconds(home, dag_file, pipelines, **environment) for _ in range(repetitions))
+
+
+def _seconds(home: Path, dag_file: str, pipelines: Path, **environment: str) -> float:
+    file = dag_file if dag_file.endswith(".py") else str(ROOT / "dags" / f"{dag_file}.py")
+    dropped = ("AIRFLOW_", "_AIRFLOW_", "PYTHONDONTWRITEBYTECODE")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), file],
+        env={
+            **clean,
+            "AIRFLOW_HOME": str(home / "airflow"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "PYTHONPATH": str(ROOT / "plugins"),
+            "PIPELINES_DIR": str(pipelines),
+            "TMPDIR": str(home),
+            **environment,
+        },
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    return float(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    """Load one DAG file as Airflow does, by its path, and print the seconds of CPU time from an empty Python on."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("dag_file", sys.argv[1])
+    assert spec
+    assert spec.loader
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    sys.stdout.write(json.dumps(time.process_time()) + "\n")
+
+
+if __name__ == "__main__":
+    main()

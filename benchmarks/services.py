@@ -1,0 +1,282 @@
+"""Whole DAG runs on real Airflow services and local AWS: ours, the stock operators', the article's and trivial ones."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import yaml
+
+from benchmarks import seed_state_machine
+from benchmarks.dags.stock_requests import stock_requests
+from local_airflow.postgres import server_folder
+from local_airflow.services import AirflowServices
+from local_aws.connections import airflow_connections
+from local_aws.process import LocalAws
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+DATA_DATE = date(2026, 11, 1)
+IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/timed:1"
+SHORT_SECONDS = 5
+RANDOM_SECONDS = (60, 240)
+PARALLEL_SERVE_SECONDS = 30
+PARALLELISM = 8
+# What every wait without a worker slot logs.
+WAITING = "waiting without a worker slot"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run.
+
+    Attributes:
+        wall: Seconds from the run's start to its end.
+        aws: Of these, AWS's own: from each creation to the resource's end.
+        deferrals: How often its tasks were deferred.
+    """
+
+    wall: float
+    aws: float
+    deferrals: int = 0
+
+    @property
+    def overhead(self) -> float:
+        """What is not AWS's own time, in seconds."""
+        return self.wall - self.aws
+
+
+class Bench:
+    """A running Airflow on a running local AWS, with the DAGs of all systems."""
+
+    def __init__(self, aws: LocalAws, airflow: AirflowServices):
+        self.aws = aws
+        self.airflow = airflow
+
+    def ours(self, name: str) -> Measured:
+        """Run a pipeline's DAG once.
+
+        Args:
+            name: The pipeline.
+        """
+        dag_id, run_id = f"train_and_deploy_{name}", "bench"
+        wall = self._run(dag_id, run_id, {"data_date": DATA_DATE.isoformat()})
+        logs = [self.airflow.task_log(dag_id, run_id, task) for task in ("wait_for_data", "train", "deploy")]
+        aws = self._training_seconds(f"{name}-{DATA_DATE}") + self._endpoint_seconds(name)
+        return Measured(wall, aws, sum(log.count(WAITING) for log in logs))
+
+    def stock(self, dag_id: str, run_id: str, train: float, serve: float) -> Measured:
+        """Run a DAG of stock operators once.
+
+        Args:
+            dag_id: The DAG.
+            run_id: Its run's id.
+            train: Seconds of training.
+            serve: Seconds of deployment.
+        """
+        wall = self._run(dag_id, run_id, {"train_seconds": train, "serve_seconds": serve})
+        name = f"{dag_id}-{run_id}".replace("_", "-")
+        return Measured(wall, self._training_seconds(name) + self._endpoint_seconds(name))
+
+    def trivial(self, deferrals: int, run_id: str) -> Measured:
+        """Run a chain of trivial tasks once; what its deferrals wait on purpose counts as AWS's time.
+
+        Args:
+            deferrals: How many of them defer.
+            run_id: The run's id.
+        """
+        return Measured(self._run(f"trivial_{deferrals}", run_id, {}), 10.0 * deferrals, deferrals)
+
+    def seed(self, name: str) -> Measured:
+        """Run the article's state machine once.
+
+        Args:
+            name: Of the job and the endpoint.
+        """
+        started = time.time()
+        seed_state_machine.run(self.aws, *stock_requests(name, SHORT_SECONDS, SHORT_SECONDS))
+        wall = time.time() - started
+        return Measured(wall, self._training_seconds(name) + self._endpoint_seconds(name))
+
+    def backfill(self, dag_id: str, days: int) -> float:
+        """Backfill a DAG.
+
+        Args:
+            dag_id: The DAG.
+            days: How many, from DATA_DATE on.
+
+        Returns:
+            Seconds from the first run's start to the last one's end.
+        """
+        self.airflow.wait_for_dag(dag_id)
+        self.airflow.unpause(dag_id)
+        first = datetime.fromisoformat(f"{DATA_DATE + timedelta(days=1)}T00:00:00+09:00")
+        number = self.airflow.backfill(
+            dag_id, first, first + timedelta(days=days - 1), max_active_runs=PARALLELISM, run_backwards=False
+        )
+        self.airflow.wait_for_backfill(number, timeout=900)
+        runs = [run for run in self.airflow.runs(dag_id) if run["run_type"] == "backfill"]
+        failed = [run["dag_run_id"] for run in runs if run["state"] != "success"]
+        if len(runs) != days or failed:
+            raise RuntimeError(f"backfill of {dag_id}: {len(runs)} runs, failed: {failed}")
+        return (
+            max(_moment(run["end_date"]) for run in runs) - min(_moment(run["start_date"]) for run in runs)
+        ).total_seconds()
+
+    def _run(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> float:
+        self.airflow.wait_for_dag(dag_id)
+        self.airflow.unpause(dag_id)
+        self.airflow.trigger(dag_id, conf=conf, run_id=run_id)
+        run = self.airflow.wait_for_run(dag_id, run_id, timeout=900)
+        if run["state"] != "success":
+            raise RuntimeError(f"{run_id} of {dag_id} has ended {run['state']}")
+        return (_moment(run["end_date"]) - _moment(run["start_date"])).total_seconds()
+
+    def _training_seconds(self, prefix: str) -> float:
+        sagemaker = self.aws.client("sagemaker")
+        [job] = sagemaker.list_training_jobs(NameContains=prefix)["TrainingJobSummaries"]
+        return float((job["TrainingEndTime"] - job["CreationTime"]).total_seconds())
+
+    def _endpoint_seconds(self, name: str) -> float:
+        endpoint = self.aws.client("sagemaker").describe_endpoint(EndpointName=name)
+        return float((endpoint["LastModifiedTime"] - endpoint["CreationTime"]).total_seconds())
+
+
+@contextmanager
+def bench(pipelines: Iterable[str], durations: dict[str, tuple[float, float]], days: int) -> Iterator[Bench]:
+    """Start everything, with pipeline files like the sample's; it is gone afterwards.
+
+    Args:
+        pipelines: Their names.
+        durations: Seconds of training and deployment by pipeline.
+        days: For how many days there is data, from DATA_DATE on.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        LocalAws(images={"timed": BENCHMARKS / "image"}) as aws,
+    ):
+        home = Path(folder)
+        _upload(aws, days)
+        shutil.copytree(ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+        for file in (BENCHMARKS / "dags").glob("*.py"):
+            shutil.copy(file, home / "dags")
+        (home / "pipelines").mkdir()
+        for name in pipelines:
+            _write_pipeline(home / "pipelines", name, *durations[name])
+        environment = {
+            **airflow_connections(aws.url, aws.region),
+            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "100",
+        }
+        with AirflowServices(
+            home / "airflow",
+            database=database,
+            dags_folder=home / "dags",
+            pipelines_dir=home / "pipelines",
+            environment=environment,
+            parallelism=PARALLELISM,
+        ) as airflow:
+            yield Bench(aws, airflow)
+
+
+def measure(*, repetitions: int, parallel_runs: int, backfill_days: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure all that needs services.
+
+    Args:
+        repetitions: How often the short runs of ours and of the trivial chain are measured.
+        parallel_runs: How many runs with jobs of random length; 0 leaves them out.
+        backfill_days: How many days are backfilled; 0 leaves that out.
+        say: Tells progress.
+
+    Returns:
+        overhead by system in seconds (short jobs), with our deferrals; parallel and backfill likewise.
+    """
+    numbers = random.Random(5)  # noqa: S311 - repeatable, not secret
+    short = [f"short-{number}" for number in range(repetitions + 1)]
+    durations: dict[str, tuple[float, float]] = dict.fromkeys(short, (SHORT_SECONDS, SHORT_SECONDS))
+    parallel = [f"parallel-{number:02}" for number in range(parallel_runs)]
+    durations |= {name: (round(numbers.uniform(*RANDOM_SECONDS)), PARALLEL_SERVE_SECONDS) for name in parallel}
+    durations["backfill"] = (0, 0)
+    results: dict[str, Any] = {"database": "PostgreSQL" if server_folder() else "SQLite"}
+    with bench(durations, durations, max(backfill_days, 1)) as running, ThreadPoolExecutor(64) as pool:
+        seed = pool.submit(running.seed, "seed")
+        say("short jobs: ours and trivial chains, alone")
+        running.ours(short[0])  # warms up what the first task of an Airflow pays once
+        ours = [running.ours(name) for name in short[1:]]
+        deferrals = round(mean(run.deferrals for run in ours))
+        trivial = [running.trivial(deferrals, f"bench-{number}") for number in range(repetitions)]
+        say(f"overhead: ours {[run.overhead for run in ours]}, trivial {[run.overhead for run in trivial]}")
+        say("short jobs: stock operators, side by side")
+        stock = [
+            pool.submit(running.stock, dag_id, "short", SHORT_SECONDS, SHORT_SECONDS)
+            for dag_id in ("stock_deferrable", "stock_blocking")
+        ]
+        results["short"] = {
+            "ours": mean(run.overhead for run in ours),
+            "deferrals": deferrals,
+            "trivial": mean(run.overhead for run in trivial),
+            "stock_deferrable": stock[0].result().overhead,
+            "stock_blocking": stock[1].result().overhead,
+            "seed": seed.result().overhead,
+        }
+        if parallel:
+            say(f"{parallel_runs} runs of ours and as many of the stock operators in parallel: takes 6 minutes")
+            results["parallel"] = _parallel(running, pool, parallel, durations)
+        if backfill_days:
+            say(f"backfill of {backfill_days} days: ours, then trivial chains")
+            results["backfill"] = {
+                "days": backfill_days,
+                "ours": running.backfill("train_and_deploy_backfill", backfill_days),
+                "trivial": running.backfill("trivial_backfill", backfill_days),
+            }
+    return results
+
+
+def _parallel(
+    running: Bench, pool: ThreadPoolExecutor, names: list[str], durations: dict[str, tuple[float, float]]
+) -> dict[str, Any]:
+    ours: list[Future[Measured]] = []
+    stock: list[Future[Measured]] = []
+    for name in names:
+        ours.append(pool.submit(running.ours, name))
+        stock.append(pool.submit(running.stock, "stock_deferrable", name, *durations[name]))
+    return {
+        "runs": len(names),
+        "ours": mean(run.result().overhead for run in ours),
+        "stock_deferrable": mean(run.result().overhead for run in stock),
+        "deferrals": mean(run.result().deferrals for run in ours),
+    }
+
+
+def _upload(aws: LocalAws, days: int) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="sample-bucket", CreateBucketConfiguration={"LocationConstraint": aws.region})
+    for day in range(days):
+        for kind in ("training", "validation"):
+            file = ROOT / "include" / "sample_data" / kind / "iris.csv"
+            key = f"input-data-{kind}/{DATA_DATE + timedelta(days=day)}/bench/iris.csv"
+            s3.upload_file(str(file), "sample-bucket", key)
+
+
+def _write_pipeline(folder: Path, name: str, train: float, serve: float) -> None:
+    content = yaml.safe_load((ROOT / "include" / "pipelines" / "multiclass.yaml").read_text())
+    content["name"] = content["endpoint"]["EndpointName"] = name
+    content["schedule"] = "@daily" if name == "backfill" else None
+    for kind in ("training", "validation", "prediction"):
+        content["data"][kind] = f"input-data-{kind}/{{{{ data_date }}}}/bench/iris.csv"
+    content["training"]["AlgorithmSpecification"]["TrainingImage"] = IMAGE
+    content["training"]["HyperParameters"] = {"train_seconds": str(train), "serve_seconds": str(serve)}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -90,6 +90,14 @@ screenshots: .venv/ready ## Take README's screenshots anew
 test-compose: .venv/ready ## Run docker-compose.yaml for real, with both executors; needs Docker
 	$(BIN)/python -m pytest tests/compose --timeout 1800 $(PYTEST_ARGS)
 
+.PHONY: bench
+bench: .venv/ready ## Measure against the stock operators and the article; writes docs/benchmarks.md
+	@PYTHONPATH=include:plugins $(BIN)/python -m benchmarks
+
+.PHONY: bench-quick
+bench-quick: .venv/ready ## The same without the parallel runs and the backfill
+	@PYTHONPATH=include:plugins $(BIN)/python -m benchmarks --quick
+
 .PHONY: check
 check: .venv/ready ## Format, lint and types
 	$(BIN)/ruff format --check .

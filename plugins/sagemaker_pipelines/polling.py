@@ -69,7 +69,7 @@ def after_fault(number: int) -> float:
     Args:
         number: Which fault in a row this is, from 1.
     """
-    return random.uniform(0, min(2.0**number, LONGEST_BACKOFF_SECONDS))  # noqa: S311 - no secret
+    return random.uniform(0, min(2.0 ** min(number, 10), LONGEST_BACKOFF_SECONDS))  # noqa: S311 - no secret
 
 
 def _within(seconds: float, longest: float) -> float:

@@ -216,7 +216,8 @@ class Watcher:
             elif len(alike) >= MANY_WAITS:
                 self._list_at.setdefault(kind.list, now)
             if kind.list in self._list_at and self._no_list_until.get(kind.list, now) <= now:
-                looks.append((self._list_at[kind.list], functools.partial(self._list, kind, alike)))
+                due = max(self._list_at[kind.list], min(wait.not_before for wait in alike))
+                looks.append((due, functools.partial(self._list, kind, alike)))
             elif alike:
                 first = min(alike, key=lambda wait: wait.due)
                 looks.append((first.due, functools.partial(self._describe, first)))

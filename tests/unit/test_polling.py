@@ -1,31 +1,55 @@
-"""Waits between looks and requests."""
+"""The schedule of looks: how many there are and how late they come, by simulation."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import math
+import random
+
+import pytest
+from benchmarks.noticing import CALLS_OF_THE_STEP, ours, p90
 
 from sagemaker_pipelines import polling
 
-PLUGINS = Path(__file__).parents[2] / "plugins"
+
+@pytest.fixture(scope="module")
+def durations():
+    numbers = random.Random(5)
+    return [math.exp(numbers.uniform(math.log(30), math.log(3600))) for _ in range(100)]
+
+
+def test_the_first_time_nine_in_ten_ends_are_noticed_within_five_percent_or_five_seconds(durations):
+    assert p90([ours(duration, None)[0] / max(5, 0.05 * duration) for duration in durations]) <= 1
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.05])
+def test_then_nine_in_ten_ends_are_noticed_within_five_seconds(durations, spread):
+    numbers = random.Random(6)
+    assert p90([ours(d * math.exp(numbers.gauss(0, spread)), d)[0] for d in durations]) <= 5
+
+
+@pytest.mark.parametrize("expected", [None, 3600.0, 3500.0, 3700.0])
+def test_a_training_of_an_hour_costs_no_more_calls_than_a_look_every_30_seconds(expected):
+    assert ours(3600.0, expected)[1] + CALLS_OF_THE_STEP <= 120
+
+
+def test_a_job_that_fails_long_before_its_time_is_noticed_within_two_minutes():
+    for seconds in (40, 130, 700, 2000):
+        assert ours(seconds, 3600.0)[0] <= polling.LONGEST_SECONDS_BEFORE_WINDOW
+
+
+@pytest.mark.parametrize("expected", [None, 1.0, 30.0, 600.0, 36_000.0])
+def test_looks_are_neither_too_frequent_nor_too_rare(expected):
+    for elapsed in range(0, 100_000, 7):
+        wait = polling.next_look(elapsed, expected)
+        assert polling.SHORTEST_SECONDS <= wait <= polling.LONGEST_SECONDS_BEFORE_WINDOW
+
+
+def test_a_job_of_five_seconds_ends_in_the_worker():
+    late, looks = ours(5.0, None)
+    assert late <= 5.0 * polling.SHARE_OF_WAIT_IN_WORKER + 0.1
+    assert looks <= 12
 
 
 def test_waits_after_faults_grow_up_to_a_limit():
-    for number in range(1, 20):
-        assert 0 <= polling.after_fault(number) <= min(2**number, 20)
-
-
-def test_the_environment_shortens_the_waits():
-    names = ("WORKER_SECONDS", "FIRST_LOOK_SECONDS", "SHORTEST_SECONDS")
-    environment = {f"SAGEMAKER_PIPELINES_{name}": f"{number}.5" for number, name in enumerate(names)}
-    program = f"from sagemaker_pipelines import polling; print(*(getattr(polling, n) for n in {names}))"
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, **environment, "PYTHONPATH": str(PLUGINS)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ended.stdout.split() == ["0.5", "1.5", "2.5"]
+    assert all(0 <= polling.after_fault(1) <= 2 for _ in range(100))
+    assert all(polling.after_fault(number) <= polling.LONGEST_BACKOFF_SECONDS for number in range(1, 2000))

@@ -1,60 +1,174 @@
-"""What a user's end of a waiting task does to its job."""
+"""The triggers, run in an event loop of their own against local AWS, as `dag.test()` runs them."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
-from sagemaker_pipelines.triggers import SageMakerTrigger
+from local_aws.connections import airflow_connections
+from sagemaker_pipelines import polling, watcher
+from sagemaker_pipelines.triggers import DataTrigger, SageMakerTrigger
+
+PLUGINS = Path(__file__).parents[2] / "plugins"
+REGION = "ap-northeast-1"
+
+
+@pytest.fixture(autouse=True)
+def connections(local_aws, monkeypatch):
+    for name, value in airflow_connections(local_aws.url, local_aws.region).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(polling, "FIRST_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(polling, "SHORTEST_SECONDS", 0.2)
 
 
 @pytest.fixture
-def stopped(monkeypatch):
-    """The jobs that SageMaker has stopped, half a second after it was asked to."""
-    stopped = []
-
-    class Watcher:
-        async def requests(self, method, **request):
-            await asyncio.sleep(0.5)
-            stopped.append((method, request))
-
-    monkeypatch.setattr("sagemaker_pipelines.triggers.watcher_of", lambda *connection: Watcher())
-    return stopped
+def bucket(local_aws):
+    name = f"bucket-{uuid4().hex[:8]}"
+    s3 = local_aws.client("s3")
+    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket=name, Key="in/file", Body=b"1")
+    return name
 
 
-def trigger(kind):
-    return SageMakerTrigger(kind=kind, name="x", started=0.0)
+@pytest.fixture
+def train(local_aws, bucket):
+    """Starts a training job; its name. With `wait` it runs until it is stopped."""
+    sagemaker = local_aws.client("sagemaker")
+
+    def start(**hyperparameters):
+        name = f"job-{uuid4().hex[:8]}"
+        sagemaker.create_training_job(
+            TrainingJobName=name,
+            AlgorithmSpecification={"TrainingImage": "1.dkr.ecr.x.amazonaws.com/tiny:1", "TrainingInputMode": "File"},
+            RoleArn="arn:aws:iam::123456789012:role/sagemaker",
+            HyperParameters=hyperparameters,
+            OutputDataConfig={"S3OutputPath": f"s3://{bucket}/out/"},
+            ResourceConfig={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            StoppingCondition={"MaxRuntimeInSeconds": 600},
+        )
+        return name
+
+    return start
+
+
+def trigger_of(name, started=None, kind="training_job"):
+    return SageMakerTrigger(kind, name, started or time.time() - 60, None, "aws_default", REGION)
+
+
+async def first_event(trigger):
+    async for event in trigger.run():
+        return event.payload
+    return None
 
 
 @pytest.mark.parametrize(
-    ("kind", "request_"),
-    [
-        ("training_job", ("stop_training_job", {"TrainingJobName": "x"})),
-        ("transform_job", ("stop_transform_job", {"TransformJobName": "x"})),
-    ],
+    "trigger",
+    [trigger_of("job", 1.0), DataTrigger("bucket", ["a", "b"], 2.0, 30.0, "aws_default", REGION)],
+    ids=lambda trigger: type(trigger).__name__,
 )
-def test_a_job_is_stopped_however_often_the_triggerer_cancels(stopped, kind, request_):
-    async def cancel_as_the_triggerer_does():
-        killing = asyncio.ensure_future(trigger(kind).on_kill())
-        for _ in range(3):
-            await asyncio.sleep(0.05)
-            killing.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await killing
-        while len(asyncio.all_tasks()) > 1:
-            await asyncio.sleep(0.01)
-
-    asyncio.run(cancel_as_the_triggerer_does())
-    assert stopped == [request_]
+def test_what_is_serialized_makes_an_equal_trigger(trigger):
+    path, arguments = trigger.serialize()
+    assert path == f"sagemaker_pipelines.triggers.{type(trigger).__name__}"
+    assert type(trigger)(**arguments).serialize() == (path, arguments)
 
 
-def test_an_endpoints_change_is_not_stopped(stopped):
-    asyncio.run(trigger("endpoint").on_kill())
-    assert stopped == []
+def test_it_fires_at_the_end_with_the_status(train):
+    good, bad = train(), train(fail="no")
+
+    async def both():
+        return await asyncio.gather(first_event(trigger_of(good)), first_event(trigger_of(bad)))
+
+    assert asyncio.run(both()) == [{"name": good, "status": "Completed"}, {"name": bad, "status": "Failed"}]
+    # Again, in another event loop.
+    assert asyncio.run(first_event(trigger_of(good)))["status"] == "Completed"
 
 
-def test_a_trigger_is_made_anew_from_what_it_serializes():
-    path, arguments = trigger("training_job").serialize()
-    assert path == "sagemaker_pipelines.triggers.SageMakerTrigger"
-    assert SageMakerTrigger(**arguments).serialize() == (path, arguments)
+def test_many_are_listed(train, local_aws):
+    names = [train() for _ in range(watcher.MANY_WAITS + 2)]
+    calls_before = len(local_aws.calls("ListTrainingJobs"))
+
+    async def wait_for_all():
+        return await asyncio.gather(*(first_event(trigger_of(name)) for name in names))
+
+    assert asyncio.run(wait_for_all()) == [{"name": name, "status": "Completed"} for name in names]
+    assert len(local_aws.calls("ListTrainingJobs")) > calls_before
+
+
+def test_it_fires_where_it_cannot_look(train, local_aws):
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTrainingJob")
+
+    async def refuse(method, **parameters):
+        raise denied
+
+    async def refused():
+        trigger = trigger_of("job")
+        watcher.watcher_of("aws_default", REGION).requests = refuse
+        return await first_event(trigger)
+
+    assert asyncio.run(refused()) == {"name": "job", "status": "could not look"}
+
+
+def test_a_job_that_nobody_waits_for_any_more_is_stopped(train, local_aws):
+    name = train(wait="yes")
+    sagemaker = local_aws.client("sagemaker")
+    asyncio.run(trigger_of(name).on_kill())
+    assert sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] in ("Stopping", "Stopped")
+    assert asyncio.run(first_event(trigger_of(name)))["status"] == "Stopped"
+    asyncio.run(trigger_of(name).on_kill())  # It has ended: SageMaker's refusal is no error.
+
+
+def test_an_endpoint_is_not_stopped(local_aws):
+    calls_before = len(local_aws.calls())
+    asyncio.run(trigger_of("endpoint", kind="endpoint").on_kill())
+    assert len(local_aws.calls()) == calls_before
+
+
+def data_trigger(bucket, *keys, seconds=30.0):
+    return DataTrigger(bucket, list(keys), time.time() + seconds, 0.2, "aws_default", REGION)
+
+
+def test_data_is_there_only_when_all_files_are(bucket, local_aws):
+    async def upload_while_waiting():
+        waiting = asyncio.create_task(first_event(data_trigger(bucket, "in/file", "in/other")))
+        done, _ = await asyncio.wait([waiting], timeout=1)
+        await asyncio.to_thread(local_aws.client("s3").put_object, Bucket=bucket, Key="in/other", Body=b"1")
+        return bool(done), await waiting
+
+    assert asyncio.run(upload_while_waiting()) == (False, {"status": "there"})
+
+
+def test_data_is_waited_for_until_the_deadline(bucket):
+    assert asyncio.run(first_event(data_trigger(bucket, "in/other", seconds=1))) == {"status": "timeout"}
+
+
+def test_a_fault_of_s3_is_survived(bucket, local_aws):
+    [fault] = local_aws.add_faults({"operation": "s3:HeadObject", "kind": "error", "status": 500, "times": 1})
+    try:
+        assert asyncio.run(first_event(data_trigger(bucket, "in/file"))) == {"status": "there"}
+    finally:
+        local_aws.remove_fault(fault)
+
+
+def test_importing_the_triggers_imports_no_provider():
+    """The triggerer imports them in its event loop; the provider's imports take half a second."""
+    program = (
+        "import sys, airflow.jobs.triggerer_job_runner; before = set(sys.modules)\n"
+        "import sagemaker_pipelines.triggers\n"
+        "print(sorted(name for name in set(sys.modules) - before if 'amazon' in name or 'boto3' in name))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
+from airflow.sdk.execution_time import task_runner
 
 from local_aws.connections import airflow_connections
 from local_aws.process import LocalAws
@@ -170,6 +171,14 @@ def pipeline(
     monkeypatch.setattr(polling, "FIRST_LOOK_SECONDS", 0.2)
     monkeypatch.setattr(polling, "SHORTEST_SECONDS", 0.2)
     monkeypatch.setattr(wait_for_data, "POKE_SECONDS", 0.2)
+    finalize = task_runner.finalize
+
+    def finalize_with_exception(ti: Any, state: Any, context: Any, log: Any, error: Any = None) -> None:
+        context["exception"] = error
+        finalize(ti, state, context, log, error)
+
+    # A task's own process gives its callbacks the exception; dag.test() of Airflow 3.1 forgets it.
+    monkeypatch.setattr(task_runner, "finalize", finalize_with_exception)
     tested = PipelineUnderTest(local_aws, tmp_path)
     yield tested
     tested.delete()

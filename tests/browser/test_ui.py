@@ -146,7 +146,7 @@ def test_a_day_is_triggered_from_the_form_and_ends_in_slack(
     page.wait_for_timeout(1_000)
     screenshot(page, "run", tmp_path)
 
-    page.goto(f"{airflow.url}/dags/{DAG_ID}/runs/{run['dag_run_id']}/tasks/train")
+    page.goto(f"{airflow.url}/dags/{DAG_ID}/runs/{run['dag_run_id']}/tasks/train/details")
     link = page.get_by_role("link", name="Training job")
     expect(link).to_be_visible()
     assert f"multiclass-{day}-" in (link.get_attribute("href") or "")

@@ -9,6 +9,7 @@ import pytest
 
 from sagemaker_pipelines import polling
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG
+from sagemaker_pipelines.operators.train import TrainOperator
 
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
 ALL_SUCCESS = {"wait_for_data": "success", "train": "success", "deploy": "success", "publish": "success"}
@@ -190,6 +191,25 @@ def test_a_first_deployment_that_cannot_serve_fails_and_the_next_one_recreates_t
     pipeline.upload(DAY_2)
     assert pipeline.run(DAY_2).tasks["deploy"] == "success"
     assert pipeline.invoke(b"?") == b"good:?"
+
+
+def test_killing_the_task_stops_the_job(pipeline, monkeypatch):
+    pipeline.use_tiny_image(wait="yes")
+    pipeline.upload(DAY_1)
+    look = TrainOperator.look_for_a_while
+
+    def killed(self, *args):
+        self.on_kill()  # As Airflow does in the task's process when a user has marked the task failed.
+        return look(self, *args)
+
+    monkeypatch.setattr(TrainOperator, "look_for_a_while", killed)
+    monkeypatch.setattr(TrainOperator, "_is_still_wanted", lambda self: False)
+    ended = pipeline.run(DAY_1)
+
+    assert ended.tasks["train"] == "failed"
+    [job] = pipeline.jobs()
+    assert job["TrainingJobStatus"] == "Stopped"
+    assert pipeline.titles() == ["Training started"]  # what a user has ended is no failure of the task's own
 
 
 def test_waits_that_outlast_the_worker_are_deferred(pipeline, monkeypatch):

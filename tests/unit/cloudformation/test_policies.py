@@ -53,7 +53,7 @@ def execution_role(stack):
         *((f"sagemaker:{verb}Endpoint", ENDPOINT, {}) for verb in ("Create", "Update", "Describe", "Delete", "Invoke")),
         *((f"sagemaker:{verb}Endpoint", ENDPOINT_CONFIG, {}) for verb in ("Create", "Update")),
         *(("sagemaker:AddTags", arn, {}) for arn in TAGGED),
-        *(("sagemaker:ListTags", arn, {}) for arn in TAGGED),
+        *(("sagemaker:ListTags", arn, {}) for arn in TAGGED if arn != ENDPOINT),
         *((f"sagemaker:List{kind}s", "*", HERE) for kind in LISTED),
         # what the clean-up must know to delete nothing that is in use
         ("sagemaker:DescribeEndpoint", f"{SAGEMAKER}:endpoint/other", {}),
@@ -91,6 +91,7 @@ def test_a_worker_may(worker, action, resource, context):
         ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint/other", {}),
         ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint-config/other-1", {}),
         ("sagemaker:DeleteTags", f"{SAGEMAKER}:endpoint/iris", {}),
+        ("sagemaker:ListTags", f"{SAGEMAKER}:endpoint/iris", {}),
         ("sagemaker:CreateNotebookInstance", f"{SAGEMAKER}:notebook-instance/iris", {}),
         ("sagemaker:CreateProcessingJob", f"{SAGEMAKER}:processing-job/iris", {}),
         ("sagemaker:ListTrainingJobs", "*", {"aws:RequestedRegion": "us-east-1"}),

@@ -189,7 +189,14 @@ def bench(pipelines: Iterable[str], durations: dict[str, tuple[float, float]], d
             yield Bench(aws, airflow)
 
 
-def measure(*, repetitions: int, parallel_runs: int, backfill_days: int, say: Callable[[str], None]) -> dict[str, Any]:
+def measure(
+    *,
+    repetitions: int,
+    parallel_runs: int,
+    backfill_days: int,
+    say: Callable[[str], None],
+    meanwhile: Callable[[], object],
+) -> dict[str, Any]:
     """Measure all that needs services.
 
     Args:
@@ -197,6 +204,7 @@ def measure(*, repetitions: int, parallel_runs: int, backfill_days: int, say: Ca
         parallel_runs: How many runs with jobs of random length; 0 leaves them out.
         backfill_days: How many days are backfilled; 0 leaves that out.
         say: Tells progress.
+        meanwhile: Measures something else while the stock operators' short runs wait.
 
     Returns:
         overhead by system in seconds (short jobs), with our deferrals; parallel and backfill likewise.
@@ -221,6 +229,7 @@ def measure(*, repetitions: int, parallel_runs: int, backfill_days: int, say: Ca
             pool.submit(running.stock, dag_id, "short", SHORT_SECONDS, SHORT_SECONDS)
             for dag_id in ("stock_deferrable", "stock_blocking")
         ]
+        meanwhile()
         results["short"] = {
             "ours": mean(run.overhead for run in ours),
             "deferrals": deferrals,

@@ -15,7 +15,7 @@ import random
 # within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
 WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "15"))
 WORKER_LOOK_SECONDS = 0.5
-SHARE_OF_WAIT_IN_WORKER = 0.2
+SHARE_OF_WAIT_IN_WORKER = 0.13
 # How long after the deferral a trigger looks for the first time.
 FIRST_LOOK_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS", "10"))
 

@@ -219,7 +219,7 @@ def _waiting_rows(ours: dict[str, Any], herd: dict[str, Any]) -> list[Row]:
             "≤ 100 ms",
             max(pause.values()) * 1000,
             100.0,
-            "The first client's imports, in a thread, make Python collect garbage once, which stops all threads.",
+            "The first client is made in a thread, which shares the interpreter with the event loop.",
         ),
     ]
 

@@ -24,9 +24,9 @@ SHORTEST_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_SHORTEST_SECONDS", 
 SHARE_OF_WAIT = 0.055
 LONGEST_SECONDS = 90.0
 # With a known duration, the end is expected within this time, or this share of the duration, before and after it.
-WINDOW_SECONDS = 180.0
+WINDOW_SECONDS = 210.0
 SHARE_OF_WINDOW = 0.05
-LOOKS_IN_WINDOW = 72
+LOOKS_IN_WINDOW = 84
 # Until then only what ends early, a failure as a rule, is looked for.
 SHARE_OF_WAIT_BEFORE_WINDOW = 0.25
 LONGEST_SECONDS_BEFORE_WINDOW = 120.0

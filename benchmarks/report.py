@@ -129,7 +129,7 @@ without Step Functions, so only its waits and its calls are counted.
 
 ## How it is measured
 
-- The stock operators' short runs wait while memory, parsing and noticing are measured.
+- Memory is measured while the stock operators' short runs wait; parsing and noticing while the parallel runs wait.
 - **Runs**: api-server, scheduler, dag-processor and triggerer, LocalExecutor with a parallelism of 8; local AWS
   starts real programs (`benchmarks/image`) that take as long as they are told. The trivial chain has 4 tasks that do
   nothing, as many of them deferred as ours were; its deferrals fire 10 s after they began, which is not counted as

@@ -11,9 +11,9 @@ from local_airflow.postgres import postgres, server_folder
 from local_aws.process import LocalAws
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def database() -> Iterator[str | None]:
-    """A PostgreSQL where the machine has one; None (SQLite) where it has none."""
+    """A PostgreSQL of the module's own where the machine has one; None (SQLite) where it has none."""
     with postgres() if server_folder() else nullcontext() as url:
         yield url
 

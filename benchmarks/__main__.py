@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -15,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".state"
 # Airflow reads its configuration when it is first imported; here only triggers and schedules are used.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="bench-airflow-")
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 from benchmarks import noticing, parsing, report, services, waiting  # noqa: E402
 

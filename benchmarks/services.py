@@ -198,7 +198,7 @@ def bench(pipelines: Iterable[str], durations: dict[str, tuple[float, float]], d
     """
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        LocalAws(images={"timed": BENCHMARKS / "image"}) as aws,
+        LocalAws(images={"timed": BENCHMARKS / "image"}, ping_timeout=300) as aws,
         postgres() if server_folder() else nullcontext() as database,
     ):
         home = Path(folder)

@@ -2,6 +2,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
+TESTS := tests/unit tests/dags tests/integration tests/faults/quick
 # Airflow's imports take seconds when no byte code may be written.
 unexport PYTHONDONTWRITEBYTECODE
 # Only what a recipe sets: a shell's own Airflow or AWS must not leak into the laptop's.
@@ -45,18 +46,14 @@ down: .venv/ready ## Stop what `make up` runs
 # What the tests' workers and containers use of AWS is recorded, and then held against the template's policies.
 .PHONY: test
 test: .venv/ready ## Run the tests that need no browser and no Docker
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: test-permissions
+test-permissions: .venv/ready ## Run them once more, and hold every AWS action that they performed against the IAM policies
 	@record=$$(mktemp -d); trap 'rm -rf "$$record"' EXIT; trap 'exit 130' INT TERM; set -ex; \
 	export LOCAL_AWS_RECORD_PERMISSIONS="$$record"; \
-	$(BIN)/python -m pytest tests/unit tests/dags tests/integration tests/faults/quick -n 2 --dist loadfile $(PYTEST_ARGS); \
-	$(if $(PYTEST_ARGS),,$(BIN)/python -m pytest tests/policies)
-
-# Of the newest Airflow's tests, those that meet Airflow, on the oldest versions that requirements.txt allows.
-.venv-3.1/ready: .venv/ready constraints-airflow-3.1.txt
-	@echo "Setting up .venv-3.1 (once; byte-compiled, takes a minute)"
-	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-3.1
-	$(BIN)/uv pip install --quiet --python .venv-3.1/bin/python --compile-bytecode -r constraints-airflow-3.1.txt
-	$(BIN)/uv pip check --quiet --python .venv-3.1/bin/python
-	@touch $@
+	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile; \
+	$(BIN)/python -m pytest tests/policies
 
 .PHONY: test-oldest
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow

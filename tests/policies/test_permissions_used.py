@@ -1,4 +1,4 @@
-"""The template's policies against what the test suites really used; `make test` runs this after them.
+"""The template's policies against what the test suites really used; `make test-permissions` runs this after them.
 
 The record is in the folder LOCAL_AWS_RECORD_PERMISSIONS; without that variable there is nothing to judge.
 """
@@ -18,7 +18,7 @@ from permissions_used import Use
 from pipelines_stack import policies
 
 RECORD = os.environ.get("LOCAL_AWS_RECORD_PERMISSIONS")
-pytestmark = pytest.mark.skipif(not RECORD, reason="LOCAL_AWS_RECORD_PERMISSIONS is not set; make test sets it")
+pytestmark = pytest.mark.skipif(not RECORD, reason="LOCAL_AWS_RECORD_PERMISSIONS is not set; make test-permissions sets it")
 
 BUCKET = "sample-bucket"
 TARGETS = ("iris", "multiclass")  # what the names of the tests' pipelines begin with

@@ -18,7 +18,9 @@ from permissions_used import Use
 from pipelines_stack import policies
 
 RECORD = os.environ.get("LOCAL_AWS_RECORD_PERMISSIONS")
-pytestmark = pytest.mark.skipif(not RECORD, reason="LOCAL_AWS_RECORD_PERMISSIONS is not set; make test-permissions sets it")
+pytestmark = pytest.mark.skipif(
+    not RECORD, reason="LOCAL_AWS_RECORD_PERMISSIONS is not set; make test-permissions sets it"
+)
 
 BUCKET = "sample-bucket"
 TARGETS = ("iris", "multiclass")  # what the names of the tests' pipelines begin with

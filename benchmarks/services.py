@@ -26,7 +26,7 @@ from local_aws.process import LocalAws
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
-DATA_DATE = date(2026, 11, 1)
+DATA_DATE = date(2026, 10, 1)
 IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/timed:1"
 SHORT_SECONDS = 5
 RANDOM_SECONDS = (60, 240)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 BUCKET = "sample-bucket"
-KEYS = [f"input-data-{kind}/2026-11-01/bench/iris.csv" for kind in ("training", "validation")]
+KEYS = [f"input-data-{kind}/2026-10-01/bench/iris.csv" for kind in ("training", "validation")]
 _IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/timed:1"
 _ROLE = "arn:aws:iam::123456789012:role/dev-sagemaker"
 _ARTIFACTS = f"s3://{BUCKET}/output-model/stock/"
@@ -54,5 +54,5 @@ def stock_requests(name: str, train_seconds: float | str, serve_seconds: float |
 
 
 def _channel(name: str) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/input-data-{name}/2026-11-01/bench/"}
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/input-data-{name}/2026-10-01/bench/"}
     return {"ChannelName": name, "DataSource": {"S3DataSource": source}}

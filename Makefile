@@ -64,7 +64,7 @@ test-matrix: test test-oldest ## Run the tests on the newest and the oldest supp
 
 .PHONY: test-faults
 test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes are killed, 50 runs soak; SOAK_SEED=1 for another soak
-	$(BIN)/python -m pytest tests/faults -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)

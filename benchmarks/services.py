@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ import yaml
 
 from benchmarks import seed_state_machine
 from benchmarks.dags.stock_requests import stock_requests
-from local_airflow.postgres import postgres, server_folder
+from local_airflow.postgres import postgres_if_installed, server_folder
 from local_airflow.services import AirflowServices
 from local_aws.connections import airflow_connections
 from local_aws.process import LocalAws
@@ -199,7 +199,7 @@ def bench(pipelines: Iterable[str], durations: dict[str, tuple[float, float]], d
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         LocalAws(images={"timed": BENCHMARKS / "image"}, ping_timeout=300) as aws,
-        postgres() if server_folder() else nullcontext() as database,
+        postgres_if_installed() as database,
     ):
         home = Path(folder)
         _upload(aws, days)

@@ -22,8 +22,10 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, Param, task_group
 
+from sagemaker_pipelines.abandoned_jobs import AbandonedJobsStopper
 from sagemaker_pipelines.model_facts import model_asset
 from sagemaker_pipelines.operators.find_models import FindModelsOperator
+from sagemaker_pipelines.operators.job import TRANSFORM
 from sagemaker_pipelines.operators.predict import PredictOperator, WaitForPredictionDataSensor
 from sagemaker_pipelines.pipeline import Pipeline, load_pipelines_of_dags
 from sagemaker_pipelines.slack import BackstopNotifier, FailureNotifier, NoNewDataNotifier
@@ -54,7 +56,7 @@ for pipeline in load_pipelines_of_dags("batch_predict_"):
         schedule=[model_asset(pipeline)],
         start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=ZoneInfo(pipeline.timezone)),
         catchup=False,
-        on_failure_callback=BackstopNotifier(pipeline),
+        on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRANSFORM)],
         default_args={
             "owner": pipeline.owner,
             "retries": pipeline.retries,

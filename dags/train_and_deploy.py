@@ -29,8 +29,10 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.timetables.trigger import CronTriggerTimetable  # type: ignore[assignment]
 
+from sagemaker_pipelines.abandoned_jobs import AbandonedJobsStopper
 from sagemaker_pipelines.deadline import deadline_alert
 from sagemaker_pipelines.operators.deploy import DeployOperator
+from sagemaker_pipelines.operators.job import TRAINING
 from sagemaker_pipelines.operators.publish import PublishOperator
 from sagemaker_pipelines.operators.train import TrainOperator
 from sagemaker_pipelines.operators.wait_for_data import WaitForDataSensor
@@ -49,7 +51,7 @@ for pipeline in load_pipelines_of_dags("train_and_deploy_"):
         catchup=pipeline.catchup,
         max_active_runs=pipeline.max_active_runs,
         deadline=deadline_alert(pipeline),
-        on_failure_callback=BackstopNotifier(pipeline),
+        on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRAINING)],
         default_args={
             "owner": pipeline.owner,
             "retries": pipeline.retries,

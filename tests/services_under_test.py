@@ -59,6 +59,7 @@ class ServicesUnderTest:
                 callers.append(process)
         assert len(callers) == 1, f"found {callers}: the task's process is not alone"
         callers[0].kill()
+        callers[0].wait(PATIENCE)  # its connections are closed only then
 
     def check_one_whole_run(self) -> None:
         """One job, its model live, each message once."""

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from local_airflow.guarded_process import GuardedProcess
@@ -79,6 +79,17 @@ def postgres() -> Iterator[str]:
         finally:
             server.send(signal.SIGINT, tree=False)  # fast shutdown: it does not wait for its clients
             server.end()
+
+
+@contextmanager
+def postgres_if_installed() -> Iterator[str | None]:
+    """Run a server as postgres() does where the machine has one.
+
+    Yields:
+        The database's SQLAlchemy URL; None, which AirflowServices takes for SQLite, where there is no server.
+    """
+    with postgres() if server_folder() else nullcontext() as url:
+        yield url
 
 
 def _wait_until_ready(programs: Path, port: int, server: GuardedProcess, log: Path) -> None:

@@ -26,6 +26,8 @@ RUN_ID_TAG = TAG_PREFIX + "run-id"
 # What a tag's value may not hold: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
 _NOT_IN_TAG = re.compile(r"[^\w\s.:/=+\-@]")
 _LONGEST_TAG_VALUE = 256
+# How a job's name ends: the digest, and what tells jobs of one run apart.
+_SUFFIX = re.compile(r"-[0-9a-f]{8}(?:-(?:c(?P<generation>\d+))?(?:a\d+)?)?$")
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,16 @@ class Run:
         }
         # A run id may hold what AWS refuses in a tag.
         return {**aws_tags, **{key: _NOT_IN_TAG.sub("_", value)[:_LONGEST_TAG_VALUE] for key, value in ours.items()}}
+
+
+def generation_of(job_name: str) -> int:
+    """Read from a job's name how often its run had been cleared by then.
+
+    Args:
+        job_name: A name that training_job_name() or transform_job_name() has made.
+    """
+    found = _SUFFIX.search(job_name)
+    return int(found["generation"] or 0) if found else 0
 
 
 def _parse_data_date(text: str) -> dt.date:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import pytest
 
-from local_airflow.postgres import postgres, server_folder
+from local_airflow.postgres import postgres_if_installed
 from local_aws.process import LocalAws
 
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str | None]:
     """A PostgreSQL of the module's own where the machine has one; None (SQLite) where it has none."""
-    with postgres() if server_folder() else nullcontext() as url:
+    with postgres_if_installed() as url:
         yield url
 
 

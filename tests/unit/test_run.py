@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from sagemaker_pipelines.run import Run
+from sagemaker_pipelines.run import Run, generation_of
 
 RUN = Run(
     pipeline="iris",
@@ -88,3 +88,16 @@ def test_the_tags_hold_only_what_aws_allows_and_win_over_the_pipelines_own():
     assert tags["sagemaker-pipelines:pipeline"] == "iris"
     assert tags["sagemaker-pipelines:run-id"].startswith("manual___é__x_y")
     assert len(tags["sagemaker-pipelines:run-id"]) == 256
+
+
+@pytest.mark.parametrize("generation", [0, 1, 12])
+@pytest.mark.parametrize("attempt", [1, 3])
+def test_a_jobs_name_tells_its_generation(generation, attempt):
+    run = replace(RUN, generation=generation)
+    assert generation_of(run.training_job_name(attempt)) == generation
+    assert generation_of(run.transform_job_name("job", by_hand=True, attempt=attempt)) == generation
+
+
+def test_a_digest_is_no_generation():
+    assert generation_of("iris-2019-03-04-c1234567") == 0
+    assert generation_of("iris-2019-03-04-c1234567-c2a3") == 2

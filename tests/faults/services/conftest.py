@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from local_airflow.postgres import postgres_if_installed
 from local_airflow.services import AirflowServices
 from local_aws.connections import airflow_connections
 from local_aws.process import LocalAws
@@ -21,13 +22,6 @@ SHORT_WAITS = {
     "SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS": "4",
     "SAGEMAKER_PIPELINES_SHORTEST_SECONDS": "1",
 }
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have one xdist worker run all tests here, so that the services are started once."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("services"))
 
 
 @pytest.fixture(scope="session")
@@ -49,13 +43,17 @@ def airflow(
     """All services; they are gone afterwards."""
     environment = {**airflow_connections(local_aws.url, local_aws.region), **SHORT_WAITS}
     folder: Path = pipelines[0].folder
-    with AirflowServices(
-        tmp_path_factory.mktemp("airflow"),
-        pipelines_dir=folder,
-        environment=environment,
-        paused=False,
-        boot_timeout=PATIENCE,
-    ) as airflow:
+    with (
+        postgres_if_installed() as database,
+        AirflowServices(
+            tmp_path_factory.mktemp("airflow"),
+            database=database,
+            pipelines_dir=folder,
+            environment=environment,
+            paused=False,
+            boot_timeout=PATIENCE,
+        ) as airflow,
+    ):
         yield airflow
 
 

@@ -49,6 +49,22 @@ def test_marking_a_deferred_train_task_failed_stops_its_job(services, training, 
     tried("user marks a deferred task failed")
 
 
+def test_marking_a_deferred_train_task_failed_stops_its_job_though_no_trigger_runs(services, training, tried):
+    """As in the moments between the deferral and the trigger's start: only the DAG's callback can stop the job."""
+    services.airflow.kill("triggerer", tree=True)
+    try:
+        services.trigger()
+        services.wait_for_task("train", "deferred")
+        services.airflow.set_task_state(services.dag_id, services.run_id, "train", "failed")
+        wait_until(services.stopped, "the job was not stopped")
+        services.aws.remove_fault(training)
+        assert services.wait_for_end() == "failed"
+        wait_until(lambda: job_statuses(services) == ["Stopped"], "the job did not stop")
+    finally:
+        services.airflow.restart("triggerer")
+    tried("user marks a deferred task failed before its trigger starts")
+
+
 def test_marking_a_running_train_task_failed_stops_its_job(services, training, tried):
     with services.aws.hold("DescribeTrainingJob") as hold:
         services.trigger()
@@ -95,7 +111,7 @@ def check_second_job(services):
     assert services.pipeline.titles() == ["Training started", *MESSAGES]
 
 
-def test_a_task_killed_without_retries_is_told_by_the_dag_once(services, tried):
+def test_a_task_killed_without_retries_is_told_by_the_dag_once_and_its_job_is_stopped(services, training, tried):
     services.pipeline.write(lambda content: content.update(retries=0))
     services.wait_for_retries("train", 0)
     with services.aws.hold("CreateTrainingJob", when="after") as hold:
@@ -104,6 +120,9 @@ def test_a_task_killed_without_retries_is_told_by_the_dag_once(services, tried):
         services.kill_the_caller()
     assert services.wait_for_end() == "failed"
     wait_until(services.pipeline.titles, "Slack was not told")
+    wait_until(services.stopped, "the job was not stopped")
+    services.aws.remove_fault(training)
+    wait_until(lambda: job_statuses(services) == ["Stopped"], "the job did not stop")
     # Long enough for a second message: a run after this one, through the same dag-processor.
     services.run_id = services.airflow.trigger(services.dag_id, logical_date="2019-04-01T15:00:00+00:00")
     services.wait_for_end()

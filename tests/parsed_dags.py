@@ -18,6 +18,19 @@ except ImportError:  # Airflow 3.1
     from airflow.models.dagbag import DagBag
     from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
 
+from airflow.timetables.base import TimeRestriction
+
+def first_runs(dag, count):
+    # The logical dates of the first runs that the scheduler would make of a DAG with catchup.
+    dates, interval = [], None
+    catching_up = TimeRestriction(earliest=dag.start_date, latest=None, catchup=True)
+    while len(dates) < count and (
+        info := dag.timetable.next_dagrun_info(last_automated_data_interval=interval, restriction=catching_up)
+    ):
+        dates.append(info.logical_date.isoformat())
+        interval = info.data_interval
+    return dates
+
 bag = DagBag(sys.argv[1])
 dags = {}
 for dag in bag.dags.values():
@@ -33,6 +46,7 @@ for dag in bag.dags.values():
         "max_active_runs": dag.max_active_runs,
         "timezone": str(dag.timezone),
         "params": sorted(dag.params),
+        "first_runs": first_runs(again, 5),
     }
 errors = {file.rsplit("/", 1)[-1]: error for file, error in bag.import_errors.items()}
 print("PARSED" + json.dumps({"dags": dags, "errors": errors}))

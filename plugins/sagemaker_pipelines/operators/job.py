@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines import polling
@@ -99,15 +100,16 @@ class JobStep(PipelineStep):
 
         Returns:
             The job, its attempt, and whether this call has created it.
+
+        Raises:
+            AirflowFailException: A user has given the task up meanwhile; there is nothing to tell of its job.
         """
         for attempt in itertools.count(1):
             name = name_of(attempt)
             self._job = name
             created = self._create(name, create)
             job = self._describe(name)
-            if self._killed and not self._is_still_wanted():
-                self.given_up = True
-                self._stop(name)
+            self._end_if_given_up(job)
             if created or not self._gives_way(job):
                 return job, attempt, created
             self.log.info("%s %s ended %s; starting another.", self.kind.noun, name, self.status_of(job))
@@ -122,6 +124,9 @@ class JobStep(PipelineStep):
 
         Returns:
             The job at its end.
+
+        Raises:
+            AirflowFailException: A user has given the task up.
         """
         if self._is_running(job):
             name, expected = self.name_of(job), self.expected_seconds()
@@ -129,6 +134,7 @@ class JobStep(PipelineStep):
                 job = self.look_for_a_while(lambda: self._describe(name), lambda seen: not self._is_running(seen))
             if self._is_running(job):
                 self._wait_on(job, expected)
+        self._end_if_given_up(job)
         self._job = None  # It has ended: there is nothing left to stop.
         return job
 
@@ -233,6 +239,18 @@ class JobStep(PipelineStep):
         if answer is Answer.FAILED:
             return is_healable(job)
         return answer is Answer.STOPPED and job.get("SecondaryStatus") not in STOPPED_BY_LIMIT
+
+    def _end_if_given_up(self, job: Job) -> None:
+        """End the task where a user has marked it failed or cleared it: nothing that it meets from then on is news.
+
+        Airflow lets it run on for some seconds. It learns of it by on_kill(), or by a job that was stopped for it.
+        """
+        is_stopped = self.answer_to(job) is Answer.STOPPED or self.status_of(job) == "Stopping"
+        if not self.given_up and (self._killed or is_stopped):
+            self.given_up = not self._is_still_wanted()
+        if self.given_up:
+            self._stop(self.name_of(job))
+            raise AirflowFailException(f"A user has ended the task; {self.kind.noun} {self.name_of(job)} is stopped.")
 
     def _is_still_wanted(self) -> bool:
         task_instance = self._context["ti"]

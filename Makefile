@@ -43,17 +43,20 @@ up: .venv/ready ## Run Airflow on local AWS until Ctrl-C or `make down`; PORT=80
 down: .venv/ready ## Stop what `make up` runs
 	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_airflow down
 
-# What the tests' workers and containers use of AWS is recorded, and then held against the template's policies.
 .PHONY: test
 test: .venv/ready ## Run the tests that need no browser and no Docker
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile $(PYTEST_ARGS)
 
+# What the tests' workers and containers use of AWS is recorded, and then held against the template's policies.
 .PHONY: test-permissions
 test-permissions: .venv/ready ## Run them once more, and hold every AWS action that they performed against the IAM policies
-	@record=$$(mktemp -d); trap 'rm -rf "$$record"' EXIT; trap 'exit 130' INT TERM; set -ex; \
+	@record=$$(mktemp -d); trap 'rm -rf "$$record"' EXIT; trap 'exit 130' INT TERM; set -e; \
 	export LOCAL_AWS_RECORD_PERMISSIONS="$$record"; \
-	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile; \
-	$(BIN)/python -m pytest tests/policies
+	$(MAKE) test; $(MAKE) test-policies
+
+.PHONY: test-policies
+test-policies: .venv/ready ## Hold what other suites have recorded in the folder LOCAL_AWS_RECORD_PERMISSIONS against the IAM policies
+	$(BIN)/python -m pytest tests/policies $(PYTEST_ARGS)
 
 .PHONY: test-oldest
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow

@@ -20,8 +20,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Param, task_group
+from airflow.sdk import DAG, AssetAll, task_group
 
+from sagemaker_pipelines import trigger_form
 from sagemaker_pipelines.abandoned_jobs import AbandonedJobsStopper
 from sagemaker_pipelines.model_facts import model_asset
 from sagemaker_pipelines.operators.find_models import FindModelsOperator
@@ -53,7 +54,8 @@ for pipeline in load_pipelines_of_dags("batch_predict_"):
         description=f"Predictions of {pipeline.name}",
         doc_md=f"{pipeline.description}\n\n{__doc__}",
         tags=["batch-predict", *pipeline.dag_tags],
-        schedule=[model_asset(pipeline)],
+        # As a list of one asset means, too; but the list is hashed anew with every arrow between two tasks.
+        schedule=AssetAll(model_asset(pipeline)),
         start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=ZoneInfo(pipeline.timezone)),
         catchup=False,
         on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRANSFORM)],
@@ -70,20 +72,9 @@ for pipeline in load_pipelines_of_dags("batch_predict_"):
 
     # Last: every base class of every operator copies the params that its DAG has by then.
     dag.params = {
-        "data_date": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Data date",
-            description="By hand: the day whose file to predict on, with the model trained for that day. Empty: "
-            "the day before DATE.",
+        "data_date": trigger_form.data_date(
+            "By hand: the day whose file to predict on, with that day's model. Empty: the day before DATE."
         ),
-        "wait_minutes": Param(
-            None,
-            type=["null", "integer"],
-            minimum=0,
-            title="Wait (minutes)",
-            description=f"How long to wait for the file; 0 looks once. Empty: {pipeline.wait_minutes}.",
-        ),
+        "wait_minutes": trigger_form.wait_minutes(pipeline),
     }
     globals()[dag.dag_id] = dag

@@ -22,13 +22,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 try:
     from airflow.sdk import CronTriggerTimetable
 except ImportError:  # Airflow 3.1
     from airflow.timetables.trigger import CronTriggerTimetable  # type: ignore[assignment]
 
+from sagemaker_pipelines import trigger_form
 from sagemaker_pipelines.abandoned_jobs import AbandonedJobsStopper
 from sagemaker_pipelines.deadline import deadline_alert
 from sagemaker_pipelines.operators.deploy import DeployOperator
@@ -74,26 +75,8 @@ for pipeline in load_pipelines_of_dags("train_and_deploy_"):
 
     # Last: every base class of every operator copies the params that its DAG has by then.
     dag.params = {
-        "data_date": Param(
-            None,
-            type=["null", "string"],
-            format="date",
-            title="Data date",
-            description="The day whose files to train on. Empty: the day before DATE.",
-        ),
-        "wait_minutes": Param(
-            None,
-            type=["null", "integer"],
-            minimum=0,
-            title="Wait (minutes)",
-            description=f"How long to wait for the files; 0 looks once. Empty: {pipeline.wait_minutes}.",
-        ),
-        "deploy": Param(
-            pipeline.deploy,
-            type="string",
-            enum=["auto", "always", "never"],
-            title="Deploy",
-            description="auto: unless a later data date is live. always: over that, too. never: only train.",
-        ),
+        "data_date": trigger_form.data_date("The day whose files to train on. Empty: the day before DATE."),
+        "wait_minutes": trigger_form.wait_minutes(pipeline),
+        "deploy": trigger_form.deploy(pipeline),
     }
     globals()[dag.dag_id] = dag

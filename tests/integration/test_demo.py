@@ -35,6 +35,8 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # A shell starts what runs in its background with Ctrl-C ignored, and that would be inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         self.output = ""
 

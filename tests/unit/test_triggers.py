@@ -19,6 +19,8 @@ from sagemaker_pipelines.triggers import DataTrigger, SageMakerTrigger
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 REGION = "ap-northeast-1"
+# What the triggers look at has names as a pipeline gives them: the worker may see nothing else.
+BUCKET = "sample-bucket"
 
 
 @pytest.fixture(autouse=True)
@@ -30,27 +32,29 @@ def connections(local_aws, monkeypatch):
 
 
 @pytest.fixture
-def bucket(local_aws):
-    name = f"bucket-{uuid4().hex[:8]}"
+def folder(local_aws):
+    """A pipeline's folder of the bucket, with one file."""
+    folder = f"input-data-training/2019-03-04/iris-{uuid4().hex[:8]}"
     s3 = local_aws.client("s3")
-    s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_object(Bucket=name, Key="in/file", Body=b"1")
-    return name
+    if BUCKET not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket=BUCKET, Key=f"{folder}/file", Body=b"1")
+    return folder
 
 
 @pytest.fixture
-def train(local_aws, bucket):
+def train(local_aws, folder):
     """Starts a training job; its name. With `wait` it runs until it is stopped."""
     sagemaker = local_aws.client("sagemaker")
 
     def start(**hyperparameters):
-        name = f"job-{uuid4().hex[:8]}"
+        name = f"iris-2019-03-04-{uuid4().hex[:8]}"
         sagemaker.create_training_job(
             TrainingJobName=name,
             AlgorithmSpecification={"TrainingImage": "1.dkr.ecr.x.amazonaws.com/tiny:1", "TrainingInputMode": "File"},
             RoleArn="arn:aws:iam::123456789012:role/sagemaker",
             HyperParameters=hyperparameters,
-            OutputDataConfig={"S3OutputPath": f"s3://{bucket}/out/"},
+            OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/output-model/{folder}/"},
             ResourceConfig={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 1},
             StoppingCondition={"MaxRuntimeInSeconds": 600},
         )
@@ -131,28 +135,30 @@ def test_an_endpoint_is_not_stopped(local_aws):
     assert len(local_aws.calls()) == calls_before
 
 
-def data_trigger(bucket, *keys, seconds=30.0):
-    return DataTrigger(bucket, list(keys), time.time() + seconds, 0.2, "aws_default", REGION)
+def data_trigger(folder, *files, seconds=30.0):
+    return DataTrigger(
+        BUCKET, [f"{folder}/{file}" for file in files], time.time() + seconds, 0.2, "aws_default", REGION
+    )
 
 
-def test_data_is_there_only_when_all_files_are(bucket, local_aws):
+def test_data_is_there_only_when_all_files_are(folder, local_aws):
     async def upload_while_waiting():
-        waiting = asyncio.create_task(first_event(data_trigger(bucket, "in/file", "in/other")))
+        waiting = asyncio.create_task(first_event(data_trigger(folder, "file", "other")))
         done, _ = await asyncio.wait([waiting], timeout=1)
-        await asyncio.to_thread(local_aws.client("s3").put_object, Bucket=bucket, Key="in/other", Body=b"1")
+        await asyncio.to_thread(local_aws.client("s3").put_object, Bucket=BUCKET, Key=f"{folder}/other", Body=b"1")
         return bool(done), await waiting
 
     assert asyncio.run(upload_while_waiting()) == (False, {"status": "there"})
 
 
-def test_data_is_waited_for_until_the_deadline(bucket):
-    assert asyncio.run(first_event(data_trigger(bucket, "in/other", seconds=1))) == {"status": "timeout"}
+def test_data_is_waited_for_until_the_deadline(folder):
+    assert asyncio.run(first_event(data_trigger(folder, "other", seconds=1))) == {"status": "timeout"}
 
 
-def test_a_fault_of_s3_is_survived(bucket, local_aws):
+def test_a_fault_of_s3_is_survived(folder, local_aws):
     [fault] = local_aws.add_faults({"operation": "s3:HeadObject", "kind": "error", "status": 500, "times": 1})
     try:
-        assert asyncio.run(first_event(data_trigger(bucket, "in/file"))) == {"status": "there"}
+        assert asyncio.run(first_event(data_trigger(folder, "file"))) == {"status": "there"}
     finally:
         local_aws.remove_fault(fault)
 

@@ -169,7 +169,7 @@ def _run_rows(services: dict[str, Any]) -> list[Row]:
             ours,
             short["trivial"],
             1.5,
-            "Each of our tasks imports boto3 and the provider (0.4 s), makes its clients and talks to AWS and Slack.",
+            "Each of our tasks makes its clients and talks to AWS and Slack.",
         ),
     ]
     if parallel := services.get("parallel"):

@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG
+from sagemaker_pipelines.hooks import SageMakerHook
 from sagemaker_pipelines.run import DAG_ID_TAG, RUN_ID_TAG, Run, generation_of
 from sagemaker_pipelines.slack import read_tags
 

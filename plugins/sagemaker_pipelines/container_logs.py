@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook
 from botocore.exceptions import BotoCoreError, ClientError
+
+from sagemaker_pipelines.hooks import AwsLogsHook
 
 log = logging.getLogger(__name__)
 

@@ -109,7 +109,7 @@ class DataTrigger(BaseTrigger):
     """Fires once all files are in S3, or at the deadline, or when S3 refuses to tell.
 
     The provider's S3KeyTrigger makes a client of its own, which takes a triggerer megabytes and blocks its event loop;
-    here all that wait share the provider's hook.
+    here all that wait share one hook.
 
     Args:
         bucket_name: The bucket.
@@ -165,7 +165,7 @@ class DataTrigger(BaseTrigger):
         yield TriggerEvent({"status": "timeout"})
 
     def _hook(self) -> Any:
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+        from sagemaker_pipelines.hooks import S3Hook
 
         key = (self.aws_conn_id, self.region_name)
         if (hook := _s3_hooks.get(key)) is None:

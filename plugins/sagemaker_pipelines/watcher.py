@@ -355,7 +355,7 @@ class ClientRequests:
         # quarter of a second. All that lives as long as the process, so Python is told to pass over it.
         if _PROVIDER_HOOK not in sys.modules:
             gc.freeze()
-        from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook
+        from sagemaker_pipelines.hooks import SageMakerHook
 
         hook = SageMakerHook(aws_conn_id=self._aws_conn_id, region_name=self._region_name, config=_ONE_TRY)
         return hook.get_conn()

@@ -22,6 +22,7 @@ from sagemaker_pipelines.aws_errors import (
     may_heal,
     message_of,
 )
+from sagemaker_pipelines.hooks import SageMakerHook
 from sagemaker_pipelines.links import EndpointLink, LogStreamLink
 from sagemaker_pipelines.model_facts import (
     TRAINING_JOB_TAG,
@@ -66,6 +67,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
         trained_by: The task whose return value holds the model facts.
     """
 
+    aws_hook_class = SageMakerHook
     operator_extra_links = (EndpointLink(), LogStreamLink())
     template_fields = (*SageMakerEndpointOperator.template_fields, "aws_tags", "bucket", "smoke_test_key")
 

@@ -9,6 +9,7 @@ from airflow.providers.amazon.aws.operators.sagemaker import SageMakerBaseOperat
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, explained
+from sagemaker_pipelines.hooks import SageMakerHook
 from sagemaker_pipelines.model_facts import model_asset, model_facts
 from sagemaker_pipelines.operators.step import PipelineStep
 from sagemaker_pipelines.run import DATA_DATE_TAG, PIPELINE_TAG, Run
@@ -34,6 +35,8 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
     Args:
         pipeline: The pipeline.
     """
+
+    aws_hook_class = SageMakerHook
 
     def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
         self.asset = model_asset(pipeline)

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from sagemaker_pipelines import api_requests
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, is_not_found
 from sagemaker_pipelines.container_logs import last_lines
+from sagemaker_pipelines.hooks import SageMakerHook
 from sagemaker_pipelines.links import LogStreamLink, TransformJobLink, sagemaker_page
 from sagemaker_pipelines.model_facts import fact_tags
 from sagemaker_pipelines.operators.job import TRANSFORM, Job, JobStep
@@ -75,6 +76,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         trained: The model's facts.
     """
 
+    aws_hook_class = SageMakerHook
     template_fields = (*SageMakerTransformOperator.template_fields, "bucket", "key", "aws_tags", "trained")
     operator_extra_links = (TransformJobLink(), LogStreamLink())  # type: ignore[assignment]
     kind = TRANSFORM

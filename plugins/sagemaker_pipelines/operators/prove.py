@@ -10,13 +10,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines import api_requests
 from sagemaker_pipelines.api_requests import TAG_PREFIX
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, explained, is_not_found
+from sagemaker_pipelines.hooks import S3Hook, SageMakerRuntimeHook
 from sagemaker_pipelines.links import EndpointLink, LogStreamLink, log_page, sagemaker_page
 from sagemaker_pipelines.operators.step import PipelineStep, StepFailed
 from sagemaker_pipelines.run import Run
@@ -93,11 +92,8 @@ class ProvenDeployment(PipelineStep):
         test = self.pipeline.smoke_test
         if test is None:
             return True
-        runtime = AwsBaseHook(
-            aws_conn_id=self.aws_conn_id,
-            client_type="sagemaker-runtime",
-            region_name=self.region_name,
-            config=BOTOCORE_CONFIG,
+        runtime = SageMakerRuntimeHook(
+            aws_conn_id=self.aws_conn_id, region_name=self.region_name, config=BOTOCORE_CONFIG
         ).get_conn()
         failure = smoke_test_failure(runtime, self._endpoint_name, test, self.smoke_test_body())
         if failure is None:

@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sagemaker_pipelines import api_requests
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG
 from sagemaker_pipelines.container_logs import last_lines
+from sagemaker_pipelines.hooks import SageMakerHook
 from sagemaker_pipelines.links import ArtifactLink, LogStreamLink, TrainingJobLink, s3_page, sagemaker_page
 from sagemaker_pipelines.model_facts import model_facts
 from sagemaker_pipelines.operators.job import TRAINING, Job, JobStep
@@ -44,6 +45,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         pipeline: The pipeline.
     """
 
+    aws_hook_class = SageMakerHook
     template_fields = (*SageMakerTrainingOperator.template_fields, "bucket", "data", "aws_tags")
     operator_extra_links = (TrainingJobLink(), LogStreamLink(), ArtifactLink())
     kind = TRAINING

@@ -10,6 +10,7 @@ from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, explained
+from sagemaker_pipelines.hooks import S3Hook
 from sagemaker_pipelines.operators.step import PipelineStep
 from sagemaker_pipelines.triggers import DataTrigger
 
@@ -32,6 +33,8 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
         pipeline: The pipeline.
         files: Which of its ``data`` files to wait for.
     """
+
+    aws_hook_class = S3Hook
 
     def __init__(self, *, pipeline: Pipeline, files: tuple[str, ...] = ("training", "validation"), **kwargs: Any):
         super().__init__(

@@ -1,0 +1,65 @@
+"""The provider's hooks with what their clients cost cut by half, for each task's process makes its clients anew.
+
+A task of a few seconds spends up to a third of them on making clients; see docs/benchmarks.md, "Overhead of one run".
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook as ProviderLogsHook
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook as ProviderS3Hook
+from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook as ProviderSageMakerHook
+
+
+class _QuickClients:
+    """Mixed into a hook."""
+
+    _session: Any = None
+
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
+        """Return the hook's one session: a second client of it need not read the service's description again."""
+        if deferrable:
+            return super().get_session(region_name, deferrable)  # type: ignore[misc]
+        if self._session is None:
+            _pass_over_imports()
+            self._session = super().get_session(region_name)  # type: ignore[misc]
+        return self._session
+
+    def _get_caller(self, target_function_name: str = "execute") -> str:
+        # For the user agent, the provider looks up the operator's name with inspect.stack(), which goes through all
+        # modules and their files. Where a later provider names this differently, only time is lost.
+        return "SageMakerPipelines"
+
+
+class SageMakerHook(_QuickClients, ProviderSageMakerHook):
+    """Makes SageMaker clients."""
+
+
+class SageMakerRuntimeHook(_QuickClients, AwsBaseHook):
+    """Makes clients that invoke endpoints.
+
+    Args:
+        kwargs: As for the provider's hooks, without ``client_type``.
+    """
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(client_type="sagemaker-runtime", **kwargs)
+
+
+class S3Hook(_QuickClients, ProviderS3Hook):
+    """Makes S3 clients."""
+
+
+class AwsLogsHook(_QuickClients, ProviderLogsHook):
+    """Makes CloudWatch Logs clients."""
+
+
+@functools.cache
+def _pass_over_imports() -> None:
+    # A service's description is tens of thousands of objects, and their creation has Python look for garbage among all
+    # that was imported before, a tenth of a second each time. What was imported stays, so it need not look there.
+    gc.freeze()

@@ -101,6 +101,11 @@ def test_the_failed_runs_own_jobs_are_stopped_and_no_others(pipeline, run, jobs)
     wait_for(lambda: {"status": jobs.status(run.training_job_name())}, lambda seen: seen["status"] == "Stopped")
 
 
+def test_without_a_run_there_is_nothing_to_look_for(pipeline, caplog):
+    AbandonedJobsStopper(pipeline, TRAINING)({"run_id": "run"})
+    assert "Airflow tells nothing of the failed run run" in caplog.text
+
+
 def test_a_run_that_left_nothing_behind_stops_nothing(pipeline, run, jobs):
     AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run))
     stops = [call for call in jobs.aws.calls(f"Stop{jobs.kind.stem}") if pipeline.name in str(call)]

@@ -31,4 +31,4 @@ def test_every_link_of_readme_leads_to_a_file(link):
 
 def test_readme_names_the_two_commands_and_ci_runs_the_tests():
     assert {"make demo", "make test"} <= set(COMMANDS)
-    assert re.search(r"make .*\btest\b", (ROOT / ".ci/run").read_text())
+    assert re.search(r"^for target in .*\btest\b(?!-)", (ROOT / ".ci/run").read_text(), re.MULTILINE)

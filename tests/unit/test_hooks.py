@@ -1,0 +1,64 @@
+"""The hooks' clients are the provider's in all but what they cost."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+
+import pytest
+from botocore.config import Config
+
+from sagemaker_pipelines import hooks
+from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG
+
+HOOKS = {
+    "sagemaker": hooks.SageMakerHook,
+    "sagemaker-runtime": hooks.SageMakerRuntimeHook,
+    "s3": hooks.S3Hook,
+    "logs": hooks.AwsLogsHook,
+}
+
+
+@pytest.fixture(autouse=True)
+def connection(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "login": "a", "password": "b"}')
+
+
+def hook_of(service):
+    return HOOKS[service](aws_conn_id="aws_default", region_name="eu-west-1", config=BOTOCORE_CONFIG)
+
+
+@pytest.mark.parametrize("service", HOOKS)
+def test_the_client_is_of_the_connection_region_and_configuration(service):
+    client = hook_of(service).get_conn()
+    assert client.meta.service_model.service_name == service
+    assert client.meta.region_name == "eu-west-1"
+    assert client.meta.config.retries["mode"] == "adaptive"
+    assert client.meta.config.retries["total_max_attempts"] == 8
+
+
+def test_a_second_client_shares_the_session_and_may_have_another_configuration():
+    hook = hook_of("sagemaker")
+    assert hook.get_session() is hook.get_session()
+    other = hook.get_client_type(config=Config(retries={"total_max_attempts": 1}))
+    assert other is not hook.get_conn()
+    assert other.meta.config.retries["total_max_attempts"] == 1
+    assert hook_of("sagemaker").get_session() is not hook.get_session()
+
+
+def test_nothing_goes_through_the_stack_and_the_user_agent_tells_who_calls(monkeypatch):
+    looks = []
+    stack = inspect.stack
+    monkeypatch.setattr(inspect, "stack", lambda *args, **kwargs: looks.append(1) or stack(*args, **kwargs))
+    client = hook_of("sagemaker").get_conn()
+    assert looks == []
+    assert "Caller/SageMakerPipelines" in client.meta.config.user_agent_extra
+
+
+def test_what_was_imported_is_passed_over_once(monkeypatch):
+    freezes = []
+    monkeypatch.setattr(gc, "freeze", lambda: freezes.append(1))
+    hooks._pass_over_imports.cache_clear()
+    for _ in range(2):
+        hook_of("s3").get_conn()
+    assert freezes == [1]

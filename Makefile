@@ -58,6 +58,13 @@ test-permissions: .venv/ready ## Run them once more, and hold every AWS action t
 test-policies: .venv/ready ## Hold what other suites have recorded in the folder LOCAL_AWS_RECORD_PERMISSIONS against the IAM policies
 	$(BIN)/python -m pytest tests/policies $(PYTEST_ARGS)
 
+# The lock is whole, so nothing is resolved anew: requirements-dev.txt itself asks for the newest Airflow.
+.venv-3.1/ready: constraints-airflow-3.1.txt .venv/ready
+	@echo "Setting up .venv-3.1 (once; byte-compiled, takes a minute)"
+	$(PYTHON) -m venv .venv-3.1
+	$(BIN)/uv pip install --quiet --python .venv-3.1/bin/python --compile-bytecode --no-deps -r constraints-airflow-3.1.txt
+	@touch $@
+
 .PHONY: test-oldest
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow
 	.venv-3.1/bin/python -m pytest tests/unit/test_*.py tests/dags tests/integration --ignore-glob '*/test_local_aws_*' --ignore-glob '*/test_aws_cli*' --ignore tests/integration/test_retention.py -n 2 --dist loadfile $(PYTEST_ARGS)

@@ -67,7 +67,7 @@ test-policies: .venv/ready ## Hold what other suites have recorded in the folder
 
 .PHONY: test-oldest
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow
-	.venv-3.1/bin/python -m pytest tests/unit/test_*.py tests/dags tests/integration --ignore-glob '*/test_local_aws_*' --ignore-glob '*/test_aws_cli*' --ignore tests/integration/test_retention.py -n 2 --dist loadfile $(PYTEST_ARGS)
+	.venv-3.1/bin/python -m pytest tests/unit/test_*.py tests/dags tests/integration --ignore-glob '*/test_local_aws_*' --ignore-glob '*/test_aws_cli*' --ignore tests/integration/test_retention.py --ignore tests/unit/test_benchmarks.py -n 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-matrix
 test-matrix: test test-oldest ## Run the tests on the newest and the oldest supported Airflow

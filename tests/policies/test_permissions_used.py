@@ -25,7 +25,13 @@ pytestmark = pytest.mark.skipif(
 
 BUCKET = "sample-bucket"
 # A stack for each bucket and what the names of the tests' pipelines in it begin with.
-STACKS = ((BUCKET, "iris"), (BUCKET, "multiclass"), ("recent", "every-minute"), ("recent", "unscheduled"))
+STACKS = (
+    (BUCKET, "iris"),
+    (BUCKET, "multiclass"),
+    ("recent", "multiclass"),
+    ("recent", "every-minute"),
+    ("recent", "unscheduled"),
+)
 EXECUTION_ROLE = "arn:aws:iam::123456789012:role/dev-sagemaker"  # the pipelines' RoleArn
 
 # Of the execution role: what SageMaker itself does with it around a container, as its documentation demands

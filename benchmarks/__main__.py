@@ -24,13 +24,13 @@ from benchmarks import noticing, parsing, report, services, waiting  # noqa: E40
 HERD = 1000
 FULL: dict[str, Any] = {
     "services": {"repetitions": 2, "parallel_runs": 20, "backfill_days": 30},
-    "noticing": {"waits": 150},
+    "noticing": {"waits": 400},
     "waiting": {"ours": [HERD], "stock": [25, 50]},
     "parsing": {"counts": [250, 1000], "repetitions": 1},
 }
 QUICK: dict[str, Any] = {
     "services": {"repetitions": 1, "parallel_runs": 0, "backfill_days": 0},
-    "noticing": {"waits": 100},
+    "noticing": {"waits": 200},
     "waiting": {"ours": [HERD], "stock": [25]},
     "parsing": {"counts": [100], "repetitions": 1},
 }

@@ -1,6 +1,6 @@
-"""The provider's hooks with what their clients cost cut by half, for each task's process makes its clients anew.
+"""The provider's hooks, whose clients are made faster: each task's process makes its clients anew.
 
-A task of a few seconds spends up to a third of them on making clients; see docs/benchmarks.md, "Overhead of one run".
+What that comes to is in docs/benchmarks.md, "Overhead of one run".
 """
 
 from __future__ import annotations
@@ -60,6 +60,6 @@ class AwsLogsHook(_QuickClients, ProviderLogsHook):
 
 @functools.cache
 def _pass_over_imports() -> None:
-    # A service's description is tens of thousands of objects, and their creation has Python look for garbage among all
-    # that was imported before, a tenth of a second each time. What was imported stays, so it need not look there.
+    # A service's description is so many objects that their creation has Python look for garbage, again and again among
+    # all that was imported before. What was imported stays, so it need not look there.
     gc.freeze()

@@ -10,6 +10,8 @@ import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ HERD = 1000
 FULL: dict[str, Any] = {
     "services": {"repetitions": 2, "parallel_runs": 20, "backfill_days": 30},
     "noticing": {"waits": 400},
-    "waiting": {"ours": [HERD], "stock": [25, 50]},
+    "waiting": {"ours": [HERD], "stock": [50]},
     "parsing": {"counts": [250, 1000], "repetitions": 1},
 }
 QUICK: dict[str, Any] = {
@@ -62,16 +64,26 @@ def main() -> int:
         }
 
     def while_all_wait() -> None:
+        say("noticing, in simulated time")
+        simulated["noticing"] = idle.submit(noticing.measure, **sizes["noticing"])
+        simulated["herd"] = idle.submit(noticing.herd, HERD)
+
+    def while_stock_waits_on() -> None:
         say("parsing")
         results["parsing"] = parsing.measure(**sizes["parsing"])
-        say("noticing, in simulated time")
-        results["noticing"] = noticing.measure(**sizes["noticing"])
-        results["herd"] = noticing.herd(HERD)
 
-    say("Airflow services and local AWS start")
-    results["services"] = services.measure(
-        **sizes["services"], say=say, while_stock_waits=while_stock_waits, while_all_wait=while_all_wait
-    )
+    # The simulation takes the processor's idle time only: its clock is its own, and nothing else becomes slower by it.
+    simulated: dict[str, Future[dict[str, Any]]] = {}
+    with ProcessPoolExecutor(1, get_context("spawn"), initializer=os.nice, initargs=(19,)) as idle:
+        say("Airflow services and local AWS start")
+        results["services"] = services.measure(
+            **sizes["services"],
+            say=say,
+            while_stock_waits=while_stock_waits,
+            while_all_wait=while_all_wait,
+            while_stock_waits_on=while_stock_waits_on,
+        )
+        results |= {name: future.result() for name, future in simulated.items()}
     STATE.mkdir(exist_ok=True)
     (STATE / "benchmarks.json").write_text(json.dumps(results, indent=1))
     command = "make bench-quick" if quick else "make bench"

@@ -69,6 +69,7 @@ class Bench:
         Args:
             name: The pipeline.
         """
+        self.prepare(f"train_and_deploy_{name}")
         self.start_ours(name)
         return self.finish_ours(name)
 
@@ -78,7 +79,7 @@ class Bench:
         Args:
             name: The pipeline.
         """
-        self._start(f"train_and_deploy_{name}", "bench", {"data_date": DATA_DATE.isoformat()})
+        self.airflow.trigger(f"train_and_deploy_{name}", conf={"data_date": DATA_DATE.isoformat()}, run_id="bench")
 
     def finish_ours(self, name: str) -> Measured:
         """Wait for the run that start_ours() has triggered.
@@ -101,12 +102,13 @@ class Bench:
             train: Seconds of training.
             serve: Seconds of deployment.
         """
+        self.prepare(dag_id)
         self.start_stock(dag_id, run_id, train, serve)
         return self.finish_stock(dag_id, run_id)
 
     def start_stock(self, dag_id: str, run_id: str, train: float, serve: float) -> None:
         """Trigger a DAG of stock operators; see stock()."""
-        self._start(dag_id, run_id, {"train_seconds": train, "serve_seconds": serve})
+        self.airflow.trigger(dag_id, conf={"train_seconds": train, "serve_seconds": serve}, run_id=run_id)
 
     def finish_stock(self, dag_id: str, run_id: str) -> Measured:
         """Wait for the run that start_stock() has triggered.
@@ -127,7 +129,8 @@ class Bench:
             run_id: The run's id.
         """
         dag_id = f"trivial_{deferrals}"
-        self._start(dag_id, run_id, {})
+        self.prepare(dag_id)
+        self.airflow.trigger(dag_id, conf={}, run_id=run_id)
         return Measured(self._wall(dag_id, run_id), 10.0 * deferrals, deferrals)
 
     def seed(self, name: str) -> Measured:
@@ -151,8 +154,7 @@ class Bench:
         Returns:
             Seconds from the first run's start to the last one's end.
         """
-        self.airflow.wait_for_dag(dag_id)
-        self.airflow.unpause(dag_id)
+        self.prepare(dag_id)
         first = datetime.fromisoformat(f"{DATA_DATE + timedelta(days=1)}T00:00:00+09:00")
         number = self.airflow.backfill(
             dag_id, first, first + timedelta(days=days - 1), max_active_runs=PARALLELISM, run_backwards=False
@@ -166,10 +168,14 @@ class Bench:
             max(_moment(run["end_date"]) for run in runs) - min(_moment(run["start_date"]) for run in runs)
         ).total_seconds()
 
-    def _start(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
+    def prepare(self, dag_id: str) -> None:
+        """Wait for a DAG and unpause it.
+
+        Args:
+            dag_id: The DAG.
+        """
         self.airflow.wait_for_dag(dag_id)
         self.airflow.unpause(dag_id)
-        self.airflow.trigger(dag_id, conf=conf, run_id=run_id)
 
     def _wall(self, dag_id: str, run_id: str) -> float:
         run = self.airflow.wait_for_run(dag_id, run_id, timeout=900)
@@ -232,6 +238,7 @@ def measure(
     say: Callable[[str], None],
     while_stock_waits: Callable[[], object],
     while_all_wait: Callable[[], object],
+    while_stock_waits_on: Callable[[], object],
 ) -> dict[str, Any]:
     """Measure all that needs services.
 
@@ -242,6 +249,7 @@ def measure(
         say: Tells progress.
         while_stock_waits: Measures something else while the stock operators' short runs wait.
         while_all_wait: Likewise while the parallel runs wait, if there are any, else after while_stock_waits.
+        while_stock_waits_on: Likewise when ours of the parallel runs have ended, else after while_all_wait.
 
     Returns:
         overhead by system in seconds (short jobs), with our deferrals; parallel and backfill likewise.
@@ -255,20 +263,21 @@ def measure(
     results: dict[str, Any] = {"database": "PostgreSQL" if server_folder() else "SQLite"}
     with bench(durations, durations, max(backfill_days, 1)) as running, ThreadPoolExecutor(8) as pool:
         seed = pool.submit(running.seed, "seed")
-        say("short jobs: ours and trivial chains, alone")
-        running.ours(short[0])  # warms up what the first task of an Airflow pays once
-        ours = [running.ours(name) for name in short[1:]]
-        deferrals = round(mean(run.deferrals for run in ours))
-        trivial = [running.trivial(deferrals, f"bench-{number}") for number in range(repetitions)]
-        say(f"overhead: ours {[run.overhead for run in ours]}, trivial {[run.overhead for run in trivial]}")
-        say("short jobs: stock operators, side by side")
+        say("short jobs: stock operators, which mostly wait, and the first run of ours, which warms up")
         stock = [
             pool.submit(running.stock, dag_id, "short", SHORT_SECONDS, SHORT_SECONDS)
             for dag_id in ("stock_deferrable", "stock_blocking")
         ]
+        running.ours(short[0])  # what the first task of an Airflow pays once
+        say("short jobs: ours and trivial chains")
+        ours = [running.ours(name) for name in short[1:]]
+        deferrals = round(mean(run.deferrals for run in ours))
+        trivial = [running.trivial(deferrals, f"bench-{number}") for number in range(repetitions)]
+        say(f"overhead: ours {[run.overhead for run in ours]}, trivial {[run.overhead for run in trivial]}")
         while_stock_waits()
         if not parallel:
             while_all_wait()
+            while_stock_waits_on()
         results["short"] = {
             "ours": mean(run.overhead for run in ours),
             "deferrals": deferrals,
@@ -279,7 +288,7 @@ def measure(
         }
         if parallel:
             say(f"{parallel_runs} runs of ours and as many of the stock operators in parallel: takes 6 minutes")
-            results["parallel"] = _parallel(running, parallel, durations, while_all_wait)
+            results["parallel"] = _parallel(running, parallel, durations, while_all_wait, while_stock_waits_on)
         if backfill_days:
             say(f"backfill of {backfill_days} days: ours, then trivial chains")
             results["backfill"] = {
@@ -291,16 +300,23 @@ def measure(
 
 
 def _parallel(
-    running: Bench, names: list[str], durations: dict[str, tuple[float, float]], while_all_wait: Callable[[], object]
+    running: Bench,
+    names: list[str],
+    durations: dict[str, tuple[float, float]],
+    while_all_wait: Callable[[], object],
+    while_stock_waits_on: Callable[[], object],
 ) -> dict[str, Any]:
     for name in names:
+        running.prepare(f"train_and_deploy_{name}")
+    # The longest first, so that the whole takes no longer than it must.
+    by_length = sorted(names, key=lambda name: durations[name])
+    for name in reversed(by_length):
         running.start_ours(name)
         running.start_stock("stock_deferrable", name, *durations[name])
-    # One after the other: forty that ask at once how far their runs are would keep the api-server from its work.
-    by_length = sorted(names, key=lambda name: durations[name])
-    ours = [running.finish_ours(by_length[0])]
     while_all_wait()
-    ours += [running.finish_ours(name) for name in by_length[1:]]
+    # One after the other: forty that ask at once how far their runs are would keep the api-server from its work.
+    ours = [running.finish_ours(name) for name in by_length]
+    while_stock_waits_on()
     return {
         "runs": len(names),
         "ours": mean(run.overhead for run in ours),

@@ -1,7 +1,7 @@
 """Slack tells what happened to a run, and never decides anything.
 
 The messages are the article's, with its facts, as Block Kit with a plain `text` of the same facts beside it. They go
-through the provider's webhook notifier. A message about a SageMaker resource is recorded as a tag on that resource, so
+through the provider's webhook hook. A message about a SageMaker resource is recorded as a tag on that resource, so
 that neither a retry nor a second worker tells the same event twice; a process that dies between the send and the
 tagging is the one way to a double message.
 """
@@ -13,15 +13,17 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
-from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, ServerErrorRetryHandler
+from airflow.providers.common.compat.notifier import BaseNotifier
 
 from sagemaker_pipelines.api_requests import TAG_PREFIX
 from sagemaker_pipelines.run import Run
 
 if TYPE_CHECKING:
+    from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
+
     from sagemaker_pipelines.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
@@ -84,27 +86,35 @@ class Message:
         return blocks
 
 
-class PipelineNotifier(SlackWebhookNotifier):
+class PipelineNotifier(BaseNotifier):
     """Sends one message to a pipeline's channel under its user name.
 
     Args:
         pipeline: The pipeline; without a ``slack`` section nothing is sent.
     """
 
-    template_fields: Sequence[str] = ()  # type: ignore[assignment]
+    template_fields: Sequence[str] = ()
 
     def __init__(self, pipeline: Pipeline):
-        connection = pipeline.slack.connection if pipeline.slack else DEFAULT_CONNECTION
-        super().__init__(
-            slack_webhook_conn_id=connection,
-            text="",
+        super().__init__()
+        self.pipeline = pipeline
+
+    @cached_property
+    def hook(self) -> SlackWebhookHook:
+        """What sends: the provider's hook with the pipeline's connection."""
+        # Imported here, and not the provider's notifier, whose module imports it: two HTTP clients come with it, which
+        # would be half of what the DAG files import, in every task and every parse.
+        from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
+        from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, ServerErrorRetryHandler
+
+        return SlackWebhookHook(
+            slack_webhook_conn_id=self.pipeline.slack.connection if self.pipeline.slack else DEFAULT_CONNECTION,
             timeout=TIMEOUT_SECONDS,
             retry_handlers=[
                 ConnectionErrorRetryHandler(max_retry_count=1),
                 ServerErrorRetryHandler(max_retry_count=1),
             ],
         )
-        self.pipeline = pipeline
 
     def run_of(self, context: Any) -> Run:
         """Return the facts of the run, or of that part of it that the task is about (a mapped task's data date).

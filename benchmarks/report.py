@@ -179,7 +179,7 @@ def _run_rows(services: dict[str, Any]) -> list[Row]:
         rows.append(_ratio(what, parallel["ours"], parallel["stock_deferrable"], 0.5, "Both systems ran at once."))
     if backfill := services.get("backfill"):
         what = f"backfill of {backfill['days']} days, short jobs: as many trivial tasks"
-        note = "An endpoint takes one change at a time, so deployments follow one another."
+        note = "An endpoint takes one change at a time, so its deployments follow one another."
         rows.append(_ratio(what, backfill["ours"], backfill["trivial"], 1.5, note))
     return rows
 

@@ -5,14 +5,16 @@ What that comes to is in docs/benchmarks.md, "Overhead of one run".
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 from typing import Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook as ProviderLogsHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook as ProviderS3Hook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook as ProviderSageMakerHook
+
+from sagemaker_pipelines import service_model
 
 
 class _QuickClients:
@@ -36,18 +38,24 @@ class _QuickClients:
 
 
 class SageMakerHook(_QuickClients, ProviderSageMakerHook):
-    """Makes SageMaker clients."""
+    """Makes SageMaker clients, and those of other services by the same connection and session."""
 
+    def get_client_type(self, *args: Any, **kwargs: Any) -> Any:
+        """Make a client, whose description of the service then serves for completing requests, too."""
+        client = super().get_client_type(*args, **kwargs)
+        service_model.use(client.meta.service_model)
+        return client
 
-class SageMakerRuntimeHook(_QuickClients, AwsBaseHook):
-    """Makes clients that invoke endpoints.
+    def client_of(self, service: str) -> Any:
+        """Make a client of another service.
 
-    Args:
-        kwargs: As for the provider's hooks, without ``client_type``.
-    """
-
-    def __init__(self, **kwargs: Any):
-        super().__init__(client_type="sagemaker-runtime", **kwargs)
+        Args:
+            service: boto3's name of it.
+        """
+        self.get_session()
+        hook = copy.copy(self)
+        hook.client_type = service
+        return hook.get_client_type()
 
 
 class S3Hook(_QuickClients, ProviderS3Hook):

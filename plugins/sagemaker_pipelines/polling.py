@@ -14,15 +14,15 @@ import random
 # How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
 # within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
 WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "15"))
-WORKER_LOOK_SECONDS = 0.5
-SHARE_OF_WAIT_IN_WORKER = 0.13
+WORKER_LOOK_SECONDS = 0.25
+SHARE_OF_WAIT_IN_WORKER = 0.15
 # How long after the deferral a trigger looks for the first time.
 FIRST_LOOK_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS", "10"))
 
 SHORTEST_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_SHORTEST_SECONDS", "5"))
 # Without a known duration, a look comes late by at most this share of the time waited so far; nine in ten by 5 %.
 SHARE_OF_WAIT = 0.055
-LONGEST_SECONDS = 90.0
+LONGEST_SECONDS = 120.0
 # With a known duration, the end is expected within this time, or this share of the duration, before and after it.
 WINDOW_SECONDS = 210.0
 SHARE_OF_WINDOW = 0.05

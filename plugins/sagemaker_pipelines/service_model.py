@@ -27,6 +27,9 @@ _LONGEST_LIST = 40
 _LONGEST_LIST_WITH_HINT = 12
 _LONGEST_VALUE = 120
 
+# By service: what a client has read, or what was read for a check.
+_MODELS: dict[str, Any] = {}
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -185,13 +188,23 @@ def members(operation: str, service: str = "sagemaker") -> frozenset[str]:
     return frozenset(_input_shape(service, operation).members)
 
 
-@functools.cache
-def _service_model(service: str) -> Any:
-    # Imported here because reading a pipeline file that was checked before must not pay for botocore.
-    from botocore.loaders import Loader
-    from botocore.model import ServiceModel
+def use(model: Any) -> None:
+    """Takes over the description that a client has read, so that it is not read a second time.
 
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+    Args:
+        model: the client's ``meta.service_model``.
+    """
+    _MODELS.setdefault(model.service_name, model)
+
+
+def _service_model(service: str) -> Any:
+    if service not in _MODELS:
+        # Imported here because reading a pipeline file that was checked before must not pay for botocore.
+        from botocore.loaders import Loader
+        from botocore.model import ServiceModel
+
+        _MODELS[service] = ServiceModel(Loader().load_service_model(service, "service-2"), service)
+    return _MODELS[service]
 
 
 @functools.cache

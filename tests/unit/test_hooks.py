@@ -6,14 +6,14 @@ import gc
 import inspect
 
 import pytest
+from botocore import loaders
 from botocore.config import Config
 
-from sagemaker_pipelines import hooks
+from sagemaker_pipelines import hooks, service_model
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG
 
 HOOKS = {
     "sagemaker": hooks.SageMakerHook,
-    "sagemaker-runtime": hooks.SageMakerRuntimeHook,
     "s3": hooks.S3Hook,
     "logs": hooks.AwsLogsHook,
 }
@@ -44,6 +44,30 @@ def test_a_second_client_shares_the_session_and_may_have_another_configuration()
     assert other is not hook.get_conn()
     assert other.meta.config.retries["total_max_attempts"] == 1
     assert hook_of("sagemaker").get_session() is not hook.get_session()
+
+
+@pytest.mark.parametrize("service", ["sagemaker-runtime", "s3"])
+def test_a_client_of_another_service_is_of_the_same_connection(monkeypatch, service):
+    hook = hook_of("sagemaker")
+    session = hook.get_session()
+    monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")  # What was read is not read again.
+    client = hook.client_of(service)
+    assert client.meta.service_model.service_name == service
+    assert client.meta.region_name == "eu-west-1"
+    assert client.meta.config.retries["total_max_attempts"] == 8
+    assert hook.get_session() is session
+    assert hook.get_conn().meta.service_model.service_name == "sagemaker"
+
+
+def test_requests_are_completed_by_the_description_that_the_client_has_read(monkeypatch):
+    monkeypatch.setattr(service_model, "_MODELS", {})
+    service_model._input_shape.cache_clear()
+    client = hook_of("sagemaker").get_conn()
+    monkeypatch.setattr(loaders, "Loader", None)  # Nothing else reads one.
+    assert service_model.coerce("CreateTrainingJob", {"ResourceConfig": {"InstanceCount": "2"}}) == {
+        "ResourceConfig": {"InstanceCount": 2}
+    }
+    assert {"sagemaker": client.meta.service_model} == service_model._MODELS
 
 
 def test_nothing_goes_through_the_stack_and_the_user_agent_tells_who_calls(monkeypatch):

@@ -305,12 +305,11 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
     def _live_tags(self, endpoint: Mapping[str, Any]) -> dict[str, str]:
         with explained(f"read which data date endpoint {self._endpoint_name} serves"):
             try:
-                config = self._client.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+                return read_tags(self._client, self._config_arn(endpoint["EndpointConfigName"]))
             except ClientError as error:
                 if is_not_found(error):
                     return {}  # AWS lets a config be deleted while it serves.
                 raise
-            return read_tags(self._client, config["EndpointConfigArn"])
 
     def _serves_later_date(self, run: Run, endpoint: Mapping[str, Any]) -> str | None:
         tags = self._live_tags(endpoint)
@@ -491,7 +490,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
 
     def _tell_of_config(self, run: Run, config_name: str, message: Message) -> None:
         try:
-            arn = self._client.describe_endpoint_config(EndpointConfigName=config_name)["EndpointConfigArn"]
+            arn = self._config_arn(config_name)
         except (ClientError, BotoCoreError) as error:
             self.log.warning("Could not find the record of Slack messages: %s", error)
             return

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from sagemaker_pipelines import api_requests
 from sagemaker_pipelines.api_requests import TAG_PREFIX
-from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, explained, is_not_found
-from sagemaker_pipelines.hooks import S3Hook, SageMakerRuntimeHook
+from sagemaker_pipelines.aws_errors import explained, is_not_found
+from sagemaker_pipelines.hooks import SageMakerHook
 from sagemaker_pipelines.links import EndpointLink, LogStreamLink, log_page, sagemaker_page
 from sagemaker_pipelines.operators.step import PipelineStep, StepFailed
 from sagemaker_pipelines.run import Run
@@ -37,8 +38,6 @@ class ProvenDeployment(PipelineStep):
     config: dict[str, Any]
     bucket: str
     smoke_test_key: str | None
-    aws_conn_id: Any
-    region_name: Any
     _describe: Callable[[], dict[str, Any]]
     _answer: Callable[[Mapping[str, Any]], Answer | None]
     _wait_on: Callable[..., None]
@@ -68,7 +67,7 @@ class ProvenDeployment(PipelineStep):
         if self.smoke_test_key is None:
             return (test.body or "").encode()
         with explained(f"read the smoke test's body s3://{self.bucket}/{self.smoke_test_key}"):
-            s3 = S3Hook(aws_conn_id=self.aws_conn_id, region_name=self.region_name, config=BOTOCORE_CONFIG).get_conn()
+            s3 = self._hook.client_of("s3")
             return bytes(s3.get_object(Bucket=self.bucket, Key=self.smoke_test_key)["Body"].read())
 
     def has_failed_smoke_test(self, config_name: str) -> bool:
@@ -92,9 +91,7 @@ class ProvenDeployment(PipelineStep):
         test = self.pipeline.smoke_test
         if test is None:
             return True
-        runtime = SageMakerRuntimeHook(
-            aws_conn_id=self.aws_conn_id, region_name=self.region_name, config=BOTOCORE_CONFIG
-        ).get_conn()
+        runtime = self._hook.client_of("sagemaker-runtime")
         failure = smoke_test_failure(runtime, self._endpoint_name, test, self.smoke_test_body())
         if failure is None:
             self.log.info("Endpoint %s has passed the smoke test.", self._endpoint_name)
@@ -196,8 +193,13 @@ class ProvenDeployment(PipelineStep):
         return error
 
     @property
+    def _hook(self) -> SageMakerHook:
+        hook: SageMakerHook = self.hook  # type: ignore[attr-defined]
+        return hook
+
+    @property
     def _client(self) -> Any:
-        return self.hook.conn  # type: ignore[attr-defined]
+        return self._hook.conn
 
     @property
     def _endpoint_name(self) -> str:
@@ -219,14 +221,23 @@ class ProvenDeployment(PipelineStep):
     def _config_tags(self, config_name: str) -> dict[str, str]:
         with explained(f"read the tags of endpoint config {config_name}"):
             try:
-                arn = self._client.describe_endpoint_config(EndpointConfigName=config_name)["EndpointConfigArn"]
+                return read_tags(self._client, self._config_arn(config_name))
             except ClientError as error:
                 if is_not_found(error):
                     return {}
                 raise
-            return read_tags(self._client, arn)
 
     def _tag(self, config_name: str, key: str, value: str) -> None:
         with explained(f"tag endpoint config {config_name}"):
-            arn = self._client.describe_endpoint_config(EndpointConfigName=config_name)["EndpointConfigArn"]
+            arn = self._config_arn(config_name)
             self._client.add_tags(ResourceArn=arn, Tags=[{"Key": key, "Value": value}])
+
+    def _config_arn(self, config_name: str) -> str:
+        if config_name not in self._config_arns:
+            config = self._client.describe_endpoint_config(EndpointConfigName=config_name)
+            self._config_arns[config_name] = config["EndpointConfigArn"]
+        return self._config_arns[config_name]
+
+    @cached_property
+    def _config_arns(self) -> dict[str, str]:
+        return {}

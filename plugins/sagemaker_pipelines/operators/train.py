@@ -90,10 +90,11 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         run = self.run_of(context)
 
         def create(name: str) -> None:
+            client = self._client  # First: completing the request takes the client's description of SageMaker.
             request = api_requests.create_training_job(
                 self.config, name=name, bucket=self.bucket, data=self.data, tags=run.tags(self.aws_tags)
             )
-            self._client.create_training_job(**request)
+            client.create_training_job(**request)
 
         if run.generation:
             self._stop_cleared_jobs(run)

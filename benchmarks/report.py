@@ -130,8 +130,9 @@ without Step Functions, so only its waits and its calls are counted.
 ## How it is measured
 
 - One after the other, where that matters: the stock operators' short runs, which mostly wait, are begun first; then
-  come ours and the trivial chains, then memory. While the parallel runs wait, only the simulation runs beside them, at
-  the lowest priority. Parsing is measured when those of this package have ended and stock ones still wait.
+  come ours and the trivial chains, then the many that wait. While the parallel runs wait, what does not depend on time
+  (the simulation, the stock triggers' memory) runs beside them, at the lowest priority. Parsing is measured when those
+  of this package have ended and stock ones still wait.
 - **Runs**: api-server, scheduler, dag-processor and triggerer, LocalExecutor with a parallelism of 8; local AWS
   starts real programs (`benchmarks/image`) that take as long as they are told. The trivial chain has 4 tasks that do
   nothing, as many of them deferred as ours were; its deferrals fire 10 s after they began, which is not counted as

@@ -58,8 +58,6 @@ for pipeline in load_pipelines_of_dags("train_and_deploy_"):
             "retries": pipeline.retries,
             "retry_delay": timedelta(seconds=pipeline.retry_delay_seconds),
             "retry_exponential_backoff": True,
-            # Where slots are short, a run that is nearly done goes before one that begins.
-            "weight_rule": "upstream",
             "on_failure_callback": FailureNotifier(pipeline),
         },
     ) as dag:

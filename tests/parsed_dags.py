@@ -48,8 +48,9 @@ for dag in bag.dags.values():
         "params": sorted(dag.params),
         "first_runs": first_runs(again, 5),
     }
+clients = sorted({"slack_sdk", "aiohttp", "aiobotocore", "pandas"} & sys.modules.keys())
 errors = {file.rsplit("/", 1)[-1]: error for file, error in bag.import_errors.items()}
-print("PARSED" + json.dumps({"dags": dags, "errors": errors}))
+print("PARSED" + json.dumps({"dags": dags, "errors": errors, "clients": clients}))
 """
 
 
@@ -62,7 +63,8 @@ def parse(dags: Path, home: Path, **environment: str) -> dict[str, Any]:
         environment: Further environment variables.
 
     Returns:
-        ``dags``, by their ids, and ``errors``, by the files' names.
+        ``dags``, by their ids, ``errors``, by the files' names, and ``clients``: which of some costly libraries, of use
+        in a run only, were imported.
     """
     home.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}

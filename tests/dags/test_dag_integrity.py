@@ -32,6 +32,10 @@ def test_every_dag_imports_and_survives_serialization(shipped):
     assert "train_and_deploy_multiclass" in shipped["dags"]
 
 
+def test_parsing_imports_no_client_that_only_a_run_needs(shipped):
+    assert shipped["clients"] == []
+
+
 def test_the_daily_dag_reads_as_the_article_does(shipped):
     tasks = shipped["dags"]["train_and_deploy_multiclass"]["tasks"]
     assert tasks["wait_for_data"] == ["train"]

@@ -102,8 +102,8 @@ class PipelineNotifier(BaseNotifier):
     @cached_property
     def hook(self) -> SlackWebhookHook:
         """What sends: the provider's hook with the pipeline's connection."""
-        # Imported here, and not the provider's notifier, whose module imports it: two HTTP clients come with it, which
-        # would be half of what the DAG files import, in every task and every parse.
+        # Imported here, and for that not by way of the provider's notifier: two HTTP clients come with it, which every
+        # parse of a DAG file and every task would import.
         from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
         from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, ServerErrorRetryHandler
 

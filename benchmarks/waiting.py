@@ -24,7 +24,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTLE_SECONDS = 20.0
-ENDING_SECONDS = 25.0
+ENDING_SECONDS = 15.0
 TICK_SECONDS = 0.01
 START_SECONDS = 12.0
 

@@ -28,7 +28,7 @@ STOCK = (
 
 
 def measure(counts: list[int], repetitions: int) -> dict[str, Any]:
-    """Measure; what is compared with something else, the best of two.
+    """Measure; what is compared with something else, the best of FLOOR_REPETITIONS.
 
     Args:
         counts: Numbers of pipeline files.

@@ -6,7 +6,6 @@ import random
 import shutil
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -160,23 +159,15 @@ class Bench:
         self.airflow.backfill(
             dag_id, first, first + timedelta(days=days - 1), max_active_runs=PARALLELISM, run_backwards=False
         )
-        runs = self._ended_backfill(dag_id, days)
-        if failed := [run["dag_run_id"] for run in runs if run["state"] != "success"]:
-            raise RuntimeError(f"backfill of {dag_id}, failed: {failed}")
+        # Not until the backfill's own end, which Airflow looks for once a minute. Its runs exist from the beginning.
+        started = [run["dag_run_id"] for run in self.airflow.runs(dag_id) if run["run_type"] == "backfill"]
+        runs = [self.airflow.wait_for_run(dag_id, run_id, timeout=600) for run_id in started]
+        failed = [run["dag_run_id"] for run in runs if run["state"] != "success"]
+        if len(runs) != days or failed:
+            raise RuntimeError(f"backfill of {dag_id}: {len(runs)} runs, failed: {failed}")
         return (
             max(_moment(run["end_date"]) for run in runs) - min(_moment(run["start_date"]) for run in runs)
         ).total_seconds()
-
-    def _ended_backfill(self, dag_id: str, days: int) -> list[dict[str, Any]]:
-        # Not the backfill's own end, which Airflow looks for once a minute.
-        deadline = time.monotonic() + 600
-        while True:
-            runs = [run for run in self.airflow.runs(dag_id) if run["run_type"] == "backfill"]
-            if len([run for run in runs if run["state"] in ("success", "failed")]) == days:
-                return runs
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"backfill of {dag_id}: {Counter(run['state'] for run in runs)}")
-            time.sleep(2)
 
     def prepare(self, dag_id: str) -> None:
         """Wait for a DAG and unpause it.

@@ -52,7 +52,7 @@ class SageMakerHook(_QuickClients, ProviderSageMakerHook):
         Args:
             service: boto3's name of it.
         """
-        self.get_session()
+        self.get_session()  # Made before the copy, it is shared.
         hook = copy.copy(self)
         hook.client_type = service
         return hook.get_client_type()

@@ -34,7 +34,6 @@ TAG_TOLD = TAG_PREFIX + "told-"
 # XCom key under which a task's own failure message is remembered for the DAG's backstop.
 XCOM_FAILURE_TOLD = "slack_failure_told"
 # https://docs.slack.dev/reference/block-kit/composition-objects/text-object
-DEFAULT_CONNECTION = "slack_default"
 MAX_FIELD_CHARACTERS = 1900
 MAX_TEXT_CHARACTERS = 2900
 
@@ -107,8 +106,9 @@ class PipelineNotifier(BaseNotifier):
         from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
         from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, ServerErrorRetryHandler
 
+        assert self.pipeline.slack is not None  # Without it tell() sends nothing.
         return SlackWebhookHook(
-            slack_webhook_conn_id=self.pipeline.slack.connection if self.pipeline.slack else DEFAULT_CONNECTION,
+            slack_webhook_conn_id=self.pipeline.slack.connection,
             timeout=TIMEOUT_SECONDS,
             retry_handlers=[
                 ConnectionErrorRetryHandler(max_retry_count=1),

@@ -78,7 +78,7 @@ async def _wait(duration: float, expected: float | None) -> tuple[float, int]:
             answer = await sagemaker("describe_training_job", TrainingJobName="job")
             if answer["TrainingJobStatus"] == "Completed":
                 return time.time() - started - duration, len(sagemaker.calls)
-            await asyncio.sleep(polling.next_look_in_worker(elapsed))
+            await asyncio.sleep(polling.next_look_in_worker(elapsed, expected))
     await Watcher(sagemaker).wait("training_job", "job", started, expected)
     return time.time() - started - duration, len(sagemaker.calls)
 

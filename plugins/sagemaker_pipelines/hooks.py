@@ -10,6 +10,8 @@ import functools
 import gc
 from typing import Any
 
+import botocore.loaders
+import botocore.session
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook as ProviderLogsHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook as ProviderS3Hook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook as ProviderSageMakerHook
@@ -23,12 +25,13 @@ class _QuickClients:
     _session: Any = None
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
-        """Return the hook's one session: a second client of it need not read the service's description again."""
+        """Return the hook's one session, which reads no description of a service that this process has read before."""
         if deferrable:
             return super().get_session(region_name, deferrable)  # type: ignore[misc]
         if self._session is None:
             _pass_over_imports()
             self._session = super().get_session(region_name)  # type: ignore[misc]
+            _share_descriptions(self._session._session)
         return self._session
 
     def _get_caller(self, target_function_name: str = "execute") -> str:
@@ -64,6 +67,29 @@ class S3Hook(_QuickClients, ProviderS3Hook):
 
 class AwsLogsHook(_QuickClients, ProviderLogsHook):
     """Makes CloudWatch Logs clients."""
+
+
+def read_descriptions(*services: str) -> None:
+    """Read what botocore ships about services, so that making a client takes a tenth of the time.
+
+    Args:
+        services: boto3's names of them.
+    """
+    session = botocore.session.Session()
+    _share_descriptions(session)
+    session.set_credentials("none", "none")  # Or it would look for some, on the network, too.
+    for service in services:
+        session.create_client(service, region_name="us-east-1")
+
+
+def _share_descriptions(session: botocore.session.Session) -> None:
+    # A session's own loader is thrown away with all that it has read.
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
+
+
+@functools.cache
+def _loader(data_path: str | None) -> botocore.loaders.Loader:
+    return botocore.loaders.create_loader(data_path)
 
 
 @functools.cache

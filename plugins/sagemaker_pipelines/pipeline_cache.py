@@ -42,7 +42,7 @@ def entry(file_name: str, content: bytes) -> Path | None:
     folder = _folder()
     if folder is None:
         return None
-    digest = hashlib.sha256(b"\0".join([_checks_digest(), file_name.encode("utf-8", "surrogateescape"), content]))
+    digest = hashlib.sha256(b"\0".join([checks_digest(), file_name.encode("utf-8", "surrogateescape"), content]))
     return folder / f"{digest.hexdigest()}.json"
 
 
@@ -88,7 +88,8 @@ def remember(entry: Path | None, value: BaseModel) -> None:
 
 
 @functools.cache
-def _checks_digest() -> bytes:
+def checks_digest() -> bytes:
+    """Sum up what decides whether a file is right, the file itself aside; read once in a process."""
     digest = hashlib.sha256(sys.version.encode())
     for library in _LIBRARIES:
         digest.update(f"{library}=={importlib.metadata.version(library)}\n".encode())

@@ -11,9 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import gc
 import logging
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -46,7 +44,6 @@ GIVE_UP_SECONDS = 900.0
 # The next wait often follows soon, and a client takes megabytes and a tenth of a second to make.
 LINGER_SECONDS = 60.0
 
-_PROVIDER_HOOK = "airflow.providers.amazon.aws.hooks.sagemaker"
 _ONE_TRY: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 15}
 
 
@@ -350,11 +347,7 @@ class ClientRequests:
         return answer
 
     def _make_client(self) -> Any:
-        # Imported in the thread: the provider's imports would block the triggerer's event loop for half a second. They
-        # also make Python look for garbage among all that the triggerer has imported, which stops every thread for a
-        # quarter of a second. All that lives as long as the process, so Python is told to pass over it.
-        if _PROVIDER_HOOK not in sys.modules:
-            gc.freeze()
+        # Imported here because a DAG file's parse, which imports this module, must not pay for the provider.
         from sagemaker_pipelines.hooks import SageMakerHook
 
         hook = SageMakerHook(aws_conn_id=self._aws_conn_id, region_name=self._region_name, config=_ONE_TRY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,24 @@ from local_aws.sample_data import upload
 ROOT = Path(__file__).resolve().parents[2]
 DAG_ID = "train_and_deploy_multiclass"
 DATA_DATE = date(2026, 11, 1)
+# Its task tells what the process held before it read this file.
+WHAT_IS_LOADED = """
+import sys
+
+BEFORE = sorted({"boto3", "sagemaker_pipelines.operators.deploy"} & sys.modules.keys())
+
+from airflow.sdk import dag, task
+
+@dag
+def what_is_loaded():
+    @task
+    def tell():
+        return BEFORE
+
+    tell()
+
+what_is_loaded()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +50,10 @@ def airflow(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """All services; they are gone afterwards."""
     upload(aws.client("s3"), aws.region, [DATA_DATE])
     home = tmp_path_factory.mktemp("airflow")
-    with AirflowServices(home, environment=airflow_connections(aws.url, aws.region)) as airflow:
+    dags = shutil.copytree(ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
+    (dags / "what_is_loaded.py").write_text(WHAT_IS_LOADED)
+    environment = airflow_connections(aws.url, aws.region)
+    with AirflowServices(home / "airflow", dags_folder=dags, environment=environment) as airflow:
         yield airflow
         processes = [psutil.Process(pid) for service in SERVICES for pid in airflow.pids(service)]
         assert len(processes) >= len(SERVICES)
@@ -50,6 +72,15 @@ def test_a_triggered_run_succeeds(airflow: AirflowServices, aws: LocalAws) -> No
     assert endpoint["EndpointStatus"] == "InService"
     assert endpoint["EndpointConfigName"].startswith(f"multiclass-{DATA_DATE}-")
     assert endpoint["EndpointConfigName"] in airflow.task_log(DAG_ID, run_id, "deploy")
+
+
+def test_a_task_starts_with_what_the_scheduler_has_loaded(airflow: AirflowServices) -> None:
+    airflow.wait_for_dag("what_is_loaded")
+    airflow.unpause("what_is_loaded")
+    run_id = airflow.trigger("what_is_loaded")
+    assert airflow.wait_for_run("what_is_loaded", run_id)["state"] == "success"
+    path = f"/dags/what_is_loaded/dagRuns/{run_id}/taskInstances/tell/xcomEntries/return_value?deserialize=true"
+    assert airflow.api("GET", path)["value"] == ["boto3", "sagemaker_pipelines.operators.deploy"]
 
 
 def test_nobody_gets_in_without_logging_in(airflow: AirflowServices) -> None:

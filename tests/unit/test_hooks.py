@@ -6,7 +6,7 @@ import gc
 import inspect
 
 import pytest
-from botocore import loaders
+from botocore import credentials, loaders
 from botocore.config import Config
 
 from sagemaker_pipelines import hooks, service_model
@@ -68,6 +68,23 @@ def test_requests_are_completed_by_the_description_that_the_client_has_read(monk
         "ResourceConfig": {"InstanceCount": 2}
     }
     assert {"sagemaker": client.meta.service_model} == service_model._MODELS
+
+
+def test_what_was_read_about_a_service_serves_every_client(monkeypatch):
+    hooks.read_descriptions("sagemaker", "s3")
+    monkeypatch.setattr(loaders.JSONFileLoader, "load_file", None)  # Nothing is read from disk any more.
+    assert hook_of("sagemaker").get_conn().meta.endpoint_url == "https://api.sagemaker.eu-west-1.amazonaws.com"
+    assert hook_of("s3").get_conn().meta.endpoint_url == "https://s3.eu-west-1.amazonaws.com"
+
+
+def test_reading_about_services_looks_for_no_credentials(monkeypatch):
+    monkeypatch.setattr(credentials, "create_credential_resolver", None)
+    hooks.read_descriptions("sagemaker-runtime")
+
+
+def test_the_descriptions_are_those_of_the_configured_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    assert str(tmp_path) in hook_of("sagemaker").get_session()._session.get_component("data_loader").search_paths
 
 
 def test_nothing_goes_through_the_stack_and_the_user_agent_tells_who_calls(monkeypatch):

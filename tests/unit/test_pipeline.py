@@ -803,7 +803,7 @@ def test_other_checking_code_checks_again(folder, own_cache, monkeypatch):
     monkeypatch.setattr(pipeline_check, "find_problems", lambda pipeline: asked.append(pipeline.name) or ["wrong"])
     load_pipeline(folder / "iris.yaml")
     assert asked == []
-    monkeypatch.setattr(pipeline_cache, "_checks_digest", lambda: b"other")
+    monkeypatch.setattr(pipeline_cache, "checks_digest", lambda: b"other")
     with pytest.raises(PipelineFileError, match="wrong"):
         load_pipeline(folder / "iris.yaml")
     assert asked == ["iris"]

@@ -46,8 +46,23 @@ def test_looks_are_neither_too_frequent_nor_too_rare(expected):
 
 def test_a_job_of_five_seconds_ends_in_the_worker():
     late, looks = ours(5.0, None)
-    assert late <= 1
-    assert looks <= 14
+    assert late <= 0.5
+    assert looks <= 20
+
+
+@pytest.mark.parametrize("seconds", [0.5, 5.0, 9.0])
+def test_a_short_job_that_has_run_before_is_noticed_at_once(seconds):
+    numbers = random.Random(7)
+    seen = [ours(seconds * math.exp(numbers.gauss(0, 0.02)), seconds) for _ in range(100)]
+    assert p90([late for late, _ in seen]) <= 0.15
+    assert max(looks for _, looks in seen) <= 25
+
+
+@pytest.mark.parametrize("expected", [None, 0.2, 5.0, 10.0])
+def test_a_wait_in_the_worker_takes_tens_of_looks_not_hundreds(expected):
+    late, looks = ours(60.0, expected)
+    assert late <= 5
+    assert looks <= 50
 
 
 def test_waits_after_faults_grow_up_to_a_limit():

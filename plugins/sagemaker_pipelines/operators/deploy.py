@@ -83,7 +83,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
         self.pipeline = pipeline
         self.trained_by = trained_by
         self.aws_tags = dict(pipeline.aws_tags)
-        self.bucket = pipeline.bucket
+        self.bucket = "{{ bucket }}"
         self.smoke_test_key = pipeline.smoke_test.key if pipeline.smoke_test else None
         self._unanswered = 0
 

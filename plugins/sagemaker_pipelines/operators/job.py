@@ -131,7 +131,9 @@ class JobStep(PipelineStep):
         if self._is_running(job):
             name, expected = self.name_of(job), self.expected_seconds()
             if event is None and (expected or 0.0) <= polling.WORKER_SECONDS:
-                job = self.look_for_a_while(lambda: self._describe(name), lambda seen: not self._is_running(seen))
+                job = self.look_for_a_while(
+                    lambda: self._describe(name), lambda seen: not self._is_running(seen), expected
+                )
             if self._is_running(job):
                 self._wait_on(job, expected)
         self._end_if_given_up(job)

@@ -92,7 +92,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         )
         self.pipeline = pipeline
         self.trained = trained
-        self.bucket = pipeline.bucket
+        self.bucket = "{{ bucket }}"
         self.key = pipeline.data.prediction or ""
         self.aws_tags = dict(pipeline.aws_tags)
 

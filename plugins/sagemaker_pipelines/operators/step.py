@@ -59,6 +59,7 @@ class PipelineStep:
     log: Any
     defer: Callable[..., Any]
     render_template: Callable[..., Any]
+    template_fields: Any
 
     def look_and_act(self, context: Any, event: dict[str, Any] | None) -> Any:
         """Do the step.
@@ -91,7 +92,8 @@ class PipelineStep:
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render the step's templates with the pipeline's own names beside Airflow's."""
         names = {**context, **self.run_of(context).template_names}
-        names["bucket"] = self.render_template(self.pipeline.bucket, names, jinja_env)
+        if self.template_fields:  # Or a Variable would be read for nothing.
+            names["bucket"] = self.render_template(self.pipeline.bucket, names, jinja_env)
         super().render_template_fields(names, jinja_env)  # type: ignore[misc]
 
     def run_of(self, context: Any) -> Run:
@@ -103,12 +105,15 @@ class PipelineStep:
         """What tells Slack."""
         return PipelineNotifier(self.pipeline)
 
-    def look_for_a_while(self, look: Callable[[], T], is_settled: Callable[[T], bool]) -> T:
+    def look_for_a_while(
+        self, look: Callable[[], T], is_settled: Callable[[T], bool], expected: float | None = None
+    ) -> T:
         """Look until there is nothing to wait for, for as long as a wait is better spent in the worker.
 
         Args:
             look: Describes the resource.
             is_settled: Whether what was seen needs no more waiting.
+            expected: How long the same wait took before, in seconds, if known.
 
         Returns:
             What was seen last.
@@ -116,7 +121,7 @@ class PipelineStep:
         started = time.monotonic()
         elapsed = 0.0
         while True:
-            time.sleep(polling.next_look_in_worker(elapsed))
+            time.sleep(polling.next_look_in_worker(elapsed, expected))
             seen = look()
             elapsed = time.monotonic() - started
             if is_settled(seen) or elapsed >= polling.WORKER_SECONDS:

@@ -60,7 +60,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
             **kwargs,
         )
         self.pipeline = pipeline
-        self.bucket = pipeline.bucket
+        self.bucket = "{{ bucket }}"
         self.data = pipeline.data.model_dump(exclude_none=True)
         self.aws_tags = dict(pipeline.aws_tags)
 

@@ -38,7 +38,7 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
 
     def __init__(self, *, pipeline: Pipeline, files: tuple[str, ...] = ("training", "validation"), **kwargs: Any):
         super().__init__(
-            bucket_name=pipeline.bucket,
+            bucket_name="{{ bucket }}",
             bucket_key=[getattr(pipeline.data, file) for file in files],
             aws_conn_id=pipeline.aws_conn_id,
             region_name=pipeline.region,

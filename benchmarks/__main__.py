@@ -28,7 +28,7 @@ FULL: dict[str, Any] = {
     "services": {"repetitions": 2, "parallel_runs": 20, "backfill_days": 30},
     "noticing": {"waits": 400},
     "waiting": {"ours": [HERD], "stock": [50]},
-    "parsing": {"counts": [250, 1000], "repetitions": 1},
+    "parsing": {"counts": [250, 1000], "repetitions": 2},
 }
 QUICK: dict[str, Any] = {
     "services": {"repetitions": 1, "parallel_runs": 0, "backfill_days": 0},

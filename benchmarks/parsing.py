@@ -107,8 +107,12 @@ def _seconds(home: Path, dag_file: str, pipelines: Path, **environment: str) -> 
 
 def main() -> None:
     """Load one DAG file as Airflow does, by its path, and print the seconds of CPU time from an empty Python on."""
+    import gc
     import importlib.util
 
+    import airflow.sdk  # noqa: F401
+
+    gc.freeze()  # As the dag-processor does before it forks for a parse.
     spec = importlib.util.spec_from_file_location("dag_file", sys.argv[1])
     assert spec
     assert spec.loader

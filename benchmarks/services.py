@@ -279,6 +279,9 @@ def measure(
         if not parallel:
             while_all_wait()
             while_stock_waits_on()
+        if parallel:
+            say(f"{parallel_runs} runs of ours and as many of the stock operators in parallel: takes 6 minutes")
+            results["parallel"] = _parallel(running, parallel, durations, while_all_wait, while_stock_waits_on)
         results["short"] = {
             "ours": mean(run.overhead for run in ours),
             "deferrals": deferrals,
@@ -287,9 +290,6 @@ def measure(
             "stock_blocking": stock[1].result().overhead,
             "seed": seed.result().overhead,
         }
-        if parallel:
-            say(f"{parallel_runs} runs of ours and as many of the stock operators in parallel: takes 6 minutes")
-            results["parallel"] = _parallel(running, parallel, durations, while_all_wait, while_stock_waits_on)
         if backfill_days:
             say(f"backfill of {backfill_days} days: ours, then trivial chains")
             results["backfill"] = {

@@ -167,7 +167,7 @@ def pipeline(
     for name, value in airflow_connections(local_aws.url, local_aws.region).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PIPELINES_DIR", str(tmp_path))
-    monkeypatch.setattr(polling, "WORKER_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(polling, "SHARE_OF_WAIT_IN_WORKER", 0.0)
     monkeypatch.setattr(polling, "FIRST_LOOK_SECONDS", 0.2)
     monkeypatch.setattr(polling, "SHORTEST_SECONDS", 0.2)
     monkeypatch.setattr(wait_for_data, "POKE_SECONDS", 0.2)

@@ -14,11 +14,10 @@ import random
 # How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
 # within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
 WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "10"))
-WORKER_LOOK_SECONDS = 0.25
+SHORTEST_SECONDS_IN_WORKER = 0.1
 SHARE_OF_WAIT_IN_WORKER = 0.08
 # With a known duration: the nearer to it, the more often.
 SHARE_OF_DISTANCE_IN_WORKER = 0.25
-SHORTEST_SECONDS_IN_WORKER = 0.1
 # How long after the deferral a trigger looks for the first time.
 FIRST_LOOK_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_FIRST_LOOK_SECONDS", "10"))
 
@@ -63,7 +62,7 @@ def next_look_in_worker(elapsed: float, expected: float | None = None) -> float:
         expected: How long the same wait took before, in seconds, if known.
     """
     if expected is None:
-        return max(elapsed * SHARE_OF_WAIT_IN_WORKER, WORKER_LOOK_SECONDS)
+        return SHORTEST_SECONDS_IN_WORKER + elapsed * SHARE_OF_WAIT_IN_WORKER
     return max(abs(expected - elapsed) * SHARE_OF_DISTANCE_IN_WORKER, SHORTEST_SECONDS_IN_WORKER)
 
 

@@ -71,10 +71,10 @@ for pipeline in load_pipelines_of_dags("batch_predict_"):
         _predict_with(find_models.output, pipeline)
 
     # Last: every base class of every operator copies the params that its DAG has by then.
-    dag.params = {
-        "data_date": trigger_form.data_date(
+    dag.params.update(
+        data_date=trigger_form.data_date(
             "By hand: the day whose file to predict on, with that day's model. Empty: the day before DATE."
         ),
-        "wait_minutes": trigger_form.wait_minutes(pipeline),
-    }
+        wait_minutes=trigger_form.wait_minutes(pipeline),
+    )
     globals()[dag.dag_id] = dag

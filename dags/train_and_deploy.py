@@ -74,9 +74,9 @@ for pipeline in load_pipelines_of_dags("train_and_deploy_"):
         train >> publish
 
     # Last: every base class of every operator copies the params that its DAG has by then.
-    dag.params = {
-        "data_date": trigger_form.data_date("The day whose files to train on. Empty: the day before DATE."),
-        "wait_minutes": trigger_form.wait_minutes(pipeline),
-        "deploy": trigger_form.deploy(pipeline),
-    }
+    dag.params.update(
+        data_date=trigger_form.data_date("The day whose files to train on. Empty: the day before DATE."),
+        wait_minutes=trigger_form.wait_minutes(pipeline),
+        deploy=trigger_form.deploy(pipeline),
+    )
     globals()[dag.dag_id] = dag

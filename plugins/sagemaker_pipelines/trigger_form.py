@@ -5,7 +5,7 @@ https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/params.html
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import Param
 
@@ -19,7 +19,7 @@ def data_date(description: str) -> Param:
     Args:
         description: What is said below it.
     """
-    return _field(None, type=["null", "string"], format="date", title="Data date", description=description)
+    return Param(None, type=["null", "string"], format="date", title="Data date", description=description)
 
 
 def wait_minutes(pipeline: Pipeline) -> Param:
@@ -28,7 +28,7 @@ def wait_minutes(pipeline: Pipeline) -> Param:
     Args:
         pipeline: The pipeline.
     """
-    return _field(
+    return Param(
         None,
         type=["null", "integer"],
         minimum=0,
@@ -43,16 +43,10 @@ def deploy(pipeline: Pipeline) -> Param:
     Args:
         pipeline: The pipeline.
     """
-    return _field(
+    return Param(
         pipeline.deploy,
         type="string",
         enum=["auto", "always", "never"],
         title="Deploy",
         description="auto: unless a later data date is live. always: over that, too. never: only train.",
     )
-
-
-def _field(default: Any, **schema: Any) -> Param:
-    # Airflow checks each schema whenever a DAG is made, which by the latest draft is a good part of what parsing a
-    # pipeline's DAG costs; by draft 7 it is a small one.
-    return Param(default, **{"$schema": "http://json-schema.org/draft-07/schema#", **schema})

@@ -36,6 +36,7 @@ dags = {}
 for dag in bag.dags.values():
     again = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
     assert again.task_ids == dag.task_ids
+    dag.params.validate()  # The defaults are allowed; a scheduled run has no others.
     dags[dag.dag_id] = {
         "tasks": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
         "owners": sorted({task.owner for task in dag.tasks}),

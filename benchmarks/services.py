@@ -276,12 +276,12 @@ def measure(
         trivial = [running.trivial(deferrals, f"bench-{number}") for number in range(repetitions)]
         say(f"overhead: ours {[run.overhead for run in ours]}, trivial {[run.overhead for run in trivial]}")
         while_stock_waits()
-        if not parallel:
-            while_all_wait()
-            while_stock_waits_on()
         if parallel:
             say(f"{parallel_runs} runs of ours and as many of the stock operators in parallel: takes 6 minutes")
             results["parallel"] = _parallel(running, parallel, durations, while_all_wait, while_stock_waits_on)
+        else:
+            while_all_wait()
+            while_stock_waits_on()
         results["short"] = {
             "ours": mean(run.overhead for run in ours),
             "deferrals": deferrals,

@@ -31,6 +31,7 @@ class _QuickClients:
         if self._session is None:
             _pass_over_imports()
             self._session = super().get_session(region_name)  # type: ignore[misc]
+            # boto3 shows its botocore session to nobody, and the provider's factory takes none.
             _share_descriptions(self._session._session)
         return self._session
 

@@ -32,7 +32,7 @@ FULL: dict[str, Any] = {
 }
 QUICK: dict[str, Any] = {
     "services": {"repetitions": 1, "parallel_runs": 0, "backfill_days": 0},
-    "noticing": {"waits": 200},
+    "noticing": {"waits": 300},
     "waiting": {"ours": [HERD], "stock": [25]},
     "parsing": {"counts": [100], "repetitions": 1},
 }

@@ -48,8 +48,8 @@ def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x_lab
         An SVG document.
     """
     left, top, width, height = 70.0, 50.0, 600.0, 280.0
-    most_x = max(x for points in series.values() for x, _ in points)
-    most_y = max(y for points in series.values() for _, y in points)
+    most_x = _round_up(max(x for points in series.values() for x, _ in points))
+    most_y = _round_up(max(y for points in series.values() for _, y in points))
 
     def at(x: float, y: float) -> tuple[float, float]:
         return left + x / most_x * width, top + height - max(y, 0.0) / most_y * height
@@ -66,9 +66,18 @@ def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], x_lab
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts.extend(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in spots)
-        parts.append(_text(left + 20, top + 18 + number * 20, label, f"fill: {colour}"))
+        x, y = spots[-1]
+        is_right = x > left + width / 2
+        anchor = "end" if is_right else "start"
+        parts.append(_text(x + (0 if is_right else 10), y - 10, label, f"fill: {colour}; text-anchor: {anchor}"))
     parts.append(_text(left, top + height + 42, f"{x_label}; upwards: {y_label}", "fill: #777"))
     return _document(int(top + height + 60), parts)
+
+
+def _round_up(value: float) -> float:
+    """Round to a number whose quarters are short, too."""
+    power = 10 ** math.floor(math.log10(value))
+    return next(power * factor for factor in (1.0, 2.0, 4.0, 6.0, 8.0, 10.0) if power * factor >= value)
 
 
 def _text(x: float, y: float, text: str, style: str = "") -> str:

@@ -134,9 +134,10 @@ without Step Functions, so only its waits and its calls are counted.
   (the simulation, the stock triggers' memory) runs beside them, at the lowest priority. Parsing is measured when those
   of this package have ended and stock ones still wait.
 - **Runs**: api-server, scheduler, dag-processor and triggerer, LocalExecutor with a parallelism of 8; local AWS
-  starts real programs (`benchmarks/image`) that take as long as they are told. The trivial chain has 4 tasks that do
-  nothing, as many of them deferred as ours were; its deferrals fire 10 s after they began, which is not counted as
-  overhead.
+  starts real programs (`benchmarks/image`) that take as long as they are told. The plugin loads its libraries in the
+  scheduler, so the tasks of all systems, the trivial ones, too, start without importing them. The trivial chain has
+  4 tasks that do nothing, as many of them deferred as ours were; its deferrals fire 10 s after they began, which is
+  not counted as overhead.
 - **Noticing**, and the calls of an hour's training: the real watcher and schedule in simulated time
   (`benchmarks/noticing.py`), {results["noticing"]["jobs"]} jobs of each sort, log-uniform between 30 s and 1 h. "Has
   run before" means that the median of five past durations is known; durations scatter by the given standard deviation.

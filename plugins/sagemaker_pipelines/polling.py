@@ -14,8 +14,8 @@ import random
 # How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
 # within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
 WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "10"))
-SHORTEST_SECONDS_IN_WORKER = 0.1
-SHARE_OF_WAIT_IN_WORKER = 0.08
+SHORTEST_SECONDS_IN_WORKER = 0.12
+SHARE_OF_WAIT_IN_WORKER = 0.07
 # With a known duration: the nearer to it, the more often.
 SHARE_OF_DISTANCE_IN_WORKER = 0.25
 # How long after the deferral a trigger looks for the first time.

@@ -67,10 +67,24 @@ def parse(dags: Path, home: Path, **environment: str) -> dict[str, Any]:
         ``dags``, by their ids, ``errors``, by the files' names, and ``clients``: which of some costly libraries, of use
         in a run only, were imported.
     """
+    done = run(_PARSE, home, str(dags), **environment)
+    parsed: dict[str, Any] = json.loads(done.stdout.rpartition("PARSED")[2])
+    return parsed
+
+
+def run(program: str, home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a program of Airflow's in a new process, and see that it ends well.
+
+    Args:
+        program: Its source.
+        home: AIRFLOW_HOME, and the working directory.
+        arguments: What it finds in sys.argv.
+        environment: Further environment variables.
+    """
     home.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     done = subprocess.run(
-        [sys.executable, "-c", _PARSE, str(dags)],
+        [sys.executable, "-c", program, *arguments],
         cwd=home,
         env={
             **kept,
@@ -84,5 +98,4 @@ def parse(dags: Path, home: Path, **environment: str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    parsed: dict[str, Any] = json.loads(done.stdout.rpartition("PARSED")[2])
-    return parsed
+    return done

@@ -10,7 +10,6 @@ import functools
 import gc
 from typing import Any
 
-import botocore.loaders
 import botocore.session
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook as ProviderLogsHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook as ProviderS3Hook
@@ -44,12 +43,6 @@ class _QuickClients:
 class SageMakerHook(_QuickClients, ProviderSageMakerHook):
     """Makes SageMaker clients, and those of other services by the same connection and session."""
 
-    def get_client_type(self, *args: Any, **kwargs: Any) -> Any:
-        """Make a client, whose description of the service then serves for completing requests, too."""
-        client = super().get_client_type(*args, **kwargs)
-        service_model.use(client.meta.service_model)
-        return client
-
     def client_of(self, service: str) -> Any:
         """Make a client of another service.
 
@@ -71,7 +64,7 @@ class AwsLogsHook(_QuickClients, ProviderLogsHook):
 
 
 def read_descriptions(*services: str) -> None:
-    """Read what botocore ships about services, so that making a client takes a tenth of the time.
+    """Read what botocore ships about services, so that a client need not when it is made.
 
     Args:
         services: boto3's names of them.
@@ -85,12 +78,7 @@ def read_descriptions(*services: str) -> None:
 
 def _share_descriptions(session: botocore.session.Session) -> None:
     # A session's own loader is thrown away with all that it has read.
-    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
-
-
-@functools.cache
-def _loader(data_path: str | None) -> botocore.loaders.Loader:
-    return botocore.loaders.create_loader(data_path)
+    session.register_component("data_loader", service_model.loader(session.get_config_variable("data_path")))
 
 
 @functools.cache

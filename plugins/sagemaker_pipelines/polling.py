@@ -15,6 +15,7 @@ import random
 # within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
 WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "10"))
 SHORTEST_SECONDS_IN_WORKER = 0.12
+# Without a known duration: later by this share of the time waited so far.
 SHARE_OF_WAIT_IN_WORKER = 0.07
 # With a known duration: the nearer to it, the more often.
 SHARE_OF_DISTANCE_IN_WORKER = 0.25

@@ -27,9 +27,6 @@ _LONGEST_LIST = 40
 _LONGEST_LIST_WITH_HINT = 12
 _LONGEST_VALUE = 120
 
-# By service: what a client has read, or what was read for a check.
-_MODELS: dict[str, Any] = {}
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -188,23 +185,25 @@ def members(operation: str, service: str = "sagemaker") -> frozenset[str]:
     return frozenset(_input_shape(service, operation).members)
 
 
-def use(model: Any) -> None:
-    """Takes over the description that a client has read, so that it is not read a second time.
+@functools.cache
+def loader(data_path: str | None) -> Any:
+    """Returns the one botocore loader of this process for a data path: what it has read, it need not read again.
 
     Args:
-        model: the client's ``meta.service_model``.
+        data_path: where to look for descriptions beside botocore's own (its setting ``data_path``), if anywhere.
     """
-    _MODELS.setdefault(model.service_name, model)
+    # Imported here because reading a pipeline file that was checked before must not pay for botocore.
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
+@functools.cache
 def _service_model(service: str) -> Any:
-    if service not in _MODELS:
-        # Imported here because reading a pipeline file that was checked before must not pay for botocore.
-        from botocore.loaders import Loader
-        from botocore.model import ServiceModel
+    from botocore.model import ServiceModel
 
-        _MODELS[service] = ServiceModel(Loader().load_service_model(service, "service-2"), service)
-    return _MODELS[service]
+    # Asked for as a client asks: the loader remembers answers by the arguments.
+    return ServiceModel(loader(None).load_service_model(service, "service-2", api_version=None), service)
 
 
 @functools.cache

@@ -41,7 +41,7 @@ WAITS_PER_PAGE = 3
 NO_LIST_SECONDS = 300.0
 # How long AWS may leave looks unanswered before the task is woken, to look and to say so.
 GIVE_UP_SECONDS = 900.0
-# The next wait often follows soon, and a client takes megabytes and a tenth of a second to make.
+# The next wait often follows soon, and needs the same client.
 LINGER_SECONDS = 60.0
 
 _ONE_TRY: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 15}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
+
+import parsed_dags
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,23 +31,11 @@ OURS = ("sagemaker_pipelines.", "airflow.providers.amazon.aws", "airflow.provide
 
 def start(home: Path, component: str, *dag_files: str, **environment: str) -> dict[str, Any]:
     """Start a component, then load DAG files."""
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
-    done = subprocess.run(
-        [sys.executable, "-c", _START, component, *dag_files],
-        cwd=home,
-        env={
-            **kept,
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    folders = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+    }
+    done = parsed_dags.run(_START, home, component, *dag_files, **folders, **environment)
     log, _, found = done.stdout.rpartition("FOUND")
     return {**json.loads(found), "log": log + done.stderr}
 

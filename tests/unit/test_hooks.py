@@ -60,14 +60,14 @@ def test_a_client_of_another_service_is_of_the_same_connection(monkeypatch, serv
 
 
 def test_requests_are_completed_by_the_description_that_the_client_has_read(monkeypatch):
-    monkeypatch.setattr(service_model, "_MODELS", {})
+    service_model.loader.cache_clear()
+    service_model._service_model.cache_clear()
     service_model._input_shape.cache_clear()
-    client = hook_of("sagemaker").get_conn()
-    monkeypatch.setattr(loaders, "Loader", None)  # Nothing else reads one.
+    hook_of("sagemaker").get_conn()
+    monkeypatch.setattr(loaders.JSONFileLoader, "load_file", None)  # Nothing reads it a second time.
     assert service_model.coerce("CreateTrainingJob", {"ResourceConfig": {"InstanceCount": "2"}}) == {
         "ResourceConfig": {"InstanceCount": 2}
     }
-    assert {"sagemaker": client.meta.service_model} == service_model._MODELS
 
 
 def test_what_was_read_about_a_service_serves_every_client(monkeypatch):

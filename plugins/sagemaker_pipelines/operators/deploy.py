@@ -122,6 +122,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
         """Return once the endpoint is InService with the run's config."""
         # Whether this run has asked for the change that is going on or has ended. A new try knows only by the config.
         asked = bool(event and event.get("asked"))
+        expected: float | None = None
         while True:
             endpoint = self._describe()
             answer = self._answer(endpoint)
@@ -130,7 +131,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
                     raise self._stuck(context, run, config_name, endpoint)
                 asked = asked or self._has_asked(context, run, config_name, endpoint)
                 then = "execute_complete" if asked else "execute_after_others"
-                self._wait_on(endpoint, then=then, may_look_on=event is None)
+                self._wait_on(endpoint, then=then, may_look_on=event is None, expected=expected)
                 continue
             if answer is Answer.DONE and endpoint["EndpointConfigName"] == config_name:
                 return
@@ -142,6 +143,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
             if answer is Answer.DONE:
                 self._refuse_to_go_back(context, run, model, endpoint)
                 self._judge(context, run, model, live=endpoint)
+            expected = self._seconds_of_last_change(endpoint)
             asked = self._ask(context, run, model, config_name, endpoint)
 
     # What is asked of SageMaker.
@@ -256,10 +258,21 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
         self._tell_started(context, run, config_name)  # The earlier try may have died before it did.
         return True
 
-    def _wait_on(self, endpoint: Mapping[str, Any], *, then: str, may_look_on: bool) -> None:
+    def _seconds_of_last_change(self, endpoint: Mapping[str, Any]) -> float | None:
+        """Tell how long it took until the endpoint served what is live, if no further call is needed for it.
+
+        A deployment creates its config just before it changes the endpoint. Whatever changes the endpoint later, the
+        scaling of a variant for example, makes this too long; then the wait is deferred at once.
+        """
+        config = self._seen_configs.get(endpoint.get("EndpointConfigName", ""))
+        return (endpoint["LastModifiedTime"] - config["CreationTime"]).total_seconds() if config else None
+
+    def _wait_on(
+        self, endpoint: Mapping[str, Any], *, then: str, may_look_on: bool, expected: float | None = None
+    ) -> None:
         """Wait for the endpoint's change to end; return if it has ended soon, else go on in the method ``then``."""
-        if may_look_on:
-            seen = self.look_for_a_while(self._describe, lambda seen: self._answer(seen) is not Answer.WAIT)
+        if may_look_on and (expected or 0.0) <= polling.WORKER_SECONDS:
+            seen = self.look_for_a_while(self._describe, lambda seen: self._answer(seen) is not Answer.WAIT, expected)
             if self._answer(seen) is not Answer.WAIT:
                 return
         self.log.info(

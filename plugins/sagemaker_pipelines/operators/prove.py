@@ -233,11 +233,11 @@ class ProvenDeployment(PipelineStep):
             self._client.add_tags(ResourceArn=arn, Tags=[{"Key": key, "Value": value}])
 
     def _config_arn(self, config_name: str) -> str:
-        if config_name not in self._config_arns:
+        if config_name not in self._seen_configs:
             config = self._client.describe_endpoint_config(EndpointConfigName=config_name)
-            self._config_arns[config_name] = config["EndpointConfigArn"]
-        return self._config_arns[config_name]
+            self._seen_configs[config_name] = config
+        return str(self._seen_configs[config_name]["EndpointConfigArn"])
 
     @cached_property
-    def _config_arns(self) -> dict[str, str]:
+    def _seen_configs(self) -> dict[str, dict[str, Any]]:
         return {}

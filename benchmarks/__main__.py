@@ -28,7 +28,7 @@ FULL: dict[str, Any] = {
     "services": {"repetitions": 2, "parallel_runs": 20, "backfill_days": 30},
     "noticing": {"waits": 400},
     "waiting": {"ours": [HERD], "stock": [50]},
-    "parsing": {"counts": [250, 1000], "repetitions": 2},
+    "parsing": {"counts": [250, 1000], "repetitions": 3},
 }
 QUICK: dict[str, Any] = {
     "services": {"repetitions": 1, "parallel_runs": 0, "backfill_days": 0},
@@ -61,15 +61,13 @@ def main() -> int:
         ours = [waiting.measure("ours", jobs, to_the_end=jobs == HERD) for jobs in sizes["waiting"]["ours"]]
         results["waiting"] = {"ours": ours}
 
-    def while_all_wait() -> None:
+    def while_runs_wait() -> None:
+        say("parsing")
+        results["parsing"] = parsing.measure(**sizes["parsing"])
         say("noticing, in simulated time; memory of stock triggers")
         idly["noticing"] = idle.submit(noticing.measure, **sizes["noticing"])
         idly["herd"] = idle.submit(noticing.herd, HERD)
         stock.extend(idle.submit(waiting.measure, "stock", jobs) for jobs in sizes["waiting"]["stock"])
-
-    def while_stock_waits_on() -> None:
-        say("parsing")
-        results["parsing"] = parsing.measure(**sizes["parsing"])
 
     # What does not depend on time takes the processor's idle time only: nothing else becomes slower by it.
     idly: dict[str, Future[dict[str, Any]]] = {}
@@ -77,11 +75,7 @@ def main() -> int:
     with ProcessPoolExecutor(1, get_context("spawn"), initializer=os.nice, initargs=(19,)) as idle:
         say("Airflow services and local AWS start")
         results["services"] = services.measure(
-            **sizes["services"],
-            say=say,
-            while_stock_waits=while_stock_waits,
-            while_all_wait=while_all_wait,
-            while_stock_waits_on=while_stock_waits_on,
+            **sizes["services"], say=say, while_stock_waits=while_stock_waits, while_runs_wait=while_runs_wait
         )
         results["waiting"]["stock"] = [future.result() for future in stock]
         results |= {name: future.result() for name, future in idly.items()}

@@ -132,7 +132,7 @@ without Step Functions, so only its waits and its calls are counted.
 - The stock operators' short runs, which mostly wait, are begun first; then come ours and the trivial chains, one after
   the other, then the many that wait. The parallel runs of the stock operators begin when all of this package train.
   Once all train, parsing is measured, then, at the lowest priority, what does not depend on time (the simulation, the
-  stock triggers' memory). Nothing runs beside the backfills.
+  stock triggers' memory). Nothing runs beside the backfills; the trivial one is the mean of one before and one after.
 - **Runs**: api-server, scheduler, dag-processor and triggerer, LocalExecutor with a parallelism of 8; local AWS
   starts real programs (`benchmarks/image`) that take as long as they are told. The plugin loads its libraries in the
   scheduler, so the tasks of all systems, the trivial ones, too, start without importing them. The trivial chain has

@@ -12,8 +12,9 @@ import os
 import random
 
 # How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
-# within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
-WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "10"))
+# within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker. No
+# longer, as a slot is held meanwhile: when many steps begin at once, each keeps others waiting.
+WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "8"))
 SHORTEST_SECONDS_IN_WORKER = 0.12
 # Without a known duration: later by this share of the time waited so far.
 SHARE_OF_WAIT_IN_WORKER = 0.07

@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -19,6 +20,9 @@ from sagemaker_pipelines.statuses import STOPPED_BY_LIMIT, TRAINING_JOB, TRANSFO
 from sagemaker_pipelines.triggers import SageMakerTrigger
 
 Job = Mapping[str, Any]
+
+# How many of the last jobs predict the next one's duration.
+PREDICTING_JOBS = 5
 
 # A task that a user has given up is failed, success or skipped; one cleared while it runs is restarting.
 _STATES_OF_A_WANTED_TASK = ("running", "deferred", "up_for_retry", "scheduled", "queued")
@@ -149,8 +153,23 @@ class JobStep(PipelineStep):
         raise NotImplementedError
 
     def expected_seconds(self) -> float | None:
-        """Return how long such a job takes as a rule, in seconds, if known."""
-        return None
+        """Return how long the pipeline's last such jobs took, in the median; it predicts this one's end."""
+        stem = self.kind.stem
+        try:
+            found = getattr(self._client, f"list_{self.kind.operation}s")(
+                NameContains=f"{self.pipeline.name}-",
+                StatusEquals="Completed",
+                SortBy="CreationTime",
+                SortOrder="Descending",
+                MaxResults=100,
+            )[f"{stem}Summaries"]
+        except (ClientError, BotoCoreError) as error:
+            self.log.info("No past %s to predict this one's end by: %s", self.kind.noun, error)
+            return None
+        # Another pipeline's name may begin with this one's; what follows the name is the data date.
+        ours = [job for job in found if self.name_of(job).startswith(f"{self.pipeline.name}-2")][:PREDICTING_JOBS]
+        seconds = [(job[f"{stem[:-3]}EndTime"] - job["CreationTime"]).total_seconds() for job in ours]
+        return median(seconds) if seconds else None
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
         """Make the error for a job that has outlasted its limit.

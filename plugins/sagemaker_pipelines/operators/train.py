@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTrainingOperator
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 # Provisioning, downloading and uploading come on top of the runtime that the request bounds.
 MARGIN_SECONDS = 3_600
-# How many of the last trainings predict this one's duration.
-PREDICTING_JOBS = 5
 
 
 class TrainOperator(JobStep, SageMakerTrainingOperator):
@@ -137,23 +134,6 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     def too_long(self, job: Job, reason: str) -> StepFailed:
         """Make the error for a training job that has outlasted its own limits."""
         return StepFailed(_failed(self.pipeline, job, reason))
-
-    def expected_seconds(self) -> float | None:
-        """Return how long the pipeline's last trainings took, in the median; it predicts this one's end."""
-        try:
-            found = self._client.list_training_jobs(
-                NameContains=f"{self.pipeline.name}-",
-                StatusEquals="Completed",
-                SortBy="CreationTime",
-                SortOrder="Descending",
-                MaxResults=100,
-            )["TrainingJobSummaries"]
-        except (ClientError, BotoCoreError) as error:
-            self.log.info("No past training job to predict this one's end by: %s", error)
-            return None
-        ours = [job for job in found if job["TrainingJobName"].startswith(f"{self.pipeline.name}-2")]
-        seconds = [(job["TrainingEndTime"] - job["CreationTime"]).total_seconds() for job in ours[:PREDICTING_JOBS]]
-        return median(seconds) if seconds else None
 
     def _failure(self, job: Mapping[str, Any]) -> StepFailed | StepFailedForNow:
         reason = _reason(job)

@@ -73,12 +73,11 @@ def ours(duration: float, expected: float | None) -> tuple[float, int]:
 async def _wait(duration: float, expected: float | None) -> tuple[float, int]:
     started = time.time()
     sagemaker = FakeSageMaker({"job": (started, started + duration)})
-    if (expected or 0.0) <= polling.WORKER_SECONDS:
-        while (elapsed := time.time() - started) < polling.WORKER_SECONDS:
-            answer = await sagemaker("describe_training_job", TrainingJobName="job")
-            if answer["TrainingJobStatus"] == "Completed":
-                return time.time() - started - duration, len(sagemaker.calls)
-            await asyncio.sleep(polling.next_look_in_worker(elapsed, expected))
+    while (elapsed := time.time() - started) < polling.seconds_in_worker(expected):
+        answer = await sagemaker("describe_training_job", TrainingJobName="job")
+        if answer["TrainingJobStatus"] == "Completed":
+            return time.time() - started - duration, len(sagemaker.calls)
+        await asyncio.sleep(polling.next_look_in_worker(elapsed, expected))
     await Watcher(sagemaker).wait("training_job", "job", started, expected)
     return time.time() - started - duration, len(sagemaker.calls)
 

@@ -130,9 +130,9 @@ without Step Functions, so only its waits and its calls are counted.
 ## How it is measured
 
 - The stock operators' short runs, which mostly wait, are begun first; then come ours and the trivial chains, one after
-  the other, then the many that wait. The parallel runs of the stock operators begin when all of this package train.
+  the other, then the many that wait. The parallel runs of this package begin when all of the stock operators' train.
   Once all train, parsing is measured, then, at the lowest priority, what does not depend on time (the simulation, the
-  stock triggers' memory). Nothing runs beside the backfills; the trivial one is the mean of one before and one after.
+  stock triggers' memory). Nothing runs beside the backfills.
 - **Runs**: api-server, scheduler, dag-processor and triggerer, LocalExecutor with a parallelism of 8; local AWS
   starts real programs (`benchmarks/image`) that take as long as they are told. The plugin loads its libraries in the
   scheduler, so the tasks of all systems, the trivial ones, too, start without importing them. The trivial chain has
@@ -178,7 +178,7 @@ def _run_rows(services: dict[str, Any]) -> list[Row]:
     ]
     if parallel := services.get("parallel"):
         what = f"{parallel['runs']} runs in parallel, trainings of 60 to 240 s, deployments of 30 s: stock deferrable"
-        note = "The stock runs began when all of ours trained."
+        note = "Ours began when all of the stock runs trained."
         rows.append(_ratio(what, parallel["ours"], parallel["stock_deferrable"], 0.5, note))
     if backfill := services.get("backfill"):
         what = f"backfill of {backfill['days']} days, short jobs: as many trivial tasks"

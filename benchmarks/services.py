@@ -138,26 +138,24 @@ class Bench:
         wall = time.time() - started
         return Measured(wall, self._training_seconds(name) + self._endpoint_seconds(name))
 
-    def backfill(self, dag_id: str, days: int, first_data_date: date = DATA_DATE) -> float:
+    def backfill(self, dag_id: str, days: int) -> float:
         """Backfill a DAG.
 
         Args:
             dag_id: The DAG.
-            days: How many.
-            first_data_date: The first of them.
+            days: How many, from DATA_DATE on.
 
         Returns:
             Seconds from the first run's start to the last one's end.
         """
         self.prepare(dag_id)
-        before = {run["dag_run_id"] for run in self.airflow.runs(dag_id)}
-        first = datetime.fromisoformat(f"{first_data_date + timedelta(days=1)}T00:00:00+09:00")
+        first = datetime.fromisoformat(f"{DATA_DATE + timedelta(days=1)}T00:00:00+09:00")
         self.airflow.backfill(
             dag_id, first, first + timedelta(days=days - 1), max_active_runs=PARALLELISM, run_backwards=False
         )
         # Not until the backfill's own end, which Airflow looks for once a minute. Its runs exist from the beginning.
-        begun = {run["dag_run_id"] for run in self.airflow.runs(dag_id) if run["run_type"] == "backfill"} - before
-        runs = [self.airflow.wait_for_run(dag_id, run_id, timeout=600) for run_id in sorted(begun)]
+        started = [run["dag_run_id"] for run in self.airflow.runs(dag_id) if run["run_type"] == "backfill"]
+        runs = [self.airflow.wait_for_run(dag_id, run_id, timeout=600) for run_id in started]
         failed = [run["dag_run_id"] for run in runs if run["state"] != "success"]
         if len(runs) != days or failed:
             raise RuntimeError(f"backfill of {dag_id}: {len(runs)} runs, failed: {failed}")
@@ -308,9 +306,12 @@ def measure(
             "seed": seed.result().overhead,
         }
         if backfill_days:
-            say(f"backfill of {backfill_days} days: trivial chains, ours, trivial chains again")
-            results["backfill"] = _backfill(running, backfill_days)
-            say(f"seconds: {results['backfill']}")
+            say(f"backfill of {backfill_days} days: ours, then trivial chains")
+            results["backfill"] = {
+                "days": backfill_days,
+                "ours": running.backfill("train_and_deploy_backfill", backfill_days),
+                "trivial": running.backfill("trivial_backfill", backfill_days),
+            }
     return results
 
 
@@ -322,15 +323,14 @@ def _parallel(
 ) -> dict[str, Any]:
     for name in names:
         running.prepare(f"train_and_deploy_{name}")
-    # The longest first, so that the whole takes no longer than it must.
+    # The longest first, so that the whole takes no longer than it must. Not all at once: a stock step that has just
+    # begun to wait holds its slot for 30 s, one of ours for some seconds, and each system would hold up the other.
     by_length = sorted(names, key=lambda name: durations[name])
     for name in reversed(by_length):
-        running.start_ours(name)
-    # Not at once: a step of ours that has just begun to wait holds its slot for some seconds, a stock one for 30 s, and
-    # those of one system would hold up the other's.
+        running.start_stock("stock_deferrable", name, *durations[name])
     running.wait_for_trainings("parallel", len(names))
     for name in reversed(by_length):
-        running.start_stock("stock_deferrable", name, *durations[name])
+        running.start_ours(name)
     running.wait_for_trainings("parallel", len(names) * 2)
     while_runs_wait()
     # One after the other: forty that ask at once how far their runs are would keep the api-server from its work.
@@ -341,15 +341,6 @@ def _parallel(
         "stock_deferrable": mean(running.finish_stock("stock_deferrable", name).overhead for name in names),
         "deferrals": mean(run.deferrals for run in ours),
     }
-
-
-def _backfill(running: Bench, days: int) -> dict[str, Any]:
-    # How long the trivial chains take varies by some seconds with how often Airflow misses the end of a task's process,
-    # whose slot it then holds for 5 s; so they are measured before and after.
-    before = running.backfill("trivial_backfill", days, DATA_DATE - timedelta(days=days))
-    ours = running.backfill("train_and_deploy_backfill", days)
-    after = running.backfill("trivial_backfill", days)
-    return {"days": days, "ours": ours, "trivial": mean([before, after]), "trivial, each": [before, after]}
 
 
 def _upload(aws: LocalAws, days: int) -> None:

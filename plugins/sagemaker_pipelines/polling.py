@@ -12,9 +12,11 @@ import os
 import random
 
 # How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
-# within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker. No
-# longer, as a slot is held meanwhile: when many steps begin at once, each keeps others waiting.
-WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "8"))
+# within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
+WORKER_SECONDS = float(os.environ.get("SAGEMAKER_PIPELINES_WORKER_SECONDS", "10"))
+# Without a known duration less long, as a job of AWS takes minutes as a rule, and while many steps begin at once, each
+# that holds a slot keeps others waiting.
+FIRST_TIME_WORKER_SECONDS = 6.0
 SHORTEST_SECONDS_IN_WORKER = 0.12
 # Without a known duration: later by this share of the time waited so far.
 SHARE_OF_WAIT_IN_WORKER = 0.07
@@ -54,6 +56,17 @@ def next_look(elapsed: float, expected: float | None = None) -> float:
     if elapsed < expected + half_window:
         return max(SHORTEST_SECONDS, 2 * half_window / LOOKS_IN_WINDOW)
     return _within((elapsed - expected) * SHARE_OF_WAIT, LONGEST_SECONDS)
+
+
+def seconds_in_worker(expected: float | None = None) -> float:
+    """Return how long a step looks in the worker before it defers; 0 if that would be in vain.
+
+    Args:
+        expected: How long the same wait took before, in seconds, if known.
+    """
+    if expected is None:
+        return min(FIRST_TIME_WORKER_SECONDS, WORKER_SECONDS)
+    return WORKER_SECONDS if expected <= WORKER_SECONDS else 0.0
 
 
 def next_look_in_worker(elapsed: float, expected: float | None = None) -> float:

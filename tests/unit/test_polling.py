@@ -50,7 +50,13 @@ def test_a_job_of_five_seconds_ends_in_the_worker():
     assert looks <= 20
 
 
-@pytest.mark.parametrize("seconds", [0.5, 5.0, 7.0])
+def test_what_is_not_known_to_end_soon_holds_a_worker_slot_for_seconds_at_most():
+    assert polling.seconds_in_worker() <= 6
+    assert polling.seconds_in_worker(5.0) == polling.WORKER_SECONDS
+    assert polling.seconds_in_worker(60.0) == 0
+
+
+@pytest.mark.parametrize("seconds", [0.5, 5.0, 9.0])
 def test_a_short_job_that_has_run_before_is_noticed_at_once(seconds):
     numbers = random.Random(7)
     seen = [ours(seconds * math.exp(numbers.gauss(0, 0.02)), seconds) for _ in range(100)]
@@ -58,7 +64,7 @@ def test_a_short_job_that_has_run_before_is_noticed_at_once(seconds):
     assert max(looks for _, looks in seen) <= 25
 
 
-@pytest.mark.parametrize("expected", [None, 0.2, 5.0, 8.0])
+@pytest.mark.parametrize("expected", [None, 0.2, 5.0, 10.0])
 def test_a_wait_in_the_worker_takes_tens_of_looks_not_hundreds(expected):
     late, looks = ours(60.0, expected)
     assert late <= 5

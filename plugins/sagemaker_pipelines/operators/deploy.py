@@ -271,7 +271,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
         self, endpoint: Mapping[str, Any], *, then: str, may_look_on: bool, expected: float | None = None
     ) -> None:
         """Wait for the endpoint's change to end; return if it has ended soon, else go on in the method ``then``."""
-        if may_look_on and (expected or 0.0) <= polling.WORKER_SECONDS:
+        if may_look_on and polling.seconds_in_worker(expected):
             seen = self.look_for_a_while(self._describe, lambda seen: self._answer(seen) is not Answer.WAIT, expected)
             if self._answer(seen) is not Answer.WAIT:
                 return

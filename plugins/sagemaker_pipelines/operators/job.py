@@ -134,7 +134,7 @@ class JobStep(PipelineStep):
         """
         if self._is_running(job):
             name, expected = self.name_of(job), self.expected_seconds()
-            if event is None and (expected or 0.0) <= polling.WORKER_SECONDS:
+            if event is None and polling.seconds_in_worker(expected):
                 job = self.look_for_a_while(
                     lambda: self._describe(name), lambda seen: not self._is_running(seen), expected
                 )

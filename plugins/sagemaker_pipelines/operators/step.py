@@ -124,7 +124,7 @@ class PipelineStep:
             time.sleep(polling.next_look_in_worker(elapsed, expected))
             seen = look()
             elapsed = time.monotonic() - started
-            if is_settled(seen) or elapsed >= polling.WORKER_SECONDS:
+            if is_settled(seen) or elapsed >= polling.seconds_in_worker(expected):
                 return seen
 
     def wait(self, trigger: Any, seconds: float) -> None:

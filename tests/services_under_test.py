@@ -53,8 +53,11 @@ class ServicesUnderTest:
         port = int(self.aws.url.rpartition(":")[2])
         callers = []
         for pid in self.airflow.pids("scheduler"):
-            process = psutil.Process(pid)
-            connections = process.net_connections("tcp")
+            try:
+                process = psutil.Process(pid)
+                connections = process.net_connections("tcp")
+            except psutil.NoSuchProcess:
+                continue  # The process of the task before has just ended.
             if any(connection.raddr and connection.raddr.port == port for connection in connections):
                 callers.append(process)
         assert len(callers) == 1, f"found {callers}: the task's process is not alone"

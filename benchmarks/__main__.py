@@ -25,7 +25,7 @@ from benchmarks import noticing, parsing, report, services, waiting  # noqa: E40
 
 HERD = 1000
 FULL: dict[str, Any] = {
-    "services": {"repetitions": 2, "parallel_runs": 20, "backfill_days": 30},
+    "services": {"repetitions": 3, "parallel_runs": 20, "backfill_days": 30},
     "noticing": {"waits": 400},
     "waiting": {"ours": [HERD], "stock": [50]},
     "parsing": {"counts": [250, 1000], "repetitions": 3},

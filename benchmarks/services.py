@@ -57,7 +57,7 @@ class Measured:
 
 
 class Bench:
-    """A running Airflow on a running local AWS, with the DAGs of all systems."""
+    """A running Airflow on a running local AWS."""
 
     def __init__(self, aws: LocalAws, airflow: AirflowServices):
         self.aws = aws
@@ -213,40 +213,56 @@ class Bench:
 
 
 @contextmanager
-def bench(pipelines: Iterable[str], durations: dict[str, tuple[float, float]], days: int) -> Iterator[Bench]:
-    """Start everything, with pipeline files like the sample's; it is gone afterwards.
+def bench(
+    pipelines: Iterable[str], durations: dict[str, tuple[float, float]], days: int
+) -> Iterator[tuple[Bench, Bench]]:
+    """Start a local AWS and two Airflows, with pipeline files like the sample's; all is gone afterwards.
 
     Args:
         pipelines: Their names.
         durations: Seconds of training and deployment by pipeline.
         days: For how many days there is data, from DATA_DATE on.
+
+    Yields:
+        The bench whose Airflow runs our DAGs and the trivial ones, and that whose Airflow runs the stock operators'.
     """
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         LocalAws(images={"timed": BENCHMARKS / "image"}, ping_timeout=300) as aws,
-        postgres_if_installed() as database,
     ):
         home = Path(folder)
         _upload(aws, days)
-        shutil.copytree(ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
-        for file in (BENCHMARKS / "dags").glob("*.py"):
-            shutil.copy(file, home / "dags")
         (home / "pipelines").mkdir()
         for name in pipelines:
             _write_pipeline(home / "pipelines", name, *durations[name])
-        environment = {
-            **airflow_connections(aws.url, aws.region),
-            "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "100",
-        }
-        with AirflowServices(
+        with (
+            _airflow(home / "ours", aws, home / "pipelines", ROOT / "dags", BENCHMARKS / "dags") as ours,
+            _airflow(home / "stock", aws, home / "pipelines", BENCHMARKS / "dags") as stock,
+        ):
+            yield Bench(aws, ours), Bench(aws, stock)
+
+
+@contextmanager
+def _airflow(home: Path, aws: LocalAws, pipelines: Path, *dag_folders: Path) -> Iterator[AirflowServices]:
+    for folder in dag_folders:
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(folder, home / "dags", ignore=ignored, dirs_exist_ok=True)
+    environment = {
+        **airflow_connections(aws.url, aws.region),
+        "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "100",
+    }
+    with (
+        postgres_if_installed() as database,
+        AirflowServices(
             home / "airflow",
             database=database,
             dags_folder=home / "dags",
-            pipelines_dir=home / "pipelines",
+            pipelines_dir=pipelines,
             environment=environment,
             parallelism=PARALLELISM,
-        ) as airflow:
-            yield Bench(aws, airflow)
+        ) as airflow,
+    ):
+        yield airflow
 
 
 def measure(
@@ -277,34 +293,37 @@ def measure(
     durations |= {name: (round(numbers.uniform(*RANDOM_SECONDS)), PARALLEL_SERVE_SECONDS) for name in parallel}
     durations["backfill"] = (0, 0)
     results: dict[str, Any] = {"database": "PostgreSQL" if server_folder() else "SQLite"}
-    with bench(durations, durations, max(backfill_days, repetitions + 1)) as running, ThreadPoolExecutor(8) as pool:
-        seed = pool.submit(running.seed, "seed")
+    days = max(backfill_days, repetitions + 1)
+    with bench(durations, durations, days) as (running, rival), ThreadPoolExecutor(8) as pool:
+        seed = pool.submit(rival.seed, "seed")
         say("short jobs: stock operators, which mostly wait, and the first run of ours, which warms up")
         stock = [
-            pool.submit(running.stock, dag_id, "short", SHORT_SECONDS, SHORT_SECONDS)
+            pool.submit(rival.stock, dag_id, "short", SHORT_SECONDS, SHORT_SECONDS)
             for dag_id in ("stock_deferrable", "stock_blocking")
         ]
         # From then on the pipeline has run before, as a daily one has; and an Airflow's first task pays for more.
         running.ours("short")
         say("short jobs: ours and trivial chains")
-        ours = [running.ours("short", DATA_DATE + timedelta(days=1 + number)) for number in range(repetitions)]
-        deferrals = round(mean(run.deferrals for run in ours))
-        trivial = [running.trivial(deferrals, f"bench-{number}") for number in range(repetitions)]
+        ours, trivial = [], []
+        for number in range(repetitions):  # In turn, so that both meet the same machine.
+            ours.append(running.ours("short", DATA_DATE + timedelta(days=1 + number)))
+            trivial.append(running.trivial(ours[-1].deferrals, f"bench-{number}"))
         say(f"overhead: ours {[run.overhead for run in ours]}, trivial {[run.overhead for run in trivial]}")
         while_stock_waits()
         if parallel:
             say(f"{parallel_runs} runs of ours and as many of the stock operators in parallel: takes 6 minutes")
-            results["parallel"] = _parallel(running, parallel, durations, while_runs_wait)
+            results["parallel"] = _parallel(running, rival, parallel, durations, while_runs_wait)
         else:
             while_runs_wait()
         results["short"] = {
             "ours": mean(run.overhead for run in ours),
-            "deferrals": deferrals,
+            "deferrals": round(mean(run.deferrals for run in ours)),
             "trivial": mean(run.overhead for run in trivial),
             "stock_deferrable": stock[0].result().overhead,
             "stock_blocking": stock[1].result().overhead,
             "seed": seed.result().overhead,
         }
+        rival.airflow.stop()
         if backfill_days:
             say(f"backfill of {backfill_days} days: ours, then trivial chains")
             results["backfill"] = {
@@ -317,28 +336,26 @@ def measure(
 
 def _parallel(
     running: Bench,
+    rival: Bench,
     names: list[str],
     durations: dict[str, tuple[float, float]],
     while_runs_wait: Callable[[], object],
 ) -> dict[str, Any]:
     for name in names:
         running.prepare(f"train_and_deploy_{name}")
-    # The longest first, so that the whole takes no longer than it must. Not all at once: a stock step that has just
-    # begun to wait holds its slot for 30 s, one of ours for some seconds, and each system would hold up the other.
+    # The longest first, so that the whole takes no longer than it must.
     by_length = sorted(names, key=lambda name: durations[name])
     for name in reversed(by_length):
-        running.start_stock("stock_deferrable", name, *durations[name])
-    running.wait_for_trainings("parallel", len(names))
-    for name in reversed(by_length):
         running.start_ours(name)
+        rival.start_stock("stock_deferrable", name, *durations[name])
     running.wait_for_trainings("parallel", len(names) * 2)
     while_runs_wait()
-    # One after the other: forty that ask at once how far their runs are would keep the api-server from its work.
+    # One after the other: forty that ask at once how far their runs are would keep the api-servers from their work.
     ours = [running.finish_ours(name) for name in by_length]
     return {
         "runs": len(names),
         "ours": mean(run.overhead for run in ours),
-        "stock_deferrable": mean(running.finish_stock("stock_deferrable", name).overhead for name in names),
+        "stock_deferrable": mean(rival.finish_stock("stock_deferrable", name).overhead for name in names),
         "deferrals": mean(run.deferrals for run in ours),
     }
 

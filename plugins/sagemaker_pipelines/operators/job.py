@@ -168,7 +168,7 @@ class JobStep(PipelineStep):
             return None
         # Another pipeline's name may begin with this one's; what follows the name is the data date.
         ours = [job for job in found if self.name_of(job).startswith(f"{self.pipeline.name}-2")][:PREDICTING_JOBS]
-        seconds = [(job[f"{stem[:-3]}EndTime"] - job["CreationTime"]).total_seconds() for job in ours]
+        seconds = [(job[f"{stem.removesuffix('Job')}EndTime"] - job["CreationTime"]).total_seconds() for job in ours]
         return median(seconds) if seconds else None
 
     def too_long(self, job: Job, reason: str) -> StepFailed:

@@ -53,21 +53,14 @@ def test_the_predictions_are_the_models_own_answers(pipeline, monkeypatch, worke
     ]
 
 
-def test_the_last_jobs_duration_tells_when_to_look_at_the_next_one(pipeline, monkeypatch):
-    look, expected = PredictOperator.look_for_a_while, []
-
-    def looking(self, describe, is_settled, seconds=None):
-        expected.append(seconds)
-        return look(self, describe, is_settled, seconds)
-
-    monkeypatch.setattr(PredictOperator, "look_for_a_while", looking)
+def test_the_last_jobs_duration_tells_when_to_look_at_the_next_one(pipeline, expected_of):
     pipeline.upload(DAY_1)
     pipeline.run(DAY_1)
     pipeline.predict(data_date=str(DAY_1))
     [first] = transform_jobs(pipeline)
     job = pipeline.sagemaker.describe_transform_job(TransformJobName=first)
     pipeline.predict(data_date=str(DAY_1))
-    assert expected == [None, (job["TransformEndTime"] - job["CreationTime"]).total_seconds()]
+    assert expected_of["predict"] == [None, (job["TransformEndTime"] - job["CreationTime"]).total_seconds()]
 
 
 def test_a_date_that_is_not_deployed_is_predicted_with_its_own_model(pipeline):

@@ -9,7 +9,6 @@ import pytest
 
 from sagemaker_pipelines import polling
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG
-from sagemaker_pipelines.operators.deploy import DeployOperator
 from sagemaker_pipelines.operators.train import TrainOperator
 
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
@@ -225,14 +224,7 @@ def test_waits_that_outlast_the_worker_are_deferred(pipeline, monkeypatch):
     ]
 
 
-def test_the_last_deployments_duration_tells_when_to_look_at_the_next_one(pipeline, monkeypatch):
-    look, expected = DeployOperator.look_for_a_while, []
-
-    def looking(self, describe, is_settled, seconds=None):
-        expected.append(seconds)
-        return look(self, describe, is_settled, seconds)
-
-    monkeypatch.setattr(DeployOperator, "look_for_a_while", looking)
+def test_the_last_deployments_duration_tells_when_to_look_at_the_next_one(pipeline, expected_of, monkeypatch):
     day_3 = DAY_2 + timedelta(days=1)
     for day in (DAY_1, DAY_2, day_3):
         pipeline.upload(day)
@@ -240,11 +232,11 @@ def test_the_last_deployments_duration_tells_when_to_look_at_the_next_one(pipeli
     live = pipeline.endpoint()
     config = pipeline.sagemaker.describe_endpoint_config(EndpointConfigName=live["EndpointConfigName"])
     pipeline.run(DAY_2)
-    assert expected == [None, (live["LastModifiedTime"] - config["CreationTime"]).total_seconds()]
+    assert expected_of["deploy"] == [None, (live["LastModifiedTime"] - config["CreationTime"]).total_seconds()]
 
     monkeypatch.setattr(polling, "WORKER_SECONDS", 0)  # Known to take longer, so it is deferred at once.
     assert pipeline.run(day_3).tasks == ALL_SUCCESS
-    assert len(expected) == 2
+    assert len(expected_of["deploy"]) == 2
 
 
 @pytest.mark.parametrize(

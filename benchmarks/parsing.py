@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +30,15 @@ STOCK = (
 
 
 def measure(counts: list[int], repetitions: int) -> dict[str, Any]:
-    """Measure; what is compared with something else, the best of FLOOR_REPETITIONS.
+    """Measure; what is compared with something else, the best of FLOOR_REPETITIONS taken in turn.
 
     Args:
         counts: Numbers of pipeline files.
         repetitions: How often each number of them is measured; the best counts.
 
     Returns:
-        import_floor_ratio (our DAG file with no pipeline to the stock imports), per DAG file and count the milliseconds
-        per pipeline over the empty folder's, and the seconds of a task's process with the most files and with one.
+        files: per DAG file the floor_ratio (its parse with no pipeline file to the stock imports) and, by count, the
+        milliseconds per pipeline over that parse; task_seconds: a task's process with one file and with the most.
     """
     results: dict[str, Any] = {"files": {}, "counts": counts}
     with tempfile.TemporaryDirectory() as folder:
@@ -45,18 +47,22 @@ def measure(counts: list[int], repetitions: int) -> dict[str, Any]:
         pipelines = {count: write_pipelines(home / f"pipelines-{count}", count) for count in (0, 1, *counts)}
         # The first time each file is checked; that is remembered, also for the folders of fewer of the same files.
         _seconds(home, "broken_pipeline_files", pipelines[counts[-1]])
-        stock = _best(FLOOR_REPETITIONS, home, str(home / "stock.py"), pipelines[0])
-        for name in DAG_FILES:
-            floor = _best(FLOOR_REPETITIONS, home, name, pipelines[0])
+        of_empty = [partial(_seconds, home, file, pipelines[0]) for file in (str(home / "stock.py"), *DAG_FILES)]
+        stock, *floors = _best_in_turn(FLOOR_REPETITIONS, of_empty)
+        for name, floor in zip(DAG_FILES, floors, strict=True):
+            of_many = [partial(_seconds, home, name, pipelines[count]) for count in counts]
             results["files"][name] = {
                 "floor_ratio": floor / stock,
-                "ms": [(_best(repetitions, home, name, pipelines[count]) - floor) / count * 1000 for count in counts],
+                "ms": [
+                    (best - floor) / count * 1000
+                    for count, best in zip(counts, _best_in_turn(repetitions, of_many), strict=True)
+                ],
             }
-        most = counts[-1]
         task = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": "train_and_deploy_model-0000"}
-        results["task_seconds"] = {
-            str(count): _best(FLOOR_REPETITIONS, home, DAG_FILES[0], pipelines[count], **task) for count in (1, most)
-        }
+        of_task = [partial(_seconds, home, DAG_FILES[0], pipelines[count], **task) for count in (1, counts[-1])]
+        results["task_seconds"] = dict(
+            zip(("1", str(counts[-1])), _best_in_turn(FLOOR_REPETITIONS, of_task), strict=True)
+        )
     return results
 
 
@@ -79,8 +85,10 @@ def write_pipelines(folder: Path, count: int) -> Path:
     return folder
 
 
-def _best(repetitions: int, home: Path, dag_file: str, pipelines: Path, **environment: str) -> float:
-    return min(_seconds(home, dag_file, pipelines, **environment) for _ in range(repetitions))
+def _best_in_turn(repetitions: int, measurements: Sequence[Callable[[], float]]) -> list[float]:
+    """The least of each measurement; all are taken in every repetition, so that they meet the same machine."""
+    rounds = [[measurement() for measurement in measurements] for _ in range(repetitions)]
+    return [min(of_one) for of_one in zip(*rounds, strict=True)]
 
 
 def _seconds(home: Path, dag_file: str, pipelines: Path, **environment: str) -> float:

@@ -132,13 +132,13 @@ without Step Functions, so only its waits and its calls are counted.
 - The stock operators' short runs, which mostly wait, are begun first; then come ours and the trivial chains in turn,
   then the many that wait. Once all parallel runs train, parsing is measured, then, at the lowest priority,
   what does not depend on time (the simulation, the stock triggers' memory). Nothing runs beside the backfills.
-- **Runs**: api-server, scheduler, dag-processor and triggerer, LocalExecutor with a parallelism of 8: one such Airflow
-  for our DAGs and the trivial chains, and one for the stock operators, so that neither waits for slots that the other
-  holds; the latter is stopped before the backfills. Parallel pipelines run for the first time. Local AWS
-  starts real programs (`benchmarks/image`) that take as long as they are told. The plugin loads its libraries in the
-  scheduler, so the tasks of all systems, the trivial ones, too, start without importing them. The trivial chain has
-  4 tasks that do nothing, as many of them deferred as ours were; its deferrals fire 10 s after they began, which is
-  not counted as overhead.
+- **Runs**: api-server, scheduler, dag-processor and triggerer, LocalExecutor with a parallelism of 8. All systems share
+  this Airflow, but for the parallel runs: there the stock operators have a second one of the same kind, so that neither
+  waits for slots that the other holds; it is stopped before the backfills. Parallel pipelines run for the first time.
+  Local AWS starts real programs (`benchmarks/image`) that take as long as they are told. The plugin loads its
+  libraries in the scheduler, so the tasks of all systems, the trivial ones, too, start without importing them. The
+  trivial chain has 4 tasks that do nothing, as many of them deferred as ours were; its deferrals fire 10 s after they
+  began, which is not counted as overhead.
 - **Noticing**, and the calls of an hour's training: the real watcher and schedule in simulated time
   (`benchmarks/noticing.py`), {results["noticing"]["jobs"]} jobs of each sort, log-uniform between 30 s and 1 h. "Has
   run before" means that the median of five past durations is known; durations scatter by the given standard deviation.

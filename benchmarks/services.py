@@ -6,7 +6,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -213,56 +213,52 @@ class Bench:
 
 
 @contextmanager
-def bench(
-    pipelines: Iterable[str], durations: dict[str, tuple[float, float]], days: int
-) -> Iterator[tuple[Bench, Bench]]:
-    """Start a local AWS and two Airflows, with pipeline files like the sample's; all is gone afterwards.
+def local_aws(durations: dict[str, tuple[float, float]], days: int) -> Iterator[tuple[LocalAws, Path]]:
+    """Start a local AWS with data and write pipeline files like the sample's; all is gone afterwards.
 
     Args:
-        pipelines: Their names.
         durations: Seconds of training and deployment by pipeline.
         days: For how many days there is data, from DATA_DATE on.
 
     Yields:
-        The bench whose Airflow runs our DAGs and the trivial ones, and that whose Airflow runs the stock operators'.
+        Local AWS and the folder of the pipeline files.
     """
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         LocalAws(images={"timed": BENCHMARKS / "image"}, ping_timeout=300) as aws,
     ):
-        home = Path(folder)
         _upload(aws, days)
-        (home / "pipelines").mkdir()
-        for name in pipelines:
-            _write_pipeline(home / "pipelines", name, *durations[name])
-        with (
-            _airflow(home / "ours", aws, home / "pipelines", ROOT / "dags", BENCHMARKS / "dags") as ours,
-            _airflow(home / "stock", aws, home / "pipelines", BENCHMARKS / "dags") as stock,
-        ):
-            yield Bench(aws, ours), Bench(aws, stock)
+        for name, (train, serve) in durations.items():
+            _write_pipeline(Path(folder), name, train, serve)
+        yield aws, Path(folder)
 
 
 @contextmanager
-def _airflow(home: Path, aws: LocalAws, pipelines: Path, *dag_folders: Path) -> Iterator[AirflowServices]:
-    for folder in dag_folders:
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(folder, home / "dags", ignore=ignored, dirs_exist_ok=True)
+def bench(aws: LocalAws, pipelines: Path, *dag_folders: Path) -> Iterator[Bench]:
+    """Start an Airflow; it is gone afterwards.
+
+    Args:
+        aws: The local AWS that its tasks talk to.
+        pipelines: The folder of the pipeline files.
+        dag_folders: What is copied to its DAG folder.
+    """
     environment = {
         **airflow_connections(aws.url, aws.region),
         "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "100",
     }
-    with (
-        postgres_if_installed() as database,
-        AirflowServices(
+    with tempfile.TemporaryDirectory(prefix="bench-airflow-") as folder, postgres_if_installed() as database:
+        home = Path(folder)
+        for dags in dag_folders:
+            shutil.copytree(dags, home / "dags", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        with AirflowServices(
             home / "airflow",
             database=database,
             dags_folder=home / "dags",
             pipelines_dir=pipelines,
             environment=environment,
             parallelism=PARALLELISM,
-        ) as airflow,
-    ):
-        yield airflow
+        ) as airflow:
+            yield Bench(aws, airflow)
 
 
 def measure(
@@ -282,7 +278,7 @@ def measure(
         backfill_days: How many days are backfilled; 0 leaves that out.
         say: Tells progress.
         while_stock_waits: Measures something else while the stock operators' short runs wait.
-        while_runs_wait: Likewise while the parallel runs wait, if there are any, else after while_stock_waits.
+        while_runs_wait: Likewise while the parallel runs wait, if there are any, else after the short runs.
 
     Returns:
         overhead by system in seconds (short jobs), with our deferrals; parallel and backfill likewise.
@@ -294,11 +290,16 @@ def measure(
     durations["backfill"] = (0, 0)
     results: dict[str, Any] = {"database": "PostgreSQL" if server_folder() else "SQLite"}
     days = max(backfill_days, repetitions + 1)
-    with bench(durations, durations, days) as (running, rival), ThreadPoolExecutor(8) as pool:
-        seed = pool.submit(rival.seed, "seed")
+    dags = ROOT / "dags", BENCHMARKS / "dags"
+    with (
+        local_aws(durations, days) as (aws, pipelines),
+        bench(aws, pipelines, *dags) as running,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        seed = pool.submit(running.seed, "seed")
         say("short jobs: stock operators, which mostly wait, and the first run of ours, which warms up")
         stock = [
-            pool.submit(rival.stock, dag_id, "short", SHORT_SECONDS, SHORT_SECONDS)
+            pool.submit(running.stock, dag_id, "short", SHORT_SECONDS, SHORT_SECONDS)
             for dag_id in ("stock_deferrable", "stock_blocking")
         ]
         # From then on the pipeline has run before, as a daily one has; and an Airflow's first task pays for more.
@@ -312,7 +313,8 @@ def measure(
         while_stock_waits()
         if parallel:
             say(f"{parallel_runs} runs of ours and as many of the stock operators in parallel: takes 6 minutes")
-            results["parallel"] = _parallel(running, rival, parallel, durations, while_runs_wait)
+            with bench(aws, pipelines, BENCHMARKS / "dags") as rival:
+                results["parallel"] = _parallel(running, rival, parallel, durations, while_runs_wait)
         else:
             while_runs_wait()
         results["short"] = {
@@ -323,7 +325,6 @@ def measure(
             "stock_blocking": stock[1].result().overhead,
             "seed": seed.result().overhead,
         }
-        rival.airflow.stop()
         if backfill_days:
             say(f"backfill of {backfill_days} days: ours, then trivial chains")
             results["backfill"] = {
@@ -343,6 +344,8 @@ def _parallel(
 ) -> dict[str, Any]:
     for name in names:
         running.prepare(f"train_and_deploy_{name}")
+    rival.prepare("stock_deferrable")
+    rival.trivial(0, "warm-up")  # An Airflow's first task pays for more, and ours has had it.
     # The longest first, so that the whole takes no longer than it must.
     by_length = sorted(names, key=lambda name: durations[name])
     for name in reversed(by_length):

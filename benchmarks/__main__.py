@@ -34,7 +34,7 @@ QUICK: dict[str, Any] = {
     "services": {"repetitions": 1, "parallel_runs": 0, "backfill_days": 0},
     "noticing": {"waits": 300},
     "waiting": {"ours": [HERD], "stock": [25]},
-    "parsing": {"counts": [100], "repetitions": 1},
+    "parsing": {"counts": [500], "repetitions": 1},
 }
 
 

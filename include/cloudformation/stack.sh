@@ -2,7 +2,7 @@
 # Creates, updates and deletes the stack of pipelines.yaml, and pushes the training image to its repository.
 #
 #   stack.sh create Bucket=<name> [Target=<name>] [NumClass=<n>] [ExecutionRole=<arn>] [ArtifactDays=<n>]
-#   stack.sh update [Parameter=<value> ...]     parameters that are not given keep their values
+#   stack.sh update [Parameter=<value> ...]     parameters that are not given keep their values; Bucket and Target stay
 #   stack.sh delete                             asks first; the bucket and its data stay
 #   stack.sh push-image                         builds include/training_image with docker and pushes it
 #
@@ -62,9 +62,24 @@ create() {
   output WorkerPolicyArn
 }
 
+# Both are in the names of what the stack holds, so CloudFormation would make that anew and delete the repository, with the
+# images that live models run on: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ecr-repository.html
+keep_names() {
+  local parameter name has
+  for parameter in "$@"; do
+    name=${parameter%%=*}
+    [[ $name == Bucket || $name == Target ]] || continue
+    has=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
+      --query "Stacks[0].Parameters[?ParameterKey=='$name'].ParameterValue")
+    [[ ${parameter#*=} == "$has" ]] ||
+      fail "found $parameter; $name of the stack $stack is $has and cannot change. Create another stack with STACK=<name>."
+  done
+}
+
 update() {
   check_parameters "$@"
   exists || fail "there is no stack $stack; use create, or set STACK to its name."
+  keep_names "$@"
   # Unlike update-stack, deploy keeps the values that are not given, and a stack that is up to date is no error.
   run aws cloudformation deploy --stack-name "$stack" --template-file "$here/pipelines.yaml" \
     --capabilities CAPABILITY_IAM --no-fail-on-empty-changeset ${1:+--parameter-overrides "$@"}
@@ -92,6 +107,14 @@ push_image() {
 
 delete() {
   exists || fail "there is no stack $stack."
+  local policy users
+  policy=$(output WorkerPolicyArn)
+  # IAM deletes no policy that is attached, and the stack would stay half deleted:
+  # https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicy.html
+  users=$(aws iam list-entities-for-policy --policy-arn "$policy" --output text \
+    --query "[PolicyRoles[].RoleName, PolicyUsers[].UserName, PolicyGroups[].GroupName][]")
+  [[ -z $users ]] || fail "the worker policy is attached to" $users"; detach it first, such as by" \
+    "aws iam detach-role-policy --policy-arn $policy --role-name <role>. Nothing was deleted."
   echo "This deletes the stack $stack: the execution role, the worker policy, and the repository with all its images."
   echo "The bucket $(output BucketName) and its data stay. Running endpoints stay and go on costing: delete them first."
   read -r -p "Type the stack's name to go on: " answer || true

@@ -104,6 +104,39 @@ def test_create_update_delete(stack):
         stack.describe()
 
 
+def test_update_replaces_neither_the_repository_nor_the_bucket(stack):
+    assert stack.run("create", "Bucket=my-data", "Target=iris")[0] == 0
+    for parameter, has in (("Target=flowers", "iris"), ("Bucket=other-data", "my-data")):
+        code, said = stack.run("update", "NumClass=4", parameter)
+        name = parameter.split("=")[0]
+        assert code == 1
+        assert said == (
+            f"stack.sh: found {parameter}; {name} of the stack {STACK} is {has} and cannot change. "
+            "Create another stack with STACK=<name>.\n"
+        )
+    assert stack.describe()["StackStatus"] == "CREATE_COMPLETE"
+    code, said = stack.run("update", "Target=iris", "Bucket=my-data", "NumClass=4")
+    assert code == 0, said
+
+
+def test_delete_wants_the_worker_policy_detached(stack):
+    assert stack.run("create", "Bucket=my-data")[0] == 0
+    policy = next(o["OutputValue"] for o in stack.describe()["Outputs"] if o["OutputKey"] == "WorkerPolicyArn")
+    iam = stack.client("iam")
+    iam.create_role(RoleName="airflow-workers", AssumeRolePolicyDocument="{}")
+    iam.attach_role_policy(RoleName="airflow-workers", PolicyArn=policy)
+    code, said = stack.run("delete", answer=f"{STACK}\n")
+    assert code == 1
+    assert said.startswith("stack.sh: the worker policy is attached to airflow-workers; detach it first")
+    assert f"--policy-arn {policy} " in said
+    assert said.endswith("Nothing was deleted.\n")
+    assert stack.describe()["StackStatus"] == "CREATE_COMPLETE"
+
+    iam.detach_role_policy(RoleName="airflow-workers", PolicyArn=policy)
+    code, said = stack.run("delete", answer=f"{STACK}\n")
+    assert code == 0, said
+
+
 def test_make_hands_its_variables_on(stack):
     def make(*arguments: str, answer: str = "") -> tuple[int, str]:
         done = subprocess.run(

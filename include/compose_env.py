@@ -35,7 +35,7 @@ AIRFLOW_EXECUTOR=LocalExecutor
 # Another folder of pipeline files.
 #PIPELINES_DIR=./include/pipelines
 
-# The real AWS and the real Slack instead of local ones. Connections are URIs:
+# The real AWS and the real Slack instead of local ones. Connections are URIs, or JSON in single quotes:
 # https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html
 # https://airflow.apache.org/docs/apache-airflow-providers-slack/stable/connections/slack-incoming-webhook.html
 #AIRFLOW_CONN_AWS_DEFAULT=aws://<access key id>:<secret access key, percent-encoded>@/?region_name=ap-northeast-1
@@ -43,6 +43,10 @@ AIRFLOW_EXECUTOR=LocalExecutor
 #AIRFLOW_VAR_SAGEMAKER_BUCKET=
 #AIRFLOW_VAR_SAGEMAKER_IMAGE=
 #AIRFLOW_VAR_SAGEMAKER_ROLE=
+#AIRFLOW_VAR_SAGEMAKER_NUM_CLASS=
+# Where Airflow looks for connections first, such as AWS Secrets Manager; JSON in single quotes. See README, "On AWS".
+#AIRFLOW__SECRETS__BACKEND=
+#AIRFLOW__SECRETS__BACKEND_KWARGS=
 # Whether a new DAG waits until somebody switches it on.
 #DAGS_ARE_PAUSED_AT_CREATION=True
 """

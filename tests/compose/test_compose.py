@@ -19,7 +19,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+import yaml
 
+import compose_env
 from local_airflow.rest_api import AirflowApi, ApiError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,6 +133,16 @@ def test_a_triggered_run_succeeds(stack: Stack) -> None:
     assert {task["hostname"] for task in tasks} <= names
 
 
+def test_airflows_command_line_creates_a_backfill(stack: Stack) -> None:
+    stack.airflow.wait_for_dag(DAG_ID)
+    command = ["airflow", "backfill", "create", "--dag-id", DAG_ID, "--dry-run"]
+    command += ["--from-date", "2019-03-04T15:00:00+00:00", "--to-date", "2019-03-08T15:00:00+00:00"]
+    planned = stack.run("exec", "-T", "scheduler", *command)
+    assert [f"2019-03-0{day} 15:00" in planned or f"2019-03-0{day}T15:00" in planned for day in range(4, 9)] == [
+        True
+    ] * 5
+
+
 def test_nobody_gets_in_without_logging_in(stack: Stack) -> None:
     assert requests.get(f"{stack.airflow.url}/api/v2/dags", timeout=60).status_code == requests.codes.unauthorized
     with pytest.raises(ApiError):
@@ -154,6 +166,23 @@ def test_an_edited_pipeline_file_is_live_within_a_minute(stack: Stack) -> None:
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, "Edited."))
     _wait_until(lambda: stack.airflow.api("GET", f"/dags/{DAG_ID}")["description"] == "Edited.", 60)
+
+
+def test_what_env_sets_reaches_airflow(tmp_path: Path) -> None:
+    settings = {
+        "AIRFLOW_CONN_AWS_DEFAULT": '{"conn_type": "aws", "extra": {"region_name": "ap-northeast-1"}}',
+        "AIRFLOW_VAR_SAGEMAKER_NUM_CLASS": "4",
+        "AIRFLOW__SECRETS__BACKEND": "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS": '{"variables_prefix": null}',
+    }
+    compose_env.write(tmp_path / "env")
+    with (tmp_path / "env").open("a") as env:
+        env.writelines(f"{name}='{value}'\n" for name, value in settings.items())
+    command = [*_compose(), "--env-file", str(tmp_path / "env"), "config"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
+    services = yaml.safe_load(shown)["services"]
+    for name in ("scheduler", "dag-processor", "triggerer"):
+        assert {setting: services[name]["environment"].get(setting) for setting in settings} == settings
 
 
 def _compose() -> list[str]:

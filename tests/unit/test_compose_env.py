@@ -10,7 +10,8 @@ from cryptography.fernet import Fernet
 
 import compose_env
 
-COMPOSE = Path(__file__).resolve().parents[2] / "docker-compose.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = ROOT / "docker-compose.yaml"
 
 
 def read(file: Path) -> dict[str, str]:
@@ -29,6 +30,17 @@ def test_all_that_it_names_is_read_by_compose(tmp_path: Path) -> None:
     named = set(re.findall(r"^#?([A-Z_]+)=", (tmp_path / "env").read_text(), re.MULTILINE))
     compose = COMPOSE.read_text()
     assert [name for name in named if f"${{{name}" not in compose and f" {name}:\n" not in compose] == []
+
+
+def test_whatever_the_docs_and_the_stack_put_into_env_is_named_by_it(tmp_path: Path) -> None:
+    compose_env.write(tmp_path / "env")
+    sources = [ROOT / "README.md", *(ROOT / "include" / "cloudformation").iterdir()]
+    settings = {
+        name for file in sources for name in re.findall(r"\b(AIRFLOW_(?:VAR|CONN|_)[A-Z_]*)=", file.read_text())
+    }
+    assert {"AIRFLOW_VAR_SAGEMAKER_NUM_CLASS", "AIRFLOW__SECRETS__BACKEND", "AIRFLOW_CONN_AWS_DEFAULT"} <= settings
+    named = set(re.findall(r"^#?([A-Z_]+)=", (tmp_path / "env").read_text(), re.MULTILINE))
+    assert settings - named == set()
 
 
 def test_secrets_are_fresh_each_time_and_the_owners_only(tmp_path: Path) -> None:

@@ -328,16 +328,6 @@ class AirflowApi:
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}"
         self.api("PATCH", path, {"new_state": state}, params={"update_mask": "new_state"})
 
-    def set_run_state(self, dag_id: str, run_id: str, state: str) -> None:
-        """Mark a run, as the UI's button does.
-
-        Args:
-            dag_id: The DAG.
-            run_id: The run.
-            state: ``queued``, ``success`` or ``failed``.
-        """
-        self.api("PATCH", _run_path(dag_id, run_id), {"state": state}, params={"update_mask": "state"})
-
     def backfill(self, dag_id: str, from_date: datetime | str, to_date: datetime | str, **body: Any) -> int:
         """Create a backfill.
 

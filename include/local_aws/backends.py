@@ -95,18 +95,6 @@ class MotoBackends:
 
         return get_backend("s3")[self._account_id]["aws"]
 
-    def bucket_exists(self, bucket: str) -> bool:
-        """Tells whether a bucket exists.
-
-        Args:
-            bucket: its name.
-
-        Returns:
-            Whether S3 has it.
-        """
-        with self.lock:
-            return bucket in self.s3().buckets
-
     def keys(self, prefix: S3Url) -> list[str]:
         """Lists the objects whose keys begin with a prefix.
 

@@ -2,8 +2,8 @@
 
 The messages are the article's, with its facts, as Block Kit with a plain `text` of the same facts beside it. They go
 through the provider's webhook hook. A message about a SageMaker resource is recorded as a tag on that resource, so
-that neither a retry nor a second worker tells the same event twice; a process that dies between the send and the
-tagging is the one way to a double message.
+that neither a retry nor a second worker tells the same event twice. A double message takes a send without a record: a
+process that dies between the two, or an answer of Slack's or of AWS's that is lost.
 """
 
 from __future__ import annotations

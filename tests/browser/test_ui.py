@@ -103,13 +103,12 @@ def test_nobody_gets_in_without_a_password(browser: Browser, airflow: AirflowSer
     page.close()
 
 
-def test_the_dag_explains_itself(page: Page, airflow: AirflowServices, tmp_path: Path) -> None:
+def test_the_dag_explains_itself(page: Page, airflow: AirflowServices) -> None:
     page.goto(f"{airflow.url}/dags/{DAG_ID}")
     page.get_by_label("Dag Docs").click()
     docs = page.get_by_role("dialog")
     expect(docs).to_contain_text("Classifies iris flowers")
     expect(docs).to_contain_text("the day before DATE")
-    screenshot(page, "docs", tmp_path)
 
 
 def test_a_day_is_triggered_from_the_form_and_ends_in_slack(

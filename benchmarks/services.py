@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import tempfile
 import time
@@ -32,8 +33,10 @@ SHORT_SECONDS = 5
 RANDOM_SECONDS = (60, 240)
 PARALLEL_SERVE_SECONDS = 30
 PARALLELISM = 8
-# What every wait without a worker slot logs.
-WAITING = "waiting without a worker slot"
+TASKS = ("wait_for_data", "train", "deploy")
+# What Airflow logs of a task that gives up its worker slot; each line begins with its time.
+DEFERRED = re.compile(r"^(\S+) Pausing task as DEFERRED", re.MULTILINE)
+TIMED = re.compile(r"^(\d{4}-\d\d-\d\dT\S+) ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ class Measured:
     Attributes:
         wall: Seconds from the run's start to its end.
         aws: Of these, AWS's own: from each creation to the resource's end.
-        deferrals: How often its tasks were deferred.
+        held: Seconds of a worker slot from a task's begin to its first deferral, of each task that was deferred.
     """
 
     wall: float
     aws: float
-    deferrals: int = 0
+    held: tuple[float, ...] = ()
 
     @property
     def overhead(self) -> float:
@@ -83,9 +86,8 @@ class Bench:
         """Wait for the run that start_ours() has triggered."""
         dag_id, run_id = f"train_and_deploy_{name}", data_date.isoformat()
         wall = self._wall(dag_id, run_id)
-        logs = [self.airflow.task_log(dag_id, run_id, task) for task in ("wait_for_data", "train", "deploy")]
         aws = self._training_seconds(f"{name}-{data_date}") + self._endpoint_seconds(name)
-        return Measured(wall, aws, sum(log.count(WAITING) for log in logs))
+        return Measured(wall, aws, self._held(dag_id, run_id))
 
     def stock(self, dag_id: str, run_id: str, train: float, serve: float) -> Measured:
         """Run a DAG of stock operators once.
@@ -113,7 +115,8 @@ class Bench:
         """
         wall = self._wall(dag_id, run_id)
         name = f"{dag_id}-{run_id}".replace("_", "-")
-        return Measured(wall, self._training_seconds(name) + self._endpoint_seconds(name))
+        aws = self._training_seconds(name) + self._endpoint_seconds(name)
+        return Measured(wall, aws, self._held(dag_id, run_id))
 
     def trivial(self, deferrals: int, run_id: str) -> Measured:
         """Run a chain of trivial tasks once; what its deferrals wait on purpose counts as AWS's time.
@@ -125,7 +128,7 @@ class Bench:
         dag_id = f"trivial_{deferrals}"
         self.prepare(dag_id)
         self.airflow.trigger(dag_id, conf={}, run_id=run_id)
-        return Measured(self._wall(dag_id, run_id), 10.0 * deferrals, deferrals)
+        return Measured(self._wall(dag_id, run_id), 10.0 * deferrals)
 
     def seed(self, name: str) -> Measured:
         """Run the article's state machine once.
@@ -195,6 +198,11 @@ class Bench:
         if run["state"] != "success":
             raise RuntimeError(f"{run_id} of {dag_id} has ended {run['state']}")
         return (_moment(run["end_date"]) - _moment(run["start_date"])).total_seconds()
+
+    def _held(self, dag_id: str, run_id: str) -> tuple[float, ...]:
+        logs = [self.airflow.task_log(dag_id, run_id, task) for task in TASKS]
+        first = [(TIMED.search(log), DEFERRED.search(log)) for log in logs]
+        return tuple((_moment(end[1]) - _moment(begin[1])).total_seconds() for begin, end in first if begin and end)
 
     def _training_seconds(self, prefix: str) -> float:
         sagemaker = self.aws.client("sagemaker")
@@ -281,7 +289,8 @@ def measure(
         while_runs_wait: Likewise while the parallel runs wait, if there are any, else after the short runs.
 
     Returns:
-        overhead by system in seconds (short jobs), with our deferrals; parallel and backfill likewise.
+        short: the overhead by system in seconds, with our deferrals; parallel, likewise: with how many waits were
+        deferred and after how many seconds at most; backfill: seconds by system.
     """
     numbers = random.Random(5)  # noqa: S311 - repeatable, not secret
     durations: dict[str, tuple[float, float]] = {"short": (SHORT_SECONDS, SHORT_SECONDS)}
@@ -308,7 +317,7 @@ def measure(
         ours, trivial = [], []
         for number in range(repetitions):  # In turn, so that both meet the same machine.
             ours.append(running.ours("short", DATA_DATE + timedelta(days=1 + number)))
-            trivial.append(running.trivial(ours[-1].deferrals, f"bench-{number}"))
+            trivial.append(running.trivial(len(ours[-1].held), f"bench-{number}"))
         say(f"overhead: ours {[run.overhead for run in ours]}, trivial {[run.overhead for run in trivial]}")
         while_stock_waits()
         if parallel:
@@ -319,7 +328,7 @@ def measure(
             while_runs_wait()
         results["short"] = {
             "ours": mean(run.overhead for run in ours),
-            "deferrals": round(mean(run.deferrals for run in ours)),
+            "deferrals": round(mean(len(run.held) for run in ours)),
             "trivial": mean(run.overhead for run in trivial),
             "stock_deferrable": stock[0].result().overhead,
             "stock_blocking": stock[1].result().overhead,
@@ -354,12 +363,15 @@ def _parallel(
     running.wait_for_trainings("parallel", len(names) * 2)
     while_runs_wait()
     # One after the other: forty that ask at once how far their runs are would keep the api-servers from their work.
-    ours = [running.finish_ours(name) for name in by_length]
+    measured = {
+        "ours": [running.finish_ours(name) for name in by_length],
+        "stock_deferrable": [rival.finish_stock("stock_deferrable", name) for name in by_length],
+    }
     return {
         "runs": len(names),
-        "ours": mean(run.overhead for run in ours),
-        "stock_deferrable": mean(rival.finish_stock("stock_deferrable", name).overhead for name in names),
-        "deferrals": mean(run.deferrals for run in ours),
+        "overhead": {system: mean(run.overhead for run in runs) for system, runs in measured.items()},
+        "deferred": {system: sum(len(run.held) for run in runs) for system, runs in measured.items()},
+        "longest_held": {system: max(max(run.held, default=0.0) for run in runs) for system, runs in measured.items()},
     }
 
 

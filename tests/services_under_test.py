@@ -37,6 +37,17 @@ class ServicesUnderTest:
     def wait_for_task(self, task_id: str, *states: str) -> dict[str, Any]:
         return self.airflow.wait_for_task(self.dag_id, self.run_id, task_id, states, timeout=PATIENCE)
 
+    def wait_for_trigger(self) -> None:
+        """Wait until the deferred train task's trigger looks at its job: only one that runs can be cancelled."""
+        looks = self._count_looks()
+        deadline = time.monotonic() + PATIENCE
+        while self._count_looks() == looks:
+            assert time.monotonic() < deadline, "the trigger does not look"
+            time.sleep(0.2)
+
+    def _count_looks(self) -> int:
+        return len(self.aws.calls("DescribeTrainingJob")) + len(self.aws.calls("ListTrainingJobs"))
+
     def wait_for_retries(self, task_id: str, retries: int) -> None:
         """Wait until the changed pipeline file has been read."""
         deadline = time.monotonic() + PATIENCE

@@ -96,9 +96,8 @@ class AirflowServices(AirflowApi):
         self._boot_timeout = boot_timeout
         self._stop_grace = stop_grace
         self._sqlite = self.home / "airflow.db" if database is None else None
-        self._write_configuration(
-            port, database or f"sqlite:///{self._sqlite}", dags_folder, plugins_folder, parallelism, paused
-        )
+        self.database = database or f"sqlite:///{self._sqlite}"
+        self._write_configuration(port, self.database, dags_folder, plugins_folder, parallelism, paused)
         self.environment = _environment(self.home, pipelines_dir, environment or {})
 
     def __enter__(self) -> AirflowServices:

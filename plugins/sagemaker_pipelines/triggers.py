@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from sagemaker_pipelines import polling
 from sagemaker_pipelines.aws_errors import BOTOCORE_CONFIG, may_heal
+from sagemaker_pipelines.task_state import state_of
 from sagemaker_pipelines.watcher import KINDS, watcher_of
 
 # How often a request to stop a job is made, should AWS not answer it.
@@ -79,15 +80,31 @@ class SageMakerTrigger(BaseTrigger):
         yield TriggerEvent({"name": self.name, "status": status})
 
     async def on_kill(self) -> None:
-        """Stop the job, so that it stops costing, when a user has given up or cleared the waiting task."""
+        """Stop the job, so that it stops costing, when a user has given up or cleared the waiting task.
+
+        Airflow 3.3 calls this also in a triggerer that was taken for dead and had its triggers handed to another one.
+        Then the task is deferred as before, and the job goes on.
+        """
         kind = KINDS[self.kind]
-        if kind.stop is None:
+        if kind.stop is None or await sync_to_async(self._is_still_waited_for, thread_sensitive=False)():
             return
         # The triggerer cancels anew every second until the trigger has ended, and so would end a slower stop halfway.
         stopping = asyncio.create_task(self._stop(kind.stop, f"{kind.stem}Name"))
         _stopping.add(stopping)
         stopping.add_done_callback(_stopping.discard)
         await asyncio.shield(stopping)
+
+    def _is_still_waited_for(self) -> bool:
+        if self.task_instance is None:  # Not in a triggerer.
+            return False
+        try:
+            is_deferred = state_of(self.task_instance) == "deferred"
+        except Exception as error:
+            self.log.warning("Could not ask Airflow for the task's state (%s); %s goes on.", error, self.name)
+            return True
+        if is_deferred:
+            self.log.info("Another triggerer waits for %s %s; it goes on.", self.kind, self.name)
+        return is_deferred
 
     async def _stop(self, method: str, parameter: str) -> None:
         requests = watcher_of(self.aws_conn_id, self.region_name).requests

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -127,6 +128,26 @@ def test_a_job_that_nobody_waits_for_any_more_is_stopped(train, local_aws):
     assert sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] in ("Stopping", "Stopped")
     assert asyncio.run(first_event(trigger_of(name)))["status"] == "Stopped"
     asyncio.run(trigger_of(name).on_kill())  # It has ended: SageMaker's refusal is no error.
+
+
+@pytest.mark.parametrize(
+    ("state", "stopped"), [("failed", True), (None, True), ("deferred", False), (RuntimeError("no answer"), False)]
+)
+def test_a_job_is_stopped_only_if_its_task_no_longer_waits(train, local_aws, monkeypatch, state, stopped):
+    def state_of(task_instance):
+        if isinstance(state, Exception):
+            raise state
+        return state
+
+    monkeypatch.setattr("sagemaker_pipelines.triggers.state_of", state_of)
+    name = train(wait="yes")
+    trigger = trigger_of(name)
+    trigger.task_instance = SimpleNamespace(task_id="train")
+    calls_before = len(local_aws.calls("StopTrainingJob"))
+    asyncio.run(trigger.on_kill())
+    assert len(local_aws.calls("StopTrainingJob")) - calls_before == stopped
+    if not stopped:
+        local_aws.client("sagemaker").stop_training_job(TrainingJobName=name)
 
 
 def test_an_endpoint_is_not_stopped(local_aws):

@@ -17,6 +17,7 @@ from sagemaker_pipelines.aws_errors import already_exists, explained
 from sagemaker_pipelines.links import LogStreamLink, log_page, sagemaker_page
 from sagemaker_pipelines.operators.step import PipelineStep, StepFailed
 from sagemaker_pipelines.statuses import STOPPED_BY_LIMIT, TRAINING_JOB, TRANSFORM_JOB, Answer, answer_to, is_healable
+from sagemaker_pipelines.task_state import state_of
 from sagemaker_pipelines.triggers import SageMakerTrigger
 
 Job = Mapping[str, Any]
@@ -274,17 +275,11 @@ class JobStep(PipelineStep):
             raise AirflowFailException(f"A user has ended the task; {self.kind.noun} {self.name_of(job)} is stopped.")
 
     def _is_still_wanted(self) -> bool:
-        task_instance = self._context["ti"]
         try:
-            states = task_instance.get_task_states(
-                dag_id=task_instance.dag_id, task_ids=[task_instance.task_id], run_ids=[task_instance.run_id]
-            )
+            return state_of(self._context["ti"]) in _STATES_OF_A_WANTED_TASK
         except Exception as error:
             self.log.warning("Could not ask Airflow for the task's state (%s); the job goes on.", error)
             return True
-        index = getattr(task_instance, "map_index", None)
-        key = task_instance.task_id if index in (None, -1) else f"{task_instance.task_id}_{index}"
-        return states.get(task_instance.run_id, {}).get(key) in _STATES_OF_A_WANTED_TASK
 
     @property
     def _client(self) -> Any:

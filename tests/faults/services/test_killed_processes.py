@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import signal
+import time
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import MetaData, Table, create_engine
 
 from services_under_test import DAY_2, MESSAGES, PATIENCE
 
@@ -79,6 +83,40 @@ def test_a_service_that_goes_while_the_training_is_waited_for(services, tried, s
     services.aws.remove_fault(fault)
     services.check_one_whole_run()
     tried(f"{service} {'killed' if number == signal.SIGKILL else 'restarted'} while training is deferred")
+
+
+@contextmanager
+def another_triggerer(airflow):
+    """All triggers are another triggerer's, as when theirs was taken for dead; its row is all that there is of it."""
+    engine = create_engine(airflow.database)
+    jobs, triggers = (Table(name, MetaData(), autoload_with=engine) for name in ("job", "trigger"))
+    beat = datetime.now(timezone.utc) + timedelta(hours=1)
+    row = {"job_type": "TriggererJob", "state": "running", "hostname": "another", "latest_heartbeat": beat}
+    try:
+        with engine.begin() as connection:
+            [number] = connection.execute(jobs.insert().values(row)).inserted_primary_key
+            assert connection.execute(triggers.update().values(triggerer_id=number)).rowcount == 1
+        yield
+    finally:
+        with engine.begin() as connection:
+            connection.execute(jobs.delete().where(jobs.c.hostname == "another"))
+        engine.dispose()
+
+
+def test_a_trigger_that_another_triggerer_has_taken_over_leaves_its_job_running(services, tried):
+    [fault] = services.aws.add_faults({"operation": "training-job:Downloading", "kind": "hold_status"})
+    services.trigger()
+    services.wait_for_task("train", "deferred")
+    services.wait_for_trigger()
+    deadline = time.monotonic() + PATIENCE
+    with another_triggerer(services.airflow):
+        while "Another triggerer waits for" not in services.airflow.task_log(services.dag_id, services.run_id, "train"):
+            assert time.monotonic() < deadline, "the trigger was not cancelled"
+            time.sleep(0.5)
+    services.aws.remove_fault(fault)
+    services.check_one_whole_run()
+    assert services.stopped() == []
+    tried("trigger taken over by another triggerer")
 
 
 def test_a_worker_that_shuts_down_leaves_the_job_running(services, tried):

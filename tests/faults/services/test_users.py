@@ -25,10 +25,6 @@ def training(services):
     return fault
 
 
-def count_looks(services):
-    return len(services.aws.calls("DescribeTrainingJob")) + len(services.aws.calls("ListTrainingJobs"))
-
-
 def job_statuses(services):
     return [job["TrainingJobStatus"] for job in services.pipeline.jobs()]
 
@@ -36,9 +32,7 @@ def job_statuses(services):
 def test_marking_a_deferred_train_task_failed_stops_its_job(services, training, tried):
     services.trigger()
     services.wait_for_task("train", "deferred")
-    # Only a trigger that runs can stop the job.
-    looks = count_looks(services)
-    wait_until(lambda: count_looks(services) > looks, "the trigger does not look")
+    services.wait_for_trigger()
     services.airflow.set_task_state(services.dag_id, services.run_id, "train", "failed")
     wait_until(services.stopped, "the job was not stopped")
     services.aws.remove_fault(training)

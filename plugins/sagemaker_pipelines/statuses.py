@@ -61,9 +61,10 @@ STOPPED_BY_LIMIT: Mapping[str, str] = {
     "MaxWaitTimeExceeded": "StoppingCondition.MaxWaitTimeInSeconds",
 }
 
-# How a FailureReason starts when the fault is AWS's own and another attempt may succeed:
+# How a FailureReason starts when the fault is AWS's own and another attempt may succeed. A job's:
 # https://docs.aws.amazon.com/sagemaker/latest/dg/training-troubleshooting.html
-HEALABLE_REASONS = ("CapacityError", "InternalServerError")
+# An endpoint's, where an instance type has run out: https://github.com/aws/deep-learning-containers/pull/6673
+HEALABLE_REASONS = ("CapacityError", "InternalServerError", "Unable to provision requested ML compute capacity")
 
 
 def answer_to(table: Mapping[str, Answer], status: str) -> Answer:

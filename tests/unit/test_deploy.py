@@ -34,6 +34,11 @@ HOUR = 3_600
             {"ProductionVariants": [{}]},
             900 + HOUR,
         ),
+        (
+            {"DeploymentConfig": {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "LINEAR"}}}},
+            {"ProductionVariants": [{}]},
+            28_800 + HOUR,
+        ),
     ],
 )
 def test_the_longest_wait_is_the_requests_own_limit_and_a_margin(endpoint, config, seconds):

@@ -59,6 +59,7 @@ def test_the_tables_hold_what_botocores_service_model_holds(operation, member, t
     ("reason", "healable"),
     [
         ("CapacityError: Unable to provision requested ML compute capacity.", True),
+        ("Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error.", True),
         ("InternalServerError: We encountered an internal error. Please try again.", True),
         ("AlgorithmError: CapacityError in my own words, exit code: 1", False),
         ("ClientError: Data download failed", False),

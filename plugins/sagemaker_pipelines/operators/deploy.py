@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 # An endpoint's request bounds its downloads and start-ups; provisioning and draining come on top.
 MARGIN_SECONDS = 3_600
 DEFAULT_START_SECONDS = 3_600
+# The most that a deployment policy can allow; one that names no bound may still wait for hours between its steps:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_BlueGreenUpdatePolicy.html
+LONGEST_POLICY_SECONDS = 28_800
 # How many requests to change the endpoint one try may find unanswered or throttled.
 MAX_UNANSWERED = 8
 
@@ -123,11 +126,12 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
         # Whether this run has asked for the change that is going on or has ended. A new try knows only by the config.
         asked = bool(event and event.get("asked"))
         expected: float | None = None
+        is_too_late = bool(event and event.get("timeout"))
         while True:
             endpoint = self._describe()
             answer = self._answer(endpoint)
             if answer is Answer.WAIT:
-                if event and event.get("timeout"):
+                if is_too_late:
                     raise self._stuck(context, run, config_name, endpoint)
                 asked = asked or self._has_asked(context, run, config_name, endpoint)
                 then = "execute_complete" if asked else "execute_after_others"
@@ -145,6 +149,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
                 self._judge(context, run, model, live=endpoint)
             expected = self._seconds_of_last_change(endpoint)
             asked = self._ask(context, run, model, config_name, endpoint)
+            is_too_late = False  # What has timed out was the wait for the change before.
 
     # What is asked of SageMaker.
 
@@ -316,6 +321,8 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
         return (context.get("params") or {}).get("deploy") or self.pipeline.deploy
 
     def _live_tags(self, endpoint: Mapping[str, Any]) -> dict[str, str]:
+        if not endpoint["EndpointConfigName"].startswith(f"{self.pipeline.name}-"):
+            return {}  # Not made by this pipeline, so it may be one whose tags nobody here may read.
         with explained(f"read which data date endpoint {self._endpoint_name} serves"):
             try:
                 return read_tags(self._client, self._config_arn(endpoint["EndpointConfigName"]))
@@ -521,13 +528,13 @@ def longest_wait(config: Mapping[str, Any]) -> int:
         config: The pipeline's Model, EndpointConfig and Endpoint sections.
 
     Returns:
-        Seconds: what DeploymentConfig bounds the whole by, else the longest download plus start of a variant, and an
-        hour on top.
+        Seconds: what DeploymentConfig bounds the whole by, or the most that its policy can, else the longest download
+        plus start of a variant; and an hour on top.
     """
     deployment = config["Endpoint"].get("DeploymentConfig") or {}
     for policy in ("BlueGreenUpdatePolicy", "RollingUpdatePolicy"):
-        bound = (deployment.get(policy) or {}).get("MaximumExecutionTimeoutInSeconds")
-        if bound:
+        if policy in deployment:
+            bound = deployment[policy].get("MaximumExecutionTimeoutInSeconds") or LONGEST_POLICY_SECONDS
             return int(bound) + MARGIN_SECONDS
     starts = [
         int(variant.get("ModelDataDownloadTimeoutInSeconds") or DEFAULT_START_SECONDS)

@@ -128,11 +128,12 @@ class ProvenDeployment(PipelineStep):
         tags = self._config_tags(config_name)
         previous, why = tags.get(PREVIOUS_CONFIG_TAG), tags.get(SMOKE_TEST_TAG, "failed")
         asked = bool(event and event.get("put_back"))
+        is_too_late = bool(event and event.get("timeout"))
         while True:
             endpoint = self._describe()
             answer = self._answer(endpoint)
             if answer is Answer.WAIT:
-                if event and event.get("timeout"):
+                if is_too_late:
                     return self._stuck(context, run, config_name, endpoint)
                 then = "execute_after_put_back" if asked else "execute_complete"
                 self._wait_on(endpoint, then=then, may_look_on=event is None)
@@ -148,6 +149,7 @@ class ProvenDeployment(PipelineStep):
             if previous and answer is Answer.DONE and not asked:
                 if self._exists(previous):
                     asked = self._ask_for(previous)
+                    is_too_late = False  # What has timed out was the wait for the change before.
                     continue
                 refused = "it has been deleted."
             return self._unproven(context, run, config_name, endpoint, why, previous, refused)

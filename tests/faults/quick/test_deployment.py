@@ -54,6 +54,10 @@ def config_by_hand(pipeline, name, /, **tags):
     return name
 
 
+def tags_read(pipeline):
+    return [call["parameters"]["ResourceArn"] for call in pipeline.aws.calls("ListTags")]
+
+
 def wait_for_status(pipeline, status):
     deadline = time.monotonic() + 60
     while pipeline.endpoint()["EndpointStatus"] != status:
@@ -91,6 +95,15 @@ def test_what_is_live_and_was_not_deployed_by_the_pipeline_is_replaced(deployed)
     wait_for_status(deployed, "InService")
     assert deployed.run(DAY_2).tasks["deploy"] == "success"
     assert live(deployed) == names(deployed)[1]
+
+
+def test_the_tags_of_a_live_config_of_somebody_elses_are_not_read(deployed):
+    """The worker may read those of its own names only."""
+    other = config_by_hand(deployed, f"dev-{deployed.name}-by-hand")
+    deployed.sagemaker.update_endpoint(EndpointName=deployed.name, EndpointConfigName=other)
+    wait_for_status(deployed, "InService")
+    assert deployed.run(DAY_2).tasks["deploy"] == "success"
+    assert [arn for arn in tags_read(deployed) if f"/{other}" in arn] == []
 
 
 def test_a_live_config_that_was_deleted_is_replaced(deployed):
@@ -209,6 +222,15 @@ def test_a_rollback_is_a_failure_that_names_both_configs(deployed):
     assert f'it serves "{first}", not "{second}"' in deployed.slack()[-1]
 
 
+def test_a_rollback_for_want_of_capacity_is_tried_again(deployed, faults):
+    reason = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
+    with faults({"kind": "fail_deployment", "failure_reason": reason, "times": 1}):
+        ended = deployed.run(DAY_2)
+    assert ended.state == "success"
+    assert live(deployed) == names(deployed)[1]
+    assert deployed.titles() == MESSAGES * 2
+
+
 def test_an_update_overtaken_by_a_later_day_ends_skipped(deployed, monkeypatch):
     """InService with another config than the one asked for, which is of a later data date."""
     wait_on = DeployOperator._wait_on
@@ -253,6 +275,27 @@ def test_a_change_that_never_ends_fails_at_the_limit(deployed, monkeypatch, faul
         assert ended.tasks["deploy"] == "failed"
         assert "it was still Updating" in deployed.slack()[-1]
     wait_for_status(deployed, "InService")
+
+
+def test_a_wait_for_somebody_elses_change_that_timed_out_leaves_time_for_the_own_one(deployed, monkeypatch):
+    def resume_late(self, context, event=None):
+        deployed.aws.clear_faults()
+        wait_for_status(deployed, "InService")
+        return self.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
+
+    async def fire(self):
+        yield TriggerEvent({})
+
+    other = config_by_hand(deployed, f"{deployed.name}-other")
+    monkeypatch.setattr(SageMakerTrigger, "run", fire)
+    monkeypatch.setattr(DeployOperator, "execute_after_others", resume_late)
+    monkeypatch.setattr(polling, "WORKER_SECONDS", 0)
+    deployed.aws.add_faults({"operation": "endpoint:Updating", "kind": "hold_status", "times": 1})
+    deployed.sagemaker.update_endpoint(EndpointName=deployed.name, EndpointConfigName=other)
+    wait_for_status(deployed, "Updating")
+    ended = deployed.run(DAY_2)
+    assert ended.state == "success"
+    assert live(deployed) == names(deployed)[1]
 
 
 def test_a_train_task_marked_success_by_hand_is_explained(deployed, monkeypatch):

@@ -23,6 +23,14 @@ HOUR = 3_600
             },
             1_800 + 7_200 + HOUR,
         ),
+        (
+            {"StoppingCondition": {"MaxRuntimeInSeconds": 1_800, "MaxPendingTimeInSeconds": 28_800}},
+            1_800 + 28_800 + HOUR,
+        ),
+        (
+            {"StoppingCondition": {"MaxRuntimeInSeconds": 1_800}, "ResourceConfig": {"TrainingPlanArn": "arn"}},
+            1_800 + 28 * 24 * HOUR + HOUR,
+        ),
     ],
 )
 def test_the_longest_wait_is_the_requests_own_limit_and_a_margin(job, seconds):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 from sagemaker_pipelines import polling
 from sagemaker_pipelines.run import Run
@@ -82,7 +82,7 @@ class PipelineStep:
         """Go on after a wait, also when the wait has timed out or its trigger has failed."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
-        except TaskDeferralTimeout:
+        except (TaskDeferralTimeout, AirflowSensorTimeout):  # The latter is what a sensor makes of the former.
             self.log.warning("The wait has lasted longer than allowed; looking once more.")
             return self.look_and_act(context, {"timeout": True})
         except TaskDeferralError as error:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # What SageMaker takes for a request without StoppingCondition:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+# The most that a request can ask for; a job of a training plan is pending until the plan begins. (Same page.)
+LONGEST_PENDING_SECONDS = 28 * 86_400
 # Provisioning, downloading and uploading come on top of the runtime that the request bounds.
 MARGIN_SECONDS = 3_600
 
@@ -125,11 +127,15 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
             job: What DescribeTrainingJob returned.
 
         Returns:
-            Seconds: MaxRuntimeInSeconds, plus MaxWaitTimeInSeconds for a spot training, plus an hour.
+            Seconds: MaxRuntimeInSeconds, plus MaxWaitTimeInSeconds for a spot training, plus how long the job may be
+            pending for capacity, plus an hour.
         """
         condition = job.get("StoppingCondition") or {}
+        has_plan = "TrainingPlanArn" in (job.get("ResourceConfig") or {})
+        pending = condition.get("MaxPendingTimeInSeconds", LONGEST_PENDING_SECONDS if has_plan else 0)
         spot_wait = condition.get("MaxWaitTimeInSeconds", 0) if job.get("EnableManagedSpotTraining") else 0
-        return float(condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS) + spot_wait + MARGIN_SECONDS)
+        runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)
+        return float(runtime + spot_wait + pending + MARGIN_SECONDS)
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
         """Make the error for a training job that has outlasted its own limits."""

@@ -66,7 +66,9 @@ class AbandonedJobsStopper:
         pages = client.get_paginator(f"list_{self.kind.operation}s").paginate(
             NameContains=f"{self.pipeline.name}-", StatusEquals="InProgress"
         )
-        return [job for page in pages for job in page[f"{self.kind.stem}Summaries"]]
+        found = [job for page in pages for job in page[f"{self.kind.stem}Summaries"]]
+        # Somebody else's job may have the pipeline's name within its own, and tags that nobody here may read.
+        return [job for job in found if job[f"{self.kind.stem}Name"].startswith(f"{self.pipeline.name}-")]
 
     def _stop(self, client: Any, name: str) -> None:
         try:

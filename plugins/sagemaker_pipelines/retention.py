@@ -95,7 +95,10 @@ def delete_expired(client: Any, pipeline: str, keep: int, *, dry_run: bool) -> E
 
 
 def _ours(client: Any, pipeline: str, operation: str, stem: str) -> list[str]:
-    """List the names of what carries the pipeline's tag, newest first."""
+    """List the names of what carries the pipeline's tag, newest first.
+
+    Tags are read only of what is named like the pipeline's: nobody else's need be readable.
+    """
     pages = client.get_paginator(operation).paginate(
         NameContains=pipeline, SortBy="CreationTime", SortOrder="Descending", PaginationConfig=_PAGES
     )
@@ -103,7 +106,8 @@ def _ours(client: Any, pipeline: str, operation: str, stem: str) -> list[str]:
     return [
         summary[f"{stem}Name"]
         for summary in found
-        if _tags_of(client, summary[f"{stem}Arn"]).get(PIPELINE_TAG) == pipeline
+        if summary[f"{stem}Name"].startswith(f"{pipeline}-")
+        and _tags_of(client, summary[f"{stem}Arn"]).get(PIPELINE_TAG) == pipeline
     ]
 
 

@@ -91,8 +91,15 @@ def test_the_failed_runs_own_jobs_are_stopped_and_no_others(pipeline, run, jobs)
     for each in (run, *others):
         jobs.start(each.training_job_name(), each)
     jobs.start(run.training_job_name(attempt=2), run)
+    foreign = f"dev-{run.training_job_name()}"
+    jobs.start(foreign, replace(run, run_id="foreign"))
 
     AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run))
+
+    # The worker may read the tags of its own names only, and a name is found by any part of it.
+    read = [call["parameters"]["ResourceArn"] for call in jobs.aws.calls("ListTags")]
+    assert read
+    assert [arn for arn in read if arn.endswith(f"/{foreign}")] == []
 
     for attempt in (1, 2):
         assert jobs.status(run.training_job_name(attempt)) in ("Stopping", "Stopped")

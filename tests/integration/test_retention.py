@@ -140,6 +140,21 @@ def test_what_has_no_tag_of_this_pipeline_is_never_a_candidate(pipeline, store):
     assert names(pipeline, "models") == {store.first, newest, f"{pipeline.name}-untagged"}
 
 
+def test_the_tags_of_what_is_named_otherwise_are_not_read(pipeline, store):
+    """The worker may read those of its own names only, and a name is found by any part of it."""
+    foreign = f"dev-{pipeline.name}-model"
+    pipeline.sagemaker.create_model(
+        ModelName=foreign,
+        PrimaryContainer=store.request["PrimaryContainer"],
+        ExecutionRoleArn=store.request["ExecutionRoleArn"],
+    )
+    store.add("newest")
+    find_expired(pipeline.sagemaker, pipeline.name, 1)
+    read = [call["parameters"]["ResourceArn"] for call in pipeline.aws.calls("ListTags")]
+    assert read
+    assert [arn for arn in read if arn.endswith(f"/{foreign}")] == []
+
+
 def test_a_dry_run_lists_and_deletes_nothing(pipeline, store, caplog):
     newer = [store.add(f"new-{number}") for number in range(3)]
     before = names(pipeline, "configs") | names(pipeline, "models")

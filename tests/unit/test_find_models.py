@@ -50,9 +50,17 @@ class Inlets:
 def find(request):
     operator = FindModelsOperator(task_id="find_models", pipeline=PIPELINE)
 
-    def found(triggering, later=()):
+    def found(triggering, later=(), clears=0):
         inlets = Inlets(operator.asset, request.param([*triggering, *later]))
-        context = {"triggering_asset_events": {operator.asset.name: triggering}, "inlet_events": inlets}
+        dag_run = SimpleNamespace(
+            dag_id="d", run_id="r", logical_date=None, run_after=START, clear_number=clears, conf={}
+        )
+        context = {
+            "triggering_asset_events": {operator.asset.name: triggering},
+            "inlet_events": inlets,
+            "dag_run": dag_run,
+            "params": {},
+        }
         return [model["training_job"] for model in operator.look_and_act(context, None)]
 
     return found
@@ -74,6 +82,11 @@ def test_two_trainings_of_a_date_are_two_models(find):
 
 def test_an_event_that_came_while_the_run_was_made_is_found_too(find):
     assert find([event(0, facts(4))], later=[event(1, facts(5))]) == [facts(day)["training_job"] for day in (4, 5)]
+
+
+def test_a_run_that_was_cleared_finds_its_own_models_only(find):
+    later = [event(minute, facts(minute + 4)) for minute in range(1, 9)]
+    assert find([event(0, facts(4))], later=later, clears=1) == [facts(4)["training_job"]]
 
 
 def test_an_event_made_by_hand_does_not_stop_the_others(find):

@@ -28,7 +28,8 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
     A run that asset events have triggered may carry several: Airflow gathers what comes while the DAG is busy, and what
     came while it was paused comes with the next one. An event that arrives while Airflow makes the run of an earlier
     one can even be left to no run at all until the next training; so the events since are read, too. Two runs may then
-    find the same training, and the transform job's name keeps them from predicting twice.
+    find the same training, and the transform job's name keeps them from predicting twice. A run that was cleared
+    predicts anew, under new names, and so with its own models only.
 
     A run by hand predicts with the newest model that was trained for its data date, found in AWS.
 
@@ -81,6 +82,8 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
     def _extras(self, context: Any) -> Iterator[dict[str, Any]]:
         triggering = [event for events in context["triggering_asset_events"].values() for event in events]
         yield from (dict(event.extra or {}) for event in triggering)
+        if self.run_of(context).generation:
+            return
         newest = max(event.timestamp for event in triggering)
         events = context["inlet_events"][self.asset]
         if isinstance(events, list):  # Airflow 3.1 cannot ask for some of them
@@ -97,8 +100,9 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
             )
             for page in pages:
                 for summary in page["TrainingJobSummaries"]:
-                    if _is_of(run, read_tags(self.hook.conn, summary["TrainingJobArn"])):
-                        name = summary["TrainingJobName"]
+                    name = summary["TrainingJobName"]
+                    # Somebody else's job may have the prefix within its name, and tags that nobody here may read.
+                    if name.startswith(prefix) and _is_of(run, read_tags(self.hook.conn, summary["TrainingJobArn"])):
                         job = self.hook.conn.describe_training_job(TrainingJobName=name)
                         return {**model_facts(run, job), "model": name}
         raise AirflowFailException(

@@ -76,7 +76,8 @@ def _tell(name: str, dag_run: dict[str, Any]) -> None:
         event="deadline-missed",
         emoji="⏰",
         title="Deadline missed",
-        sentence=f"No model is live {pipeline.deadline_minutes} minutes after the run was due; it is still going on.",
+        sentence=f"No model is live {pipeline.deadline_minutes} minutes after the run was due; "
+        + ("it has failed." if dag_run["state"] == "failed" else "it is still going on."),
         facts={"Run": run.run_id},
     )
     PipelineNotifier(pipeline).tell(run, message)

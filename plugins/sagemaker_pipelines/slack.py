@@ -104,16 +104,14 @@ class PipelineNotifier(BaseNotifier):
         # Imported here, and for that not by way of the provider's notifier: two HTTP clients come with it, which every
         # parse of a DAG file and every task would import.
         from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
-        from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, ServerErrorRetryHandler
+
+        from sagemaker_pipelines.slack_retries import retry_handlers
 
         assert self.pipeline.slack is not None  # Without it tell() sends nothing.
         return SlackWebhookHook(
             slack_webhook_conn_id=self.pipeline.slack.connection,
             timeout=TIMEOUT_SECONDS,
-            retry_handlers=[
-                ConnectionErrorRetryHandler(max_retry_count=1),
-                ServerErrorRetryHandler(max_retry_count=1),
-            ],
+            retry_handlers=retry_handlers(),
         )
 
     def run_of(self, context: Any) -> Run:
@@ -233,7 +231,7 @@ class FailureNotifier(PipelineNotifier):
     """Tells that a task has failed for good, with the reason; used as a task's ``on_failure_callback``."""
 
     def notify(self, context: Any) -> None:
-        """Send the message and remember it for the DAG's backstop.
+        """Send the message and, if Slack has taken it, remember that for the DAG's backstop.
 
         Args:
             context: The failed task's context.
@@ -245,14 +243,15 @@ class FailureNotifier(PipelineNotifier):
         message = getattr(error, "message", None)
         if not isinstance(message, Message):
             message = _step_failed(context["ti"].task_id, str(error or "The reason is in the task's log."))
-        self.tell(self.run_of(context), _with_links(message, context))
-        context["ti"].xcom_push(key=XCOM_FAILURE_TOLD, value=message.event)
+        if self.tell(self.run_of(context), _with_links(message, context)):
+            context["ti"].xcom_push(key=XCOM_FAILURE_TOLD, value=message.event)
 
 
 class BackstopNotifier(PipelineNotifier):
     """Tells that a run has failed when no task has; used as the DAG's ``on_failure_callback``.
 
-    A task whose process was killed, or which a user marked failed, runs no callback of its own.
+    A task whose process was killed, or which a user marked failed, runs no callback of its own; and Slack may not have
+    taken the message of one that did.
     """
 
     def notify(self, context: Any) -> None:
@@ -268,8 +267,9 @@ class BackstopNotifier(PipelineNotifier):
         failed = [task_id for task_id in self._task_ids(context) if self._has_told(task_instance, task_id)]
         if failed:
             return
-        reason = f"The task was killed or marked failed ({context.get('reason') or 'no reason given'})."
-        self.tell(Run.of(self.pipeline, context), _with_links(_step_failed(task_instance.task_id, reason), context))
+        reason = context.get("reason") or "no reason given"
+        sentence = f"The task was killed, marked failed, or could not tell by itself ({reason})."
+        self.tell(Run.of(self.pipeline, context), _with_links(_step_failed(task_instance.task_id, sentence), context))
 
     @staticmethod
     def _task_ids(context: Any) -> list[str]:

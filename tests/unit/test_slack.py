@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import threading
 from datetime import date, datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
 
-from sagemaker_pipelines import slack
+from sagemaker_pipelines import slack, slack_retries
 from sagemaker_pipelines.run import Run
 from sagemaker_pipelines.slack import FailureNotifier, Message, PipelineNotifier, tell_once
 
@@ -98,7 +101,53 @@ def test_facts_that_the_sentence_holds_are_not_repeated():
 
 
 def test_two_tries_fit_into_airflows_time_for_callbacks():
-    assert 2 * slack.TIMEOUT_SECONDS + 2 < 20
+    # Retry-After is whole seconds, and the client adds up to one.
+    assert 2 * slack.TIMEOUT_SECONDS + slack_retries.LONGEST_RETRY_AFTER_SECONDS + 1 < 20
+
+
+def test_a_failure_that_slack_did_not_take_is_left_to_the_dags_backstop(notifier):
+    pushed = []
+    context = {
+        "task": SimpleNamespace(run_of=lambda context: RUN),
+        "exception": RuntimeError("denied"),
+        "ti": SimpleNamespace(task_id="train", xcom_push=lambda **xcom: pushed.append(xcom["value"])),
+    }
+    failure = FailureNotifier(notifier.pipeline)
+    notifier.hook.error = RuntimeError("429")
+    failure.notify(context)
+    assert pushed == []
+    notifier.hook.error = None
+    failure.notify(context)
+    assert pushed == ["failed"]
+
+
+@pytest.mark.parametrize(("retry_after", "tries"), [("1", 2), ("60", 1)])
+def test_a_message_that_came_too_soon_is_sent_again_if_slack_asks_for_a_short_wait(monkeypatch, retry_after, tries):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    requests = []
+
+    class Slack(BaseHTTPRequestHandler):
+        def do_POST(self):
+            requests.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(429 if len(requests) == 1 else 200)
+            self.send_header("Retry-After", retry_after)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slack) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        connection = {"conn_type": "slackwebhook", "password": f"http://127.0.0.1:{server.server_port}/services/x"}
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
+        settings = SimpleNamespace(connection="slack_default", channel="c", username="u")
+        told = PipelineNotifier(SimpleNamespace(name="iris", slack=settings)).tell(RUN, MESSAGE)
+        server.shutdown()
+    assert (told, len(requests)) == (tries == 2, tries)
 
 
 def test_a_task_that_a_user_has_ended_tells_no_failure():

@@ -58,6 +58,7 @@ for pipeline in load_pipelines_of_dags("train_and_deploy_"):
             "retries": pipeline.retries,
             "retry_delay": timedelta(seconds=pipeline.retry_delay_seconds),
             "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(seconds=max(pipeline.retry_delay_seconds, 3600)),
             "on_failure_callback": FailureNotifier(pipeline),
         },
     ) as dag:

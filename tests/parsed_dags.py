@@ -45,6 +45,7 @@ for dag in bag.dags.values():
         "tags": sorted(dag.tags),
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
+        "longest_retry_delays": [task.max_retry_delay and task.max_retry_delay.total_seconds() for task in again.tasks],
         "timezone": str(dag.timezone),
         "params": sorted(dag.params),
         "first_runs": first_runs(again, 5),

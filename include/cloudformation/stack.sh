@@ -58,7 +58,7 @@ create() {
   run aws cloudformation wait stack-create-complete --stack-name "$stack"
   printf '\nLines for .env:\n'
   output DotEnv
-  printf '\nAttach this policy to the role of the Airflow workers and of the triggerer:\n'
+  printf '\nAttach this policy to the role of the Airflow workers, the triggerer and the dag-processor:\n'
   output WorkerPolicyArn
 }
 

@@ -229,7 +229,7 @@ class Pipeline(_Part):
     retry_delay_seconds: int = Field(
         default=300,
         ge=0,
-        description="Seconds before the first retry; each later one waits twice as long.",
+        description="Seconds before the first retry; each later one waits about twice as long, an hour at most.",
     )
     region: Annotated[str, AfterValidator(_region)] = Field(
         description="AWS region of everything.",

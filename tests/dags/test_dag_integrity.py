@@ -51,6 +51,12 @@ def test_every_dag_explains_itself(shipped):
         assert not dag["catchup"], dag_id
 
 
+def test_no_retry_is_longer_than_an_hour_away(shipped):
+    """The delay doubles with every try, and a cleared task goes on counting."""
+    for dag_id, dag in shipped["dags"].items():
+        assert set(dag["longest_retry_delays"]) == {3600.0}, dag_id
+
+
 def test_the_trigger_form_has_its_three_fields(shipped):
     dag = shipped["dags"]["train_and_deploy_multiclass"]
     assert dag["params"] == ["data_date", "deploy", "wait_minutes"]

@@ -35,9 +35,12 @@ exists() {
   return 1
 }
 
+# Prints nothing for a stack whose creation has failed, which has no outputs.
 output() {
-  aws cloudformation describe-stacks --stack-name "$stack" --output text \
-    --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue"
+  local value
+  value=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
+    --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue")
+  [[ $value == None ]] || printf '%s\n' "$value"
 }
 
 check_parameters() {
@@ -107,16 +110,20 @@ push_image() {
 
 delete() {
   exists || fail "there is no stack $stack."
-  local policy users
+  local policy bucket users=""
   policy=$(output WorkerPolicyArn)
+  bucket=$(output BucketName)
   # IAM deletes no policy that is attached, and the stack would stay half deleted:
   # https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicy.html
-  users=$(aws iam list-entities-for-policy --policy-arn "$policy" --output text \
-    --query "[PolicyRoles[].RoleName, PolicyUsers[].UserName, PolicyGroups[].GroupName][]")
+  if [[ -n $policy ]]; then
+    users=$(aws iam list-entities-for-policy --policy-arn "$policy" --output text \
+      --query "[PolicyRoles[].RoleName, PolicyUsers[].UserName, PolicyGroups[].GroupName][]")
+  fi
   [[ -z $users ]] || fail "the worker policy is attached to" $users"; detach it first, such as by" \
     "aws iam detach-role-policy --policy-arn $policy --role-name <role>. Nothing was deleted."
   echo "This deletes the stack $stack: the execution role, the worker policy, and the repository with all its images."
-  echo "The bucket $(output BucketName) and its data stay. Running endpoints stay and go on costing: delete them first."
+  [[ -z $bucket ]] || echo "The bucket $bucket and its data stay."
+  echo "Running endpoints stay and go on costing: delete them first."
   read -r -p "Type the stack's name to go on: " answer || true
   [[ ${answer:-} == "$stack" ]] || fail "nothing was deleted."
   run aws cloudformation delete-stack --stack-name "$stack"

@@ -86,10 +86,10 @@ class SageMakerTrigger(BaseTrigger):
         Then the task is deferred as before, and the job goes on.
         """
         kind = KINDS[self.kind]
-        if kind.stop is None or await sync_to_async(self._is_still_waited_for, thread_sensitive=False)():
+        if kind.stop is None:
             return
         # The triggerer cancels anew every second until the trigger has ended, and so would end a slower stop halfway.
-        stopping = asyncio.create_task(self._stop(kind.stop, f"{kind.stem}Name"))
+        stopping = asyncio.create_task(self._stop_unless_waited_for(kind.stop, f"{kind.stem}Name"))
         _stopping.add(stopping)
         stopping.add_done_callback(_stopping.discard)
         await asyncio.shield(stopping)
@@ -106,7 +106,9 @@ class SageMakerTrigger(BaseTrigger):
             self.log.info("Another triggerer waits for %s %s; it goes on.", self.kind, self.name)
         return is_deferred
 
-    async def _stop(self, method: str, parameter: str) -> None:
+    async def _stop_unless_waited_for(self, method: str, parameter: str) -> None:
+        if await sync_to_async(self._is_still_waited_for, thread_sensitive=False)():
+            return
         requests = watcher_of(self.aws_conn_id, self.region_name).requests
         for attempt in range(1, MAX_STOPS + 1):
             try:

@@ -137,6 +137,17 @@ def test_delete_wants_the_worker_policy_detached(stack):
     assert code == 0, said
 
 
+def test_delete_takes_a_stack_whose_creation_has_failed(stack):
+    """It has no outputs."""
+    template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+    stack.client("cloudformation").create_stack(StackName=STACK, TemplateBody=template)
+    code, said = stack.run("delete", answer=f"{STACK}\n")
+    assert code == 0, said
+    assert "The bucket" not in said
+    with pytest.raises(ClientError, match="does not exist"):
+        stack.describe()
+
+
 def test_make_hands_its_variables_on(stack):
     def make(*arguments: str, answer: str = "") -> tuple[int, str]:
         done = subprocess.run(

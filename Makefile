@@ -2,7 +2,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-TESTS := tests/unit tests/dags tests/integration tests/faults/quick
+TESTS := tests/package tests/local_aws tests/training_image tests/cloudformation tests/repository
 # Airflow's imports take seconds when no byte code may be written.
 unexport PYTHONDONTWRITEBYTECODE
 # Only what a recipe sets: a shell's own Airflow or AWS must not leak into the laptop's.
@@ -16,12 +16,13 @@ unexport PYTHONPATH
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-.venv/ready: requirements.txt requirements-dev.txt constraints.txt include/local_aws/requirements.txt include/training_image/requirements.txt
+.venv/ready: pyproject.toml requirements.txt requirements-dev.txt constraints.txt include/local_aws/requirements.txt include/training_image/requirements.txt
 	@echo "Setting up .venv (once; byte-compiled, takes a minute)"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and "Python 3.10 to 3.13 is needed; name one with PYTHON=")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt -c constraints.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 .PHONY: setup
@@ -65,21 +66,20 @@ test-policies: .venv/ready ## Hold what other suites have recorded in the folder
 	$(BIN)/uv pip install --quiet --python .venv-3.1/bin/python --compile-bytecode --no-deps -r constraints-airflow-3.1.txt
 	@touch $@
 
-# Folders, not files: pytest takes a file that is named, --ignore or not.
 .PHONY: test-oldest
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow
-	.venv-3.1/bin/python -m pytest tests/unit tests/dags tests/integration --ignore tests/unit/cloudformation --ignore tests/unit/local_aws --ignore tests/unit/training_image --ignore tests/unit/test_benchmarks.py --ignore-glob '*/test_local_aws_*' --ignore-glob '*/test_aws_cli*' --ignore tests/integration/test_retention.py -n 2 --dist loadfile $(PYTEST_ARGS)
+	.venv-3.1/bin/python -m pytest tests/package -n 2 --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: test-matrix
 test-matrix: test test-oldest ## Run the tests on the newest and the oldest supported Airflow
 
 .PHONY: test-faults
 test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes are killed, 50 runs soak; SOAK_SEED=1 for another soak
-	$(BIN)/python -m pytest tests/faults $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/package/faults tests/services/faults $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)
-	$(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/services/usage $(PYTEST_ARGS)
 
 .PHONY: env
 env: ## Write .env for docker-compose.yaml: fresh secrets and the login; keeps one that is there
@@ -114,7 +114,7 @@ check: .venv/ready ## Format, lint and types
 
 .PHONY: schema
 schema: .venv/ready ## Write the pipeline files' JSON Schema anew
-	PYTHONPATH=plugins $(BIN)/python -m sagemaker_pipelines schema > include/pipelines/pipeline.schema.json
+	$(BIN)/fresh-endpoints schema > include/pipelines/pipeline.schema.json
 
 .PHONY: lock
 LOCK := --universal --python-version 3.10 --no-emit-index-url --custom-compile-command "make lock" --quiet

@@ -15,8 +15,8 @@ from typing import Any
 
 from benchmarks.fake_sagemaker import FakeSageMaker
 from benchmarks.simulated_time import simulate
-from sagemaker_pipelines import polling
-from sagemaker_pipelines.watcher import Watcher
+from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.watcher import Watcher
 
 STOCK_SECONDS = 30
 SEED_SECONDS = 60
@@ -73,11 +73,11 @@ def ours(duration: float, expected: float | None) -> tuple[float, int]:
 async def _wait(duration: float, expected: float | None) -> tuple[float, int]:
     started = time.time()
     sagemaker = FakeSageMaker({"job": (started, started + duration)})
-    while (elapsed := time.time() - started) < polling.seconds_in_worker(expected):
+    while (elapsed := time.time() - started) < pace.seconds_in_worker(expected):
         answer = await sagemaker("describe_training_job", TrainingJobName="job")
         if answer["TrainingJobStatus"] == "Completed":
             return time.time() - started - duration, len(sagemaker.calls)
-        await asyncio.sleep(polling.next_look_in_worker(elapsed, expected))
+        await asyncio.sleep(pace.next_look_in_worker(elapsed, expected))
     await Watcher(sagemaker).wait("training_job", "job", started, expected)
     return time.time() - started - duration, len(sagemaker.calls)
 

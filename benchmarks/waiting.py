@@ -88,7 +88,7 @@ async def _run(system: str, jobs: int, to_the_end: bool) -> dict[str, Any]:
     _post(f"{url}/jobs", {name: (started, end) for name, end in ends.items()})
     empty = process.memory_info().rss
     if system == "ours":  # As the plugin does in every triggerer.
-        from sagemaker_pipelines.preload import preload
+        from fresh_endpoints.preload import preload
 
         preload()
     pauses = {"start": 0.0, "waiting": 0.0}
@@ -120,7 +120,7 @@ async def _run(system: str, jobs: int, to_the_end: bool) -> dict[str, Any]:
 async def _wait(system: str, name: str, started: float, end: float, late: dict[str, float]) -> None:
     trigger: Any
     if system == "ours":
-        from sagemaker_pipelines.triggers import SageMakerTrigger as OurTrigger
+        from fresh_endpoints.waiting.triggers import SageMakerTrigger as OurTrigger
 
         trigger = OurTrigger("training_job", name, started)
     else:

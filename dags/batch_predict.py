@@ -22,14 +22,14 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, AssetAll, task_group
 
-from sagemaker_pipelines import trigger_form
-from sagemaker_pipelines.abandoned_jobs import AbandonedJobsStopper
-from sagemaker_pipelines.model_facts import model_asset
-from sagemaker_pipelines.operators.find_models import FindModelsOperator
-from sagemaker_pipelines.operators.job import TRANSFORM
-from sagemaker_pipelines.operators.predict import PredictOperator, WaitForPredictionDataSensor
-from sagemaker_pipelines.pipeline import Pipeline, load_pipelines_of_dags
-from sagemaker_pipelines.slack import BackstopNotifier, FailureNotifier, NoNewDataNotifier
+from fresh_endpoints.model_facts import model_asset
+from fresh_endpoints.pipeline_file.model import Pipeline, load_pipelines_of_dags
+from fresh_endpoints.steps import trigger_form
+from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
+from fresh_endpoints.steps.find_models import FindModelsOperator
+from fresh_endpoints.steps.job import TRANSFORM
+from fresh_endpoints.steps.predict import PredictOperator, WaitForPredictionDataSensor
+from fresh_endpoints.telling.messages import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 
 
 def _predict_with(models: Any, pipeline: Pipeline) -> None:

@@ -29,16 +29,16 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.timetables.trigger import CronTriggerTimetable  # type: ignore[assignment]
 
-from sagemaker_pipelines import trigger_form
-from sagemaker_pipelines.abandoned_jobs import AbandonedJobsStopper
-from sagemaker_pipelines.deadline import deadline_alert
-from sagemaker_pipelines.operators.deploy import DeployOperator
-from sagemaker_pipelines.operators.job import TRAINING
-from sagemaker_pipelines.operators.publish import PublishOperator
-from sagemaker_pipelines.operators.train import TrainOperator
-from sagemaker_pipelines.operators.wait_for_data import WaitForDataSensor
-from sagemaker_pipelines.pipeline import load_pipelines_of_dags
-from sagemaker_pipelines.slack import BackstopNotifier, FailureNotifier, NoNewDataNotifier
+from fresh_endpoints.pipeline_file.model import load_pipelines_of_dags
+from fresh_endpoints.steps import trigger_form
+from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
+from fresh_endpoints.steps.deploy import DeployOperator
+from fresh_endpoints.steps.job import TRAINING
+from fresh_endpoints.steps.publish import PublishOperator
+from fresh_endpoints.steps.train import TrainOperator
+from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
+from fresh_endpoints.telling.deadline import deadline_alert
+from fresh_endpoints.telling.messages import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 
 for pipeline in load_pipelines_of_dags("train_and_deploy_"):
     timezone = ZoneInfo(pipeline.timezone)

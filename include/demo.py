@@ -21,10 +21,10 @@ from zoneinfo import ZoneInfo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "include"), str(ROOT / "plugins")]
 
+from fresh_endpoints.pipeline_file.model import load_pipeline  # noqa: E402
 from local_aws.connections import airflow_connections  # noqa: E402
 from local_aws.process import LocalAws  # noqa: E402 - found through the line above
 from local_aws.sample_data import BUCKET, upload  # noqa: E402
-from sagemaker_pipelines.pipeline import load_pipeline  # noqa: E402
 
 # What a demo leaves for the next one: Airflow's database and log, local AWS's state, the data date.
 STATE = Path(os.environ.get("DEMO_STATE", ROOT / ".state" / "demo")).resolve()
@@ -169,8 +169,8 @@ def _proof(aws: LocalAws, config_name: str) -> dict[str, str]:
     pipeline = load_pipeline(ROOT / "include" / "pipelines" / f"{PIPELINE}.yaml")
     rules = " and ".join(pipeline.quality.rules) if pipeline.quality else "no rule"
     return {
-        "Quality gate": f"{tags['sagemaker-pipelines:metrics']} keeps {rules}",
-        "Smoke test": tags["sagemaker-pipelines:smoke-test"],
+        "Quality gate": f"{tags['fresh-endpoints:metrics']} keeps {rules}",
+        "Smoke test": tags["fresh-endpoints:smoke-test"],
     }
 
 

@@ -14,8 +14,10 @@ import pytest
 
 from local_aws.process import LocalAws
 
+pytest_plugins = ["fault_table"]
+
 ROOT = Path(__file__).parents[1]
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).parent / "support" / "images"
 
 # Airflow reads its configuration when it is first imported, so a test process gets a home of its own before that.
 for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
@@ -45,7 +47,8 @@ def airflow_database() -> None:
 def local_aws() -> Iterator[LocalAws]:
     """A running local AWS, one per test process. Use names of your own: other tests of the process share it.
 
-    Beside ``sagemaker-repo`` it has the image ``tiny`` (tests/images/tiny), which does what its hyperparameters say.
+    Beside ``sagemaker-repo`` it has the image ``tiny`` (tests/support/images/tiny), which does what its
+    hyperparameters say.
     """
     with LocalAws(images={"tiny": IMAGES / "tiny"}, ping_timeout=20, stop_grace=2) as aws:
         yield aws

@@ -7,12 +7,12 @@
 #   stack.sh push-image                         builds include/training_image with docker and pushes it
 #
 # Region and credentials are the AWS CLI's own (AWS_REGION, AWS_PROFILE, a role). STACK names the stack, default
-# sagemaker-pipelines. Every command that changes something is printed before it runs.
+# fresh-endpoints. Every command that changes something is printed before it runs.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 image=$here/../training_image
-stack=${STACK:-sagemaker-pipelines}
+stack=${STACK:-fresh-endpoints}
 # Version 1 of the AWS CLI does not read AWS_REGION.
 if [[ -n ${AWS_REGION:-} ]]; then export AWS_DEFAULT_REGION=$AWS_REGION; fi
 

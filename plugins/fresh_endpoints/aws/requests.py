@@ -1,0 +1,263 @@
+"""Completes a pipeline file's sections into the requests that SageMaker takes.
+
+The functions are pure: a section goes in as the file has it, with its templates rendered, and what this package owns is
+added (names, the day's S3 paths, the artifact, tags). The operators call them in a run; the check of a pipeline file
+calls them with sample facts, so what is checked is what is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fresh_endpoints.aws import service_model
+
+Request = dict[str, Any]
+
+# Every tag that the package itself sets begins with this.
+TAG_PREFIX = "fresh-endpoints:"
+# How many such tags one resource may get: the run's four, a model's facts, what Slack was told, what was proven.
+MOST_OWN_TAGS = 16
+# What may give a container its model; where one of them is given, the artifact of the training has no place.
+MODEL_SOURCES = ("ModelDataUrl", "ModelDataSource", "ModelPackageName")
+VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
+
+
+def create_training_job(
+    section: Mapping[str, Any], *, name: str, bucket: str, data: Mapping[str, str], tags: Mapping[str, str]
+) -> Request:
+    """Completes the ``training`` section into a CreateTrainingJob request.
+
+    The channels ``training`` and ``validation`` always exist. A channel of these that brings no S3Uri reads the folder
+    of its data file, as the article's do: SageMaker gives a container folders, not files.
+
+    Args:
+        section: the rendered section.
+        name: the training job's name.
+        bucket: the bucket of the data files.
+        data: the rendered S3 keys of the day's files by channel; at least training and validation.
+        tags: tag values by tag key.
+
+    Returns:
+        The request.
+    """
+    given = section.get("InputDataConfig", [])
+    if isinstance(given, list):
+        named = {channel.get("ChannelName") for channel in given if isinstance(channel, Mapping)}
+        ours = [{"ChannelName": name} for name in ("training", "validation") if name not in named]
+        given = [_channel(channel, bucket, data) for channel in [*given, *ours]]
+    request = {"TrainingJobName": name, **section, "InputDataConfig": given, "Tags": _tag_list(tags)}
+    return service_model.coerce("CreateTrainingJob", request)
+
+
+def create_model(
+    section: Mapping[str, Any], *, name: str, artifact: str, training: Mapping[str, Any], tags: Mapping[str, str]
+) -> Request:
+    """Completes the ``model`` section into a CreateModel request.
+
+    The artifact goes to the primary container; where ``Containers`` are given (an inference pipeline), to the first
+    that brings no model of its own. The container that gets it runs the training image, unless it names another.
+
+    Args:
+        section: the rendered section.
+        name: the model's name.
+        artifact: S3 URL of the trained model.tar.gz.
+        training: the rendered ``training`` section, or DescribeTrainingJob's answer, which names image and role alike.
+        tags: tag values by tag key.
+
+    Returns:
+        The request.
+    """
+    request = {"ModelName": name, **section, "Tags": _tag_list(tags)}
+    if training.get("RoleArn"):
+        request.setdefault("ExecutionRoleArn", training["RoleArn"])
+    algorithm = training.get("AlgorithmSpecification")
+    image = algorithm.get("TrainingImage") if isinstance(algorithm, Mapping) else None
+    trained = {"Image": image, "ModelDataUrl": artifact} if image else {"ModelDataUrl": artifact}
+    containers = section.get("Containers")
+    if isinstance(containers, list):
+        position = artifact_container(containers)
+        request["Containers"] = [
+            {**trained, **container} if index == position else container for index, container in enumerate(containers)
+        ]
+    else:
+        primary = section.get("PrimaryContainer", {})
+        request["PrimaryContainer"] = {**trained, **primary} if isinstance(primary, Mapping) else primary
+    return service_model.coerce("CreateModel", request)
+
+
+def artifact_container(containers: list[Any]) -> int | None:
+    """Finds the container of an inference pipeline that gets the trained model.
+
+    Args:
+        containers: CreateModel's Containers.
+
+    Returns:
+        The position of the first that brings no model of its own; None where each does.
+    """
+    for position, container in enumerate(containers):
+        if isinstance(container, Mapping) and not any(source in container for source in MODEL_SOURCES):
+            return position
+    return None
+
+
+def create_endpoint_config(
+    section: Mapping[str, Any], *, name: str, model_name: str, tags: Mapping[str, str]
+) -> Request:
+    """Completes the ``endpoint_config`` section into a CreateEndpointConfig request.
+
+    Args:
+        section: the rendered section.
+        name: the endpoint config's name.
+        model_name: the model's name, for each variant that names none.
+        tags: tag values by tag key.
+
+    Returns:
+        The request.
+    """
+    request = {"EndpointConfigName": name, **section, "Tags": _tag_list(tags)}
+    for key in VARIANT_LISTS:
+        if isinstance(section.get(key), list):
+            request[key] = [
+                {"ModelName": model_name, **variant} if isinstance(variant, Mapping) else variant
+                for variant in section[key]
+            ]
+    return service_model.coerce("CreateEndpointConfig", request)
+
+
+def create_endpoint(section: Mapping[str, Any], *, config_name: str, tags: Mapping[str, str]) -> Request:
+    """Completes the ``endpoint`` section into a CreateEndpoint request; what only UpdateEndpoint takes is left out.
+
+    Args:
+        section: the rendered section.
+        config_name: the endpoint config's name.
+        tags: tag values by tag key.
+
+    Returns:
+        The request.
+    """
+    request = {**section, "EndpointConfigName": config_name, "Tags": _tag_list(tags)}
+    return service_model.coerce("CreateEndpoint", _only_members("CreateEndpoint", request))
+
+
+def update_endpoint(section: Mapping[str, Any], *, config_name: str) -> Request:
+    """Completes the ``endpoint`` section into an UpdateEndpoint request; what only CreateEndpoint takes is left out.
+
+    UpdateEndpoint takes no tags: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html.
+
+    Args:
+        section: the rendered section.
+        config_name: the endpoint config's name.
+
+    Returns:
+        The request.
+    """
+    request = {**section, "EndpointConfigName": config_name}
+    return service_model.coerce("UpdateEndpoint", _only_members("UpdateEndpoint", request))
+
+
+def create_transform_job(
+    section: Mapping[str, Any],
+    *,
+    name: str,
+    model_name: str,
+    input_uri: str,
+    output_uri: str,
+    tags: Mapping[str, str],
+) -> Request:
+    """Completes the ``transform`` section into a CreateTransformJob request.
+
+    Args:
+        section: the rendered section.
+        name: the transform job's name.
+        model_name: the model's name.
+        input_uri: S3 URL of the folder that is predicted on.
+        output_uri: S3 URL of the folder that gets a ``.out`` file for each input file.
+        tags: tag values by tag key.
+
+    Returns:
+        The request.
+    """
+    source = {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": input_uri}}}
+    given, output = section.get("TransformInput", {}), section.get("TransformOutput", {})
+    request = {
+        "TransformJobName": name,
+        "ModelName": model_name,
+        **section,
+        "TransformInput": {**source, **given} if isinstance(given, Mapping) else given,
+        "TransformOutput": {"S3OutputPath": output_uri, **output} if isinstance(output, Mapping) else output,
+        "Tags": _tag_list(tags),
+    }
+    return service_model.coerce("CreateTransformJob", request)
+
+
+def prediction_uri(bucket: str, data_date: str, pipeline: str) -> str:
+    """Names the folder in S3 that gets the predictions of a data date.
+
+    Args:
+        bucket: the bucket.
+        data_date: the data date, YYYY-MM-DD.
+        pipeline: the pipeline's name.
+
+    Returns:
+        The folder's S3 URL.
+    """
+    return f"s3://{bucket}/output-prediction/{data_date}/{pipeline}/"
+
+
+def folder_uri(bucket: str, key: str) -> str:
+    """Names the folder of a file in S3.
+
+    Args:
+        bucket: the bucket.
+        key: the file's key.
+
+    Returns:
+        The folder's S3 URL, with a slash at its end so that no longer folder name begins with it.
+    """
+    return f"s3://{bucket}/{key.rpartition('/')[0]}/"
+
+
+def _channel(channel: Any, bucket: str, data: Mapping[str, str]) -> Any:
+    if not isinstance(channel, Mapping) or channel.get("ChannelName") not in ("training", "validation"):
+        return channel
+    source = channel.get("DataSource", {"S3DataSource": {}})
+    if not isinstance(source, Mapping) or not isinstance(source.get("S3DataSource"), Mapping):
+        return channel
+    ours = {"S3DataType": "S3Prefix", "S3Uri": folder_uri(bucket, data[channel["ChannelName"]])}
+    return {**channel, "DataSource": {**source, "S3DataSource": {**ours, **source["S3DataSource"]}}}
+
+
+def _only_members(operation: str, request: Request) -> Request:
+    members = service_model.members(operation)
+    return {key: value for key, value in request.items() if key in members}
+
+
+def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """Compares what a request asks for with what SageMaker describes.
+
+    Args:
+        wanted: the request, or a part of it.
+        found: the description, or the same part of it; what it holds beyond the request is SageMaker's own.
+        path: where the part stands.
+
+    Returns:
+        One sentence for each difference.
+    """
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        return [
+            difference
+            for key, value in wanted.items()
+            for difference in differences(value, found.get(key), f"{path}.{key}" if path else key)
+        ]
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        return [
+            difference
+            for index, (one, other) in enumerate(zip(wanted, found, strict=True))
+            for difference in differences(one, other, f"{path}[{index}]")
+        ]
+    return [] if wanted == found else [f"{path}: found {found!r}, wanted {wanted!r}"]

@@ -1,0 +1,1 @@
+"""What a pipeline file may say, and how it is read."""

@@ -1,0 +1,168 @@
+"""One run of a pipeline: its DATE, its data date, and the names and tags that follow from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from fresh_endpoints.aws.requests import TAG_PREFIX
+
+if TYPE_CHECKING:
+    from fresh_endpoints.pipeline_file.model import Pipeline
+
+PIPELINE_TAG = TAG_PREFIX + "pipeline"
+DATA_DATE_TAG = TAG_PREFIX + "data-date"
+DAG_ID_TAG = TAG_PREFIX + "dag-id"
+RUN_ID_TAG = TAG_PREFIX + "run-id"
+
+# What a tag's value may not hold: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
+_NOT_IN_TAG = re.compile(r"[^\w\s.:/=+\-@]")
+_LONGEST_TAG_VALUE = 256
+# How a job's name ends: the digest, and what tells jobs of one run apart.
+_SUFFIX = re.compile(r"-[0-9a-f]{8}(?:-(?:c(?P<generation>\d+))?(?:a\d+)?)?$")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The facts of one DAG run that every step needs.
+
+    Attributes:
+        pipeline: The pipeline's name.
+        dag_id: The DAG's id.
+        run_id: The DAG run's id.
+        date: DATE, the run's logical date (or ``run_after``) read in the pipeline's time zone.
+        data_date: The day whose files are trained on: DATE minus one day, or the trigger form's ``data_date``.
+        scheduled_for: The moment the run stands for: its logical date, or ``run_after`` where it has none.
+        generation: How often a user has cleared the run (``dag_run.clear_number``); automatic retries do not count.
+    """
+
+    pipeline: str
+    dag_id: str
+    run_id: str
+    date: dt.date
+    data_date: dt.date
+    scheduled_for: dt.datetime
+    generation: int = 0
+
+    @classmethod
+    def of(cls, pipeline: Pipeline, context: Mapping[str, Any]) -> Run:
+        """Read the run from an Airflow context.
+
+        Args:
+            pipeline: The pipeline that runs.
+            context: The task's or callback's context.
+
+        Raises:
+            AirflowFailException: The trigger form's ``data_date`` is no date.
+        """
+        dag_run = context["dag_run"]
+        # A run that was triggered without a logical date has only run_after; `ds` is the UTC date, wrong in Tokyo.
+        moment = dag_run.logical_date or dag_run.run_after
+        day = moment.astimezone(ZoneInfo(pipeline.timezone)).date()
+        chosen = (context.get("params") or {}).get("data_date")
+        return cls(
+            pipeline=pipeline.name,
+            dag_id=dag_run.dag_id,
+            run_id=dag_run.run_id,
+            date=day,
+            data_date=_parse_data_date(chosen) if chosen else day - dt.timedelta(days=1),
+            scheduled_for=moment,
+            generation=dag_run.clear_number or 0,
+        )
+
+    def for_data_date(self, data_date: dt.date) -> Run:
+        """Return the same run, seen as that of another data date.
+
+        Args:
+            data_date: The data date; DATE is the day after it.
+        """
+        return dataclasses.replace(self, data_date=data_date, date=data_date + dt.timedelta(days=1))
+
+    @property
+    def template_names(self) -> dict[str, str]:
+        """The names that a pipeline file's templates may use beside Airflow's own."""
+        return {"data_date": self.data_date.isoformat(), "date": self.date.isoformat(), "pipeline": self.pipeline}
+
+    def training_job_name(self, attempt: int = 1) -> str:
+        """Name the training job: the idempotency key of a training.
+
+        The name is a pure function of pipeline, data date, run and generation, so that SageMaker itself refuses a
+        second job for the same run (names are unique within an account and region:
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html).
+
+        Args:
+            attempt: 1 for the first job; 2 and more for the job that follows one which ended in a fault of AWS's own.
+        """
+        return self._job_name(f"{self.dag_id}\n{self.run_id}", attempt)
+
+    def transform_job_name(self, training_job: str, *, by_hand: bool, attempt: int = 1) -> str:
+        """Name the transform job: the idempotency key of a prediction.
+
+        Every run that is told of a training makes the same name of it, so that one training is predicted with once,
+        however often it is told. A run by hand predicts anew.
+
+        Args:
+            training_job: The name of the training job whose model predicts.
+            by_hand: Whether the run was triggered for a data date, not by a training.
+            attempt: As in training_job_name().
+        """
+        return self._job_name(training_job + (f"\n{self.dag_id}\n{self.run_id}" if by_hand else ""), attempt)
+
+    def _job_name(self, key: str, attempt: int) -> str:
+        digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+        suffix = (f"c{self.generation}" if self.generation else "") + (f"a{attempt}" if attempt > 1 else "")
+        return f"{self.pipeline}-{self.data_date.isoformat()}-{digest}" + (f"-{suffix}" if suffix else "")
+
+    def deployment_name(self, training_job: str, trained_in_generation: int) -> str:
+        """Name the model and the endpoint config: the training job's name, as in the article.
+
+        Where a user cleared the deployment but not the training, the pipeline file may have changed in between, so
+        the new deployment gets names of its own.
+
+        Args:
+            training_job: The training job's name.
+            trained_in_generation: The run's generation when it was trained.
+        """
+        if self.generation == trained_in_generation:
+            return training_job
+        return f"{training_job}-d{self.generation}"
+
+    def tags(self, aws_tags: Mapping[str, str]) -> dict[str, str]:
+        """Return the tags of everything that the run creates in AWS.
+
+        Args:
+            aws_tags: The pipeline's own tags, rendered.
+        """
+        ours = {
+            PIPELINE_TAG: self.pipeline,
+            DATA_DATE_TAG: self.data_date.isoformat(),
+            DAG_ID_TAG: self.dag_id,
+            RUN_ID_TAG: self.run_id,
+        }
+        # A run id may hold what AWS refuses in a tag.
+        return {**aws_tags, **{key: _NOT_IN_TAG.sub("_", value)[:_LONGEST_TAG_VALUE] for key, value in ours.items()}}
+
+
+def generation_of(job_name: str) -> int:
+    """Read from a job's name how often its run had been cleared by then.
+
+    Args:
+        job_name: A name that training_job_name() or transform_job_name() has made.
+    """
+    found = _SUFFIX.search(job_name)
+    return int(found["generation"] or 0) if found else 0
+
+
+def _parse_data_date(text: str) -> dt.date:
+    try:
+        return dt.datetime.strptime(str(text), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no time zone
+    except ValueError:
+        raise AirflowFailException(f"data_date: found {text!r}, which is no day; write it as YYYY-MM-DD") from None

@@ -1,0 +1,84 @@
+"""Stops what a failed run has left running, so that nobody pays for a job that nobody waits for.
+
+A task that a user marks failed stops its job itself, by its own or its trigger's ``on_kill``. Airflow calls neither for
+a task whose process was killed with no retry left, nor for one that is marked within the moments between its deferral
+and its trigger's start. The run then fails, and Airflow calls the DAG's ``on_failure_callback``:
+https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/logging-monitoring/callbacks.html
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fresh_endpoints.aws.clients import SageMakerHook
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.run import DAG_ID_TAG, RUN_ID_TAG, Run, generation_of
+from fresh_endpoints.telling.messages import read_tags
+
+if TYPE_CHECKING:
+    from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.steps.job import JobKind
+
+log = logging.getLogger(__name__)
+
+
+class AbandonedJobsStopper:
+    """Stops the jobs in progress that carry a failed run's tags; used as a DAG's ``on_failure_callback``.
+
+    A job that a later clear of the same run has started is none of them: its name tells its generation.
+
+    Args:
+        pipeline: The pipeline.
+        kind: The kind of job that the DAG runs.
+    """
+
+    def __init__(self, pipeline: Pipeline, kind: JobKind):
+        self.pipeline = pipeline
+        self.kind = kind
+
+    def __call__(self, context: Any) -> None:
+        """Stop the run's jobs; a fault of AWS's is logged, for nobody can retry a callback.
+
+        Args:
+            context: The DAG run's context.
+        """
+        if "dag_run" not in context:
+            log.warning("Airflow tells nothing of the failed run %s; its jobs go on.", context.get("run_id"))
+            return
+        run = Run.of(self.pipeline, context)
+        client = SageMakerHook(
+            aws_conn_id=self.pipeline.aws_conn_id, region_name=self.pipeline.region, config=BOTOCORE_CONFIG
+        ).get_conn()
+        try:
+            for job in self._jobs_in_progress(client):
+                name = job[f"{self.kind.stem}Name"]
+                if generation_of(name) == run.generation and _is_of(
+                    run, read_tags(client, job[f"{self.kind.stem}Arn"])
+                ):
+                    self._stop(client, name)
+        except (ClientError, BotoCoreError) as error:
+            log.warning("Could not look for %ss of the failed run %s: %s", self.kind.noun, run.run_id, error)
+
+    def _jobs_in_progress(self, client: Any) -> list[dict[str, Any]]:
+        pages = client.get_paginator(f"list_{self.kind.operation}s").paginate(
+            NameContains=f"{self.pipeline.name}-", StatusEquals="InProgress"
+        )
+        found = [job for page in pages for job in page[f"{self.kind.stem}Summaries"]]
+        # Somebody else's job may have the pipeline's name within its own, and tags that nobody here may read.
+        return [job for job in found if job[f"{self.kind.stem}Name"].startswith(f"{self.pipeline.name}-")]
+
+    def _stop(self, client: Any, name: str) -> None:
+        try:
+            getattr(client, f"stop_{self.kind.operation}")(**{f"{self.kind.stem}Name": name})
+            log.info("Stopped %s %s: its run has failed.", self.kind.noun, name)
+        except ClientError as error:
+            # SageMaker refuses to stop a job that has ended, which is as good.
+            log.info("Did not stop %s %s: %s", self.kind.noun, name, error)
+
+
+def _is_of(run: Run, tags: dict[str, str]) -> bool:
+    wanted = run.tags({})
+    return all(tags.get(key) == wanted[key] for key in (DAG_ID_TAG, RUN_ID_TAG))

@@ -1,0 +1,286 @@
+"""What training and transform jobs have in common: one job a name, which every try attaches to."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fresh_endpoints.aws.console import LogStreamLink, log_page, sagemaker_page
+from fresh_endpoints.aws.errors import already_exists, explained
+from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, TRAINING_JOB, TRANSFORM_JOB, Answer, answer_to, is_healable
+from fresh_endpoints.steps.step import PipelineStep, StepFailed
+from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.task_state import state_of
+from fresh_endpoints.waiting.triggers import SageMakerTrigger
+
+Job = Mapping[str, Any]
+
+# How many of the last jobs predict the next one's duration.
+PREDICTING_JOBS = 5
+
+# A task that a user has given up is failed, success or skipped; one cleared while it runs is restarting.
+_STATES_OF_A_WANTED_TASK = ("running", "deferred", "up_for_retry", "scheduled", "queued")
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """A kind of SageMaker job.
+
+    Attributes:
+        noun: What people call it.
+        operation: What follows ``create_``, ``describe_`` and ``stop_`` in boto3, and the trigger's kind.
+        stem: What precedes ``Name``, ``Status`` and ``Arn`` in its members.
+        statuses: What each of its statuses means.
+        log_group: Where its containers log.
+        page: Where the SageMaker console shows them.
+    """
+
+    noun: str
+    operation: str
+    stem: str
+    statuses: Mapping[str, Answer]
+    log_group: str
+    page: str
+
+
+TRAINING = JobKind("training job", "training_job", "TrainingJob", TRAINING_JOB, "/aws/sagemaker/TrainingJobs", "jobs")
+TRANSFORM = JobKind(
+    "transform job", "transform_job", "TransformJob", TRANSFORM_JOB, "/aws/sagemaker/TransformJobs", "transform-jobs"
+)
+
+
+class JobStep(PipelineStep):
+    """A step that is one SageMaker job.
+
+    The job's name is the idempotency key: a new try asks SageMaker to create it, and when it exists, attaches to it.
+    A job that failed by a fault of AWS's own, or that was stopped, is followed by another one on the next try.
+
+    Attributes:
+        kind: The kind of job.
+        given_up: A user has marked the running task failed or cleared it. Airflow lets it run on for some seconds;
+            what it meets then is no news.
+    """
+
+    kind: JobKind
+    aws_conn_id: Any
+    region_name: Any
+
+    # What the task's buttons in the UI lead to; see links.py.
+    addresses: Mapping[str, str] = {}
+    _job: str | None = None
+    _context: Any = None
+    _killed = False
+    given_up = False
+
+    def on_kill(self) -> None:
+        """Stop the job when a user has marked the running task failed or cleared it.
+
+        Airflow calls this also when a worker is told to shut down. Then the job goes on, and the next try attaches
+        to it; so Airflow is asked whether the task is still meant to run.
+        """
+        self._killed = True
+        if self._job is None or self._context is None:
+            return
+        if self._is_still_wanted():
+            self.log.info("The worker is stopping; %s %s goes on.", self.kind.noun, self._job)
+            return
+        self.given_up = True
+        self._stop(self._job)
+
+    def create_or_attach(
+        self, name_of: Callable[[int], str], create: Callable[[str], Any]
+    ) -> tuple[dict[str, Any], int, bool]:
+        """Create the step's job, or find the one that an earlier try has created.
+
+        Args:
+            name_of: Names the job of an attempt, counted from 1.
+            create: Asks SageMaker for the job of that name.
+
+        Returns:
+            The job, its attempt, and whether this call has created it.
+
+        Raises:
+            AirflowFailException: A user has given the task up meanwhile; there is nothing to tell of its job.
+        """
+        for attempt in itertools.count(1):
+            name = name_of(attempt)
+            self._job = name
+            created = self._create(name, create)
+            job = self._describe(name)
+            self._end_if_given_up(job)
+            if created or not self._gives_way(job):
+                return job, attempt, created
+            self.log.info("%s %s ended %s; starting another.", self.kind.noun, name, self.status_of(job))
+        raise AssertionError("unreachable")
+
+    def wait_for_end(self, job: Job, event: dict[str, Any] | None) -> Job:
+        """Wait until the job needs no more waiting: a while in the worker if it may end there, then deferred.
+
+        Args:
+            job: The job as it was last seen.
+            event: What the trigger fired with; None on a new try.
+
+        Returns:
+            The job at its end.
+
+        Raises:
+            AirflowFailException: A user has given the task up.
+        """
+        if self._is_running(job):
+            name, expected = self.name_of(job), self.expected_seconds()
+            if event is None and pace.seconds_in_worker(expected):
+                job = self.look_for_a_while(
+                    lambda: self._describe(name), lambda seen: not self._is_running(seen), expected
+                )
+            if self._is_running(job):
+                self._wait_on(job, expected)
+        self._end_if_given_up(job)
+        self._job = None  # It has ended: there is nothing left to stop.
+        return job
+
+    def longest_seconds(self, job: Job) -> float:
+        """Return how long the job may take in all, in seconds.
+
+        Args:
+            job: What the Describe operation returned.
+        """
+        raise NotImplementedError
+
+    def expected_seconds(self) -> float | None:
+        """Return how long the pipeline's last such jobs took, in the median; it predicts this one's end."""
+        stem = self.kind.stem
+        try:
+            found = getattr(self._client, f"list_{self.kind.operation}s")(
+                NameContains=f"{self.pipeline.name}-",
+                StatusEquals="Completed",
+                SortBy="CreationTime",
+                SortOrder="Descending",
+                MaxResults=100,
+            )[f"{stem}Summaries"]
+        except (ClientError, BotoCoreError) as error:
+            self.log.info("No past %s to predict this one's end by: %s", self.kind.noun, error)
+            return None
+        # Another pipeline's name may begin with this one's; what follows the name is the data date.
+        ours = [job for job in found if self.name_of(job).startswith(f"{self.pipeline.name}-2")][:PREDICTING_JOBS]
+        seconds = [(job[f"{stem.removesuffix('Job')}EndTime"] - job["CreationTime"]).total_seconds() for job in ours]
+        return median(seconds) if seconds else None
+
+    def too_long(self, job: Job, reason: str) -> StepFailed:
+        """Make the error for a job that has outlasted its limit.
+
+        Args:
+            job: The job.
+            reason: What has happened.
+        """
+        raise NotImplementedError
+
+    def addresses_of(self, job: Job) -> dict[str, str]:
+        """Return the addresses of the job's pages in the AWS console, by the names of links.py.
+
+        Args:
+            job: What the Describe operation returned.
+        """
+        region, name = str(self.region_name), self.name_of(job)
+        return {
+            self.kind.noun.capitalize(): sagemaker_page(region, f"{self.kind.page}/{name}"),
+            LogStreamLink.name: log_page(region, self.kind.log_group, f"{name}/"),
+        }
+
+    def name_of(self, job: Job) -> str:
+        """Return the job's name."""
+        return str(job[f"{self.kind.stem}Name"])
+
+    def status_of(self, job: Job) -> str:
+        """Return the job's status."""
+        return str(job[f"{self.kind.stem}Status"])
+
+    def answer_to(self, job: Job) -> Answer:
+        """Return what the job's status means."""
+        return answer_to(self.kind.statuses, self.status_of(job))
+
+    def _create(self, name: str, create: Callable[[str], Any]) -> bool:
+        with explained(f"create {self.kind.noun} {name}"):
+            try:
+                create(name)
+            except ClientError as error:
+                if not already_exists(error):
+                    raise
+                # From an earlier try, or from this very request when its answer was lost and botocore sent it again.
+                self.log.info("%s %s exists; attaching to it.", self.kind.noun.capitalize(), name)
+                return False
+        self.log.info("Created %s %s", self.kind.noun, name)
+        return True
+
+    def _wait_on(self, job: Job, expected_seconds: float | None) -> None:
+        name, started = self.name_of(job), job["CreationTime"].timestamp()
+        left = started + self.longest_seconds(job) - time.time()
+        if left <= 0:
+            self._stop(name)
+            raise self.too_long(job, f"Still {self.status_of(job)} past its limits: stopped.")
+        self.log.info("%s %s is %s; waiting without a worker slot.", self.kind.noun, name, self.status_of(job))
+        self.wait(
+            SageMakerTrigger(
+                kind=self.kind.operation,
+                name=name,
+                started=started,
+                expected_seconds=expected_seconds,
+                aws_conn_id=self.aws_conn_id,
+                region_name=self.region_name,
+            ),
+            left,
+        )
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        with explained(f"describe {self.kind.noun} {name}"):
+            describe = getattr(self._client, f"describe_{self.kind.operation}")
+            job = dict(describe(**{f"{self.kind.stem}Name": name}))
+        self.addresses = self.addresses_of(job)
+        return job
+
+    def _stop(self, name: str) -> None:
+        try:
+            getattr(self._client, f"stop_{self.kind.operation}")(**{f"{self.kind.stem}Name": name})
+            self.log.info("Stopped %s %s.", self.kind.noun, name)
+        except (ClientError, BotoCoreError) as error:
+            # SageMaker refuses to stop a job that has ended, which is as good.
+            self.log.info("Did not stop %s %s: %s", self.kind.noun, name, error)
+
+    def _is_running(self, job: Job) -> bool:
+        return self.answer_to(job) is Answer.WAIT
+
+    def _gives_way(self, job: Job) -> bool:
+        """Whether a job that a new try finds has ended in a way that asks for another one."""
+        answer = self.answer_to(job)
+        if answer is Answer.FAILED:
+            return is_healable(job)
+        return answer is Answer.STOPPED and job.get("SecondaryStatus") not in STOPPED_BY_LIMIT
+
+    def _end_if_given_up(self, job: Job) -> None:
+        """End the task where a user has marked it failed or cleared it: nothing that it meets from then on is news.
+
+        Airflow lets it run on for some seconds. It learns of it by on_kill(), or by a job that was stopped for it.
+        """
+        is_stopped = self.answer_to(job) is Answer.STOPPED or self.status_of(job) == "Stopping"
+        if not self.given_up and (self._killed or is_stopped):
+            self.given_up = not self._is_still_wanted()
+        if self.given_up:
+            self._stop(self.name_of(job))
+            raise AirflowFailException(f"A user has ended the task; {self.kind.noun} {self.name_of(job)} is stopped.")
+
+    def _is_still_wanted(self) -> bool:
+        try:
+            return state_of(self._context["ti"]) in _STATES_OF_A_WANTED_TASK
+        except Exception as error:
+            self.log.warning("Could not ask Airflow for the task's state (%s); the job goes on.", error)
+            return True
+
+    @property
+    def _client(self) -> Any:
+        return self.hook.conn  # type: ignore[attr-defined]

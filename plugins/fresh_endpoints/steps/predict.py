@@ -1,0 +1,207 @@
+"""Batch prediction: with one trained model, on the file of its data date, exactly once."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTransformOperator
+from botocore.exceptions import ClientError
+
+from fresh_endpoints.aws import requests
+from fresh_endpoints.aws.clients import SageMakerHook
+from fresh_endpoints.aws.console import LogStreamLink, TransformJobLink, sagemaker_page
+from fresh_endpoints.aws.container_logs import last_lines
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, is_not_found
+from fresh_endpoints.aws.kinds import Answer, is_healable
+from fresh_endpoints.aws.model import create_model
+from fresh_endpoints.model_facts import fact_tags
+from fresh_endpoints.steps.job import TRANSFORM, Job, JobStep
+from fresh_endpoints.steps.step import PipelineStep, StepFailed, StepFailedForNow
+from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
+from fresh_endpoints.telling.messages import Message, run_links, tell_once
+
+if TYPE_CHECKING:
+    from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.run import Run
+
+# No request bounds a transform job, so this does; it is stopped then.
+LONGEST_SECONDS = 2 * 86_400
+# How often the clean-up of another run may delete the model between its creation and the job's.
+_MODEL_TRIES = 3
+
+
+class OfOneModel(PipelineStep):
+    """Mixed into a step that is about one model: its data date is the model's, whenever it runs.
+
+    Attributes:
+        trained: The model's facts.
+    """
+
+    trained: Any
+
+    def run_of(self, context: Any) -> Run:
+        """Return the run's facts, with the model's data date."""
+        return super().run_of(context).for_data_date(dt.date.fromisoformat(self.trained["data_date"]))
+
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """Find out which model it is, then render the rest."""
+        self.trained = self.render_template(self.trained, context, jinja_env)
+        super().render_template_fields(context, jinja_env)
+
+
+class WaitForPredictionDataSensor(OfOneModel, WaitForDataSensor):
+    """Waits for the prediction file of a model's data date.
+
+    Args:
+        pipeline: The pipeline.
+        trained: The model's facts.
+    """
+
+    template_fields = (*WaitForDataSensor.template_fields, "trained")
+
+    def __init__(self, *, pipeline: Pipeline, trained: Any, **kwargs: Any):
+        super().__init__(pipeline=pipeline, files=("prediction",), **kwargs)
+        self.trained = trained
+
+
+class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
+    """Runs one transform job with one model to its end.
+
+    The model is the one that was deployed; where its training was not (a backfill of an older day), or the clean-up
+    has deleted it, it is created from the training job's artifact.
+
+    Args:
+        pipeline: The pipeline.
+        trained: The model's facts.
+    """
+
+    aws_hook_class = SageMakerHook
+    template_fields = (*SageMakerTransformOperator.template_fields, "bucket", "key", "aws_tags", "trained")
+    operator_extra_links = (TransformJobLink(), LogStreamLink())  # type: ignore[assignment]
+    kind = TRANSFORM
+
+    def __init__(self, *, pipeline: Pipeline, trained: Any, **kwargs: Any):
+        super().__init__(
+            config={"Transform": pipeline.transform, "Model": pipeline.model},
+            aws_conn_id=pipeline.aws_conn_id,
+            region_name=pipeline.region,
+            botocore_config=BOTOCORE_CONFIG,
+            deferrable=True,
+            **kwargs,
+        )
+        self.pipeline = pipeline
+        self.trained = trained
+        self.bucket = "{{ bucket }}"
+        self.key = pipeline.data.prediction or ""
+        self.aws_tags = dict(pipeline.aws_tags)
+
+    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
+        """Create the transform job or attach to it, wait for its end, and return what it made.
+
+        Args:
+            context: The task's context.
+            event: What the trigger fired with; None on a new try.
+
+        Returns:
+            The model's facts, with ``transform_job`` and ``output`` (S3 URL of the predictions).
+
+        Raises:
+            StepFailed: The job failed or was stopped.
+            StepFailedForNow: The job failed by a fault of AWS's own; a retry starts another one.
+            AirflowDeferred: The job is still running.
+        """
+        self._context = context
+        name = (event or {}).get("name")
+        job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context), event)
+        if self.answer_to(job) is not Answer.DONE:
+            raise self._failure(job)
+        return self._complete(context, job)
+
+    def longest_seconds(self, job: Job) -> float:
+        """Return how long a transform job may take in all, in seconds."""
+        return LONGEST_SECONDS
+
+    def too_long(self, job: Job, reason: str) -> StepFailed:
+        """Make the error for a transform job that has outlasted the limit."""
+        return StepFailed(self._message("failed", job, f"Transform job failed. {reason}"))
+
+    def _create_transform_job(self, context: Any) -> Job:
+        run = self.run_of(context)
+        training_job = self.trained["training_job"]
+        by_hand = not context["triggering_asset_events"]
+
+        def create(name: str) -> None:
+            request = requests.create_transform_job(
+                self.config["Transform"],
+                name=name,
+                model_name=self.trained["model"],
+                input_uri=requests.folder_uri(self.bucket, self.key),
+                output_uri=requests.prediction_uri(self.bucket, run.data_date.isoformat(), run.pipeline),
+                tags={**run.tags(self.aws_tags), **fact_tags(self.trained)},
+            )
+            for attempt in range(1, _MODEL_TRIES + 1):
+                self._ensure_model(run)
+                try:
+                    self._client.create_transform_job(**request)
+                    return
+                except ClientError as error:
+                    if not is_not_found(error) or attempt == _MODEL_TRIES:
+                        raise
+
+        job, attempt, is_new = self.create_or_attach(
+            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), create
+        )
+        again = f" (attempt {attempt})" if attempt > 1 else ""
+        sentence = f'Starting transform job "{self.name_of(job)}" with model "{job["ModelName"]}"{again}.'
+        message = self._message("started", job, sentence, run_links(context))
+        tell_once(self.notifier, run, message, client=self._client, arn=job["TransformJobArn"], is_new=is_new)
+        return job
+
+    def _ensure_model(self, run: Run) -> None:
+        name = self.trained["model"]
+        try:
+            self._client.describe_model(ModelName=name)
+        except ClientError as error:
+            if not is_not_found(error):
+                raise
+            create_model(
+                self._client, self.config["Model"], name=name, facts=self.trained, tags=run.tags(self.aws_tags)
+            )
+
+    def _complete(self, context: Any, job: Job) -> dict[str, Any]:
+        folder = job["TransformOutput"]["S3OutputPath"].rstrip("/")
+        output = f"{folder}/{self.key.rpartition('/')[2]}.out"
+        sentence = f'Transform job "{self.name_of(job)}" complete. Predictions uploaded to "{output}".'
+        message = self._message("complete", job, sentence, run_links(context))
+        tell_once(self.notifier, self.run_of(context), message, client=self._client, arn=job["TransformJobArn"])
+        return {**self.trained, "transform_job": self.name_of(job), "output": output}
+
+    def _failure(self, job: Job) -> StepFailed | StepFailedForNow:
+        name, status = self.name_of(job), self.status_of(job)
+        if self.answer_to(job) is Answer.FAILED:
+            reason = str(job.get("FailureReason") or "SageMaker gives no reason.")
+        elif self.answer_to(job) is Answer.STOPPED:
+            reason = "It was stopped before its end. Clear the task to predict again."
+        else:
+            reason = f"Its status is {status!r}, which this version of the package does not know."
+        self.log.error("Transform job %s: %s", name, reason)
+        lines = last_lines(self.aws_conn_id, self.region_name, self.kind.log_group, name)
+        if lines:
+            self.log.error("The last lines of its log:\n%s", "\n".join(lines))
+        message = self._message("failed", job, f"Transform job failed. {reason}")
+        return StepFailedForNow(message) if is_healable(job) else StepFailed(message)
+
+    def _message(self, end: str, job: Job, sentence: str, links: dict[str, str] | None = None) -> Message:
+        name = self.name_of(job)
+        return Message(
+            event=f"prediction-{end}",
+            emoji={"started": "🔮", "complete": "✅"}.get(end, "❌"),
+            title=f"Prediction {end}",
+            sentence=sentence,
+            facts={"Transform job": name, "Model": job["ModelName"]},
+            links={
+                "Transform job": sagemaker_page(self.pipeline.region, f"transform-jobs/{name}"),
+                **(links or {}),
+            },
+        )

@@ -1,0 +1,213 @@
+"""Step 2: train, exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTrainingOperator
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fresh_endpoints.aws import requests
+from fresh_endpoints.aws.clients import SageMakerHook
+from fresh_endpoints.aws.console import ArtifactLink, LogStreamLink, TrainingJobLink, s3_page, sagemaker_page
+from fresh_endpoints.aws.container_logs import last_lines
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, is_healable
+from fresh_endpoints.model_facts import model_facts
+from fresh_endpoints.steps.job import TRAINING, Job, JobStep
+from fresh_endpoints.steps.step import StepFailed, StepFailedForNow
+from fresh_endpoints.telling.messages import Message, run_links, tell_once
+
+if TYPE_CHECKING:
+    from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.run import Run
+
+# What SageMaker takes for a request without StoppingCondition:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
+DEFAULT_MAX_RUNTIME_SECONDS = 86_400
+# The most that a request can ask for; a job of a training plan is pending until the plan begins. (Same page.)
+LONGEST_PENDING_SECONDS = 28 * 86_400
+# Provisioning, downloading and uploading come on top of the runtime that the request bounds.
+MARGIN_SECONDS = 3_600
+
+
+class TrainOperator(JobStep, SageMakerTrainingOperator):
+    """Runs the run's one training job to its end.
+
+    The job's name is the idempotency key: a new try asks SageMaker to create it, and when it exists, attaches to it.
+    A job that failed by a fault of AWS's own is followed by another one, as many as the task has retries; any other
+    failure fails the task at once with AWS's own words.
+
+    Args:
+        pipeline: The pipeline.
+    """
+
+    aws_hook_class = SageMakerHook
+    template_fields = (*SageMakerTrainingOperator.template_fields, "bucket", "data", "aws_tags")
+    operator_extra_links = (TrainingJobLink(), LogStreamLink(), ArtifactLink())
+    kind = TRAINING
+
+    def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
+        super().__init__(
+            config=pipeline.training,
+            aws_conn_id=pipeline.aws_conn_id,
+            region_name=pipeline.region,
+            botocore_config=BOTOCORE_CONFIG,
+            deferrable=True,
+            **kwargs,
+        )
+        self.pipeline = pipeline
+        self.bucket = "{{ bucket }}"
+        self.data = pipeline.data.model_dump(exclude_none=True)
+        self.aws_tags = dict(pipeline.aws_tags)
+
+    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
+        """Create the training job or attach to it, wait for its end, and return what it made.
+
+        Args:
+            context: The task's context.
+            event: What the trigger fired with; None on a new try.
+
+        Returns:
+            The model facts: training job, data date, artifact, metrics.
+
+        Raises:
+            StepFailed: The job failed or was stopped.
+            StepFailedForNow: The job failed by a fault of AWS's own; a retry starts another one.
+            AirflowDeferred: The job is still running.
+        """
+        self._context = context
+        name = (event or {}).get("name")
+        job = self.wait_for_end(self._describe(name) if name else self._create_training_job(context), event)
+        if self.answer_to(job) is not Answer.DONE:
+            raise self._failure(job)
+        return self._complete(context, job)
+
+    def _create_training_job(self, context: Any) -> Job:
+        run = self.run_of(context)
+
+        def create(name: str) -> None:
+            client = self._client  # First: completing the request takes the client's description of SageMaker.
+            request = requests.create_training_job(
+                self.config, name=name, bucket=self.bucket, data=self.data, tags=run.tags(self.aws_tags)
+            )
+            client.create_training_job(**request)
+
+        if run.generation:
+            self._stop_cleared_jobs(run)
+        job, attempt, is_new = self.create_or_attach(run.training_job_name, create)
+        message = _started(self.pipeline, job, attempt, run_links(context))
+        tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"], is_new=is_new)
+        return job
+
+    def _stop_cleared_jobs(self, run: Run) -> None:
+        """Stop what the run trained before it was cleared; the trigger does not, if it had not started by then."""
+        first, current = replace(run, generation=0).training_job_name(), run.training_job_name()
+        try:
+            found = self._client.list_training_jobs(NameContains=first, StatusEquals="InProgress")
+        except (ClientError, BotoCoreError) as error:
+            self.log.warning("Could not look for jobs of the time before the clear: %s", error)
+            return
+        for name in [job["TrainingJobName"] for job in found["TrainingJobSummaries"]]:
+            if not name.startswith(current):
+                self._stop(name)
+
+    def addresses_of(self, job: Job) -> dict[str, str]:
+        """Return the addresses of the job's pages and of its artifact's."""
+        artifact = (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts")
+        page = {ArtifactLink.name: s3_page(str(self.region_name), artifact)} if artifact else {}
+        return {**super().addresses_of(job), **page}
+
+    def longest_seconds(self, job: Job) -> float:
+        """Return how long a training job may take in all by its own request, with a margin.
+
+        Args:
+            job: What DescribeTrainingJob returned.
+
+        Returns:
+            Seconds: MaxRuntimeInSeconds, plus MaxWaitTimeInSeconds for a spot training, plus how long the job may be
+            pending for capacity, plus an hour.
+        """
+        condition = job.get("StoppingCondition") or {}
+        has_plan = "TrainingPlanArn" in (job.get("ResourceConfig") or {})
+        pending = condition.get("MaxPendingTimeInSeconds", LONGEST_PENDING_SECONDS if has_plan else 0)
+        spot_wait = condition.get("MaxWaitTimeInSeconds", 0) if job.get("EnableManagedSpotTraining") else 0
+        runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)
+        return float(runtime + spot_wait + pending + MARGIN_SECONDS)
+
+    def too_long(self, job: Job, reason: str) -> StepFailed:
+        """Make the error for a training job that has outlasted its own limits."""
+        return StepFailed(_failed(self.pipeline, job, reason))
+
+    def _failure(self, job: Mapping[str, Any]) -> StepFailed | StepFailedForNow:
+        reason = _reason(job)
+        self.log.error("Training job %s: %s", job["TrainingJobName"], reason)
+        lines = last_lines(self.aws_conn_id, self.region_name, self.kind.log_group, job["TrainingJobName"])
+        if lines:
+            self.log.error("The last lines of its log:\n%s", "\n".join(lines))
+        message = _failed(self.pipeline, job, reason)
+        return StepFailedForNow(message) if is_healable(job) else StepFailed(message)
+
+    def _complete(self, context: Any, job: Mapping[str, Any]) -> dict[str, Any]:
+        run = self.run_of(context)
+        facts = model_facts(run, job)
+        message = _completed(self.pipeline, job, facts, run_links(context))
+        tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"])
+        return facts
+
+
+def _reason(job: Mapping[str, Any]) -> str:
+    status, secondary = job["TrainingJobStatus"], job.get("SecondaryStatus", "")
+    if status == "Failed":
+        return str(job.get("FailureReason") or "SageMaker gives no reason.")
+    if secondary in STOPPED_BY_LIMIT:
+        limit = STOPPED_BY_LIMIT[secondary]
+        return f"{secondary}: SageMaker stopped it at {limit}; raise that in the pipeline file if it needs longer."
+    if status == "Stopped":
+        return "It was stopped before its end. Clear the task to train again."
+    return f"Its status is {status!r} ({secondary}), which this version of the package does not know."
+
+
+def _job_facts(pipeline: Pipeline, job: Mapping[str, Any]) -> dict[str, str]:
+    return {"Training job": job["TrainingJobName"]}
+
+
+def _job_links(pipeline: Pipeline, job: Mapping[str, Any]) -> dict[str, str]:
+    return {"Training job": sagemaker_page(pipeline.region, f"jobs/{job['TrainingJobName']}")}
+
+
+def _started(pipeline: Pipeline, job: Mapping[str, Any], attempt: int, links: dict[str, str]) -> Message:
+    return Message(
+        event="training-started",
+        emoji="🚀",
+        title="Training started",
+        sentence=f'Starting training job "{job["TrainingJobName"]}"'
+        + (f" (attempt {attempt})." if attempt > 1 else "."),
+        facts=_job_facts(pipeline, job),
+        links={**_job_links(pipeline, job), **links},
+    )
+
+
+def _completed(pipeline: Pipeline, job: Mapping[str, Any], facts: dict[str, Any], links: dict[str, str]) -> Message:
+    metrics = ", ".join(f"{name} {value:.4g}" for name, value in facts["metrics"].items())
+    return Message(
+        event="training-complete",
+        emoji="✅",
+        title="Training complete",
+        sentence=f'Training job "{job["TrainingJobName"]}" complete. Model data uploaded to "{facts["artifact"]}".',
+        facts={**_job_facts(pipeline, job), "Artifact": facts["artifact"], **({"Metrics": metrics} if metrics else {})},
+        links={**_job_links(pipeline, job), **links},
+    )
+
+
+def _failed(pipeline: Pipeline, job: Mapping[str, Any], reason: str) -> Message:
+    return Message(
+        event="training-failed",
+        emoji="❌",
+        title="Training failed",
+        sentence=f"Training job failed. {reason}",
+        facts=_job_facts(pipeline, job),
+        links=_job_links(pipeline, job),
+    )

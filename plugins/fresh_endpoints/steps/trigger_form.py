@@ -1,0 +1,52 @@
+"""The fields of the DAGs' trigger forms, with what they allow: Airflow refuses anything else before a run starts.
+
+https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/params.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import Param
+
+if TYPE_CHECKING:
+    from fresh_endpoints.pipeline_file.model import Pipeline
+
+
+def data_date(description: str) -> Param:
+    """Make the field for the day whose files are used; empty for the day before DATE.
+
+    Args:
+        description: What is said below it.
+    """
+    return Param(None, type=["null", "string"], format="date", title="Data date", description=description)
+
+
+def wait_minutes(pipeline: Pipeline) -> Param:
+    """Make the field for how long to wait for the files, in minutes; empty for the pipeline file's ``wait_minutes``.
+
+    Args:
+        pipeline: The pipeline.
+    """
+    return Param(
+        None,
+        type=["null", "integer"],
+        minimum=0,
+        title="Wait (minutes)",
+        description=f"How long to wait for the files; 0 looks once. Empty: {pipeline.wait_minutes}.",
+    )
+
+
+def deploy(pipeline: Pipeline) -> Param:
+    """Make the field for what to deploy; it begins with the pipeline file's ``deploy``.
+
+    Args:
+        pipeline: The pipeline.
+    """
+    return Param(
+        pipeline.deploy,
+        type="string",
+        enum=["auto", "always", "never"],
+        title="Deploy",
+        description="auto: unless a later data date is live. always: over that, too. never: only train.",
+    )

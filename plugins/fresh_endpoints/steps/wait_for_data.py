@@ -1,0 +1,92 @@
+"""Step 1: is the data there?"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from fresh_endpoints.aws.clients import S3Hook
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, explained
+from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.waiting.triggers import DataTrigger
+
+if TYPE_CHECKING:
+    from fresh_endpoints.pipeline_file.model import Pipeline
+
+POKE_SECONDS = 30.0
+# The trigger ends the wait itself; Airflow's own timeout comes later, should the trigger hang.
+GRACE_SECONDS = 120.0
+
+
+class WaitForDataSensor(PipelineStep, S3KeySensor):
+    """Waits for all of a pipeline's files of the data date, and skips the run when they do not come in time.
+
+    Only missing data skips. A denied or failing S3 call fails the task, unlike the stock sensor with ``soft_fail``,
+    which skips on any error met while deferred. The waiting time counts from the moment that the run stands for, so
+    that a run for a past day (a backfill) looks once.
+
+    Args:
+        pipeline: The pipeline.
+        files: Which of its ``data`` files to wait for.
+    """
+
+    aws_hook_class = S3Hook
+
+    def __init__(self, *, pipeline: Pipeline, files: tuple[str, ...] = ("training", "validation"), **kwargs: Any):
+        super().__init__(
+            bucket_name="{{ bucket }}",
+            bucket_key=[getattr(pipeline.data, file) for file in files],
+            aws_conn_id=pipeline.aws_conn_id,
+            region_name=pipeline.region,
+            botocore_config=BOTOCORE_CONFIG,
+            poke_interval=POKE_SECONDS,
+            deferrable=True,
+            **kwargs,
+        )
+        self.pipeline = pipeline
+
+    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> None:
+        """Look for the files; wait while there is time left; skip when there is none.
+
+        Args:
+            context: The task's context.
+            event: What the trigger fired with; None on a new try.
+
+        Raises:
+            AirflowSkipException: The files are not there and the waiting time is over.
+        """
+        wanted = ", ".join(f"s3://{self.bucket_name}/{key}" for key in self.bucket_key)
+        with explained(f"look for {wanted}"):
+            found = self.poke(context)
+        if found:
+            self.log.info("Found %s", wanted)
+            return
+        left = self._deadline(context) - time.time()
+        if left <= 0:
+            self.log.info("No new data: %s is not there, and the waiting time is over.", wanted)
+            raise AirflowSkipException(f"No new data: {wanted}")
+        self.log.info("Not there yet: %s. Waiting until %s.", wanted, _clock(self._deadline(context)))
+        self.wait(
+            DataTrigger(
+                bucket_name=str(self.bucket_name),
+                bucket_key=list(self.bucket_key),
+                deadline=self._deadline(context),
+                poke_interval=self.poke_interval,
+                aws_conn_id=self.aws_conn_id,
+                region_name=self.region_name,
+            ),
+            left + GRACE_SECONDS,
+        )
+
+    def _deadline(self, context: Any) -> float:
+        chosen = (context.get("params") or {}).get("wait_minutes")
+        minutes = self.pipeline.wait_minutes if chosen is None else int(chosen)
+        return (self.run_of(context).scheduled_for + timedelta(minutes=minutes)).timestamp()
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=timezone.utc).isoformat(timespec="minutes")

@@ -1,0 +1,87 @@
+"""Tells Slack when a scheduled run has no model live by the pipeline's deadline.
+
+Airflow's DeadlineAlert notices: the scheduler looks for missed deadlines, and the triggerer calls back.
+https://airflow.apache.org/docs/apache-airflow/stable/howto/deadline-alerts.html
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import sync_to_async
+
+from fresh_endpoints.pipeline_file.model import load_pipeline, pipelines_dir
+from fresh_endpoints.run import Run
+from fresh_endpoints.telling.messages import Message, PipelineNotifier
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.deadline import DeadlineAlert
+
+    from fresh_endpoints.pipeline_file.model import Pipeline
+
+
+def deadline_alert(pipeline: Pipeline) -> DeadlineAlert | None:
+    """Make the DAG's alert.
+
+    Args:
+        pipeline: The pipeline.
+
+    Returns:
+        The alert; None for a pipeline without a deadline.
+    """
+    if pipeline.deadline_minutes is None:
+        return None
+    # Few pipelines have one, and every DAG file's parse would pay for the import.
+    from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
+
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_LOGICAL_DATE,
+        interval=timedelta(minutes=pipeline.deadline_minutes),
+        callback=AsyncCallback(tell_missed, kwargs={"pipeline": pipeline.name}),
+    )
+
+
+async def tell_missed(*, pipeline: str, context: dict[str, Any]) -> None:
+    """Tell Slack of a missed deadline; Airflow calls this in the triggerer, once.
+
+    Only scheduled runs are told of: a backfill's days lie behind their deadlines from the start.
+
+    Args:
+        pipeline: The pipeline's name.
+        context: The DAG run as the REST API has it, and the deadline.
+    """
+    if context["dag_run"]["run_type"] != "scheduled":
+        return
+    await sync_to_async(_tell, thread_sensitive=False)(pipeline, context["dag_run"])
+
+
+def _tell(name: str, dag_run: dict[str, Any]) -> None:
+    pipeline = load_pipeline(pipelines_dir() / f"{name}.yaml")
+    run = Run.of(
+        pipeline,
+        {
+            "dag_run": SimpleNamespace(
+                dag_id=dag_run["dag_id"],
+                run_id=dag_run["dag_run_id"],
+                logical_date=_moment(dag_run["logical_date"]),
+                run_after=_moment(dag_run["run_after"]),
+                clear_number=0,
+            ),
+            "params": dag_run.get("conf") or {},
+        },
+    )
+    message = Message(
+        event="deadline-missed",
+        emoji="⏰",
+        title="Deadline missed",
+        sentence=f"No model is live {pipeline.deadline_minutes} minutes after the run was due; "
+        + ("it has failed." if dag_run["state"] == "failed" else "it is still going on."),
+        facts={"Run": run.run_id},
+    )
+    PipelineNotifier(pipeline).tell(run, message)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")) if text else None

@@ -1,0 +1,96 @@
+"""How often to look while waiting: as often as the wait deserves, not at a fixed period.
+
+Where everything is faster than AWS (tests on real Airflow services with local AWS), environment variables, read once
+when the module is imported, shorten the waits: ``FRESH_ENDPOINTS_WORKER_SECONDS``,
+``FRESH_ENDPOINTS_FIRST_LOOK_SECONDS`` and ``FRESH_ENDPOINTS_SHORTEST_SECONDS`` set the constants of these
+names.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+# How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
+# within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
+WORKER_SECONDS = float(os.environ.get("FRESH_ENDPOINTS_WORKER_SECONDS", "10"))
+# Without a known duration less long, as a job of AWS takes minutes as a rule, and while many steps begin at once, each
+# that holds a slot keeps others waiting.
+FIRST_TIME_WORKER_SECONDS = 6.0
+SHORTEST_SECONDS_IN_WORKER = 0.12
+# Without a known duration: later by this share of the time waited so far.
+SHARE_OF_WAIT_IN_WORKER = 0.07
+# With a known duration: the nearer to it, the more often.
+SHARE_OF_DISTANCE_IN_WORKER = 0.25
+# How long after the deferral a trigger looks for the first time.
+FIRST_LOOK_SECONDS = float(os.environ.get("FRESH_ENDPOINTS_FIRST_LOOK_SECONDS", "10"))
+
+SHORTEST_SECONDS = float(os.environ.get("FRESH_ENDPOINTS_SHORTEST_SECONDS", "5"))
+# Without a known duration, a look comes late by at most this share of the time waited so far; nine in ten by 5 %.
+SHARE_OF_WAIT = 0.055
+LONGEST_SECONDS = 120.0
+# With a known duration, the end is expected within this time, or this share of the duration, before and after it.
+WINDOW_SECONDS = 210.0
+SHARE_OF_WINDOW = 0.05
+LOOKS_IN_WINDOW = 84
+# Until then only what ends early, a failure as a rule, is looked for.
+SHARE_OF_WAIT_BEFORE_WINDOW = 0.25
+LONGEST_SECONDS_BEFORE_WINDOW = 120.0
+
+LONGEST_BACKOFF_SECONDS = 20.0
+
+
+def next_look(elapsed: float, expected: float | None = None) -> float:
+    """Return how long to wait before a trigger's next look.
+
+    Args:
+        elapsed: How long the wait has lasted, in seconds.
+        expected: How long the same wait took before, in seconds, if known.
+    """
+    if expected is None:
+        return _within(elapsed * SHARE_OF_WAIT, LONGEST_SECONDS)
+    half_window = max(WINDOW_SECONDS, expected * SHARE_OF_WINDOW)
+    until_window = expected - half_window - elapsed
+    if until_window > SHORTEST_SECONDS:
+        return min(_within(elapsed * SHARE_OF_WAIT_BEFORE_WINDOW, LONGEST_SECONDS_BEFORE_WINDOW), until_window)
+    if elapsed < expected + half_window:
+        return max(SHORTEST_SECONDS, 2 * half_window / LOOKS_IN_WINDOW)
+    return _within((elapsed - expected) * SHARE_OF_WAIT, LONGEST_SECONDS)
+
+
+def seconds_in_worker(expected: float | None = None) -> float:
+    """Return how long a step looks in the worker before it defers; 0 if that would be in vain.
+
+    Args:
+        expected: How long the same wait took before, in seconds, if known.
+    """
+    if expected is None:
+        return min(FIRST_TIME_WORKER_SECONDS, WORKER_SECONDS)
+    return WORKER_SECONDS if expected <= WORKER_SECONDS else 0.0
+
+
+def next_look_in_worker(elapsed: float, expected: float | None = None) -> float:
+    """Return how long to wait before a worker's next look.
+
+    Args:
+        elapsed: How long the wait has lasted, in seconds.
+        expected: How long the same wait took before, in seconds, if known.
+    """
+    if expected is None:
+        return SHORTEST_SECONDS_IN_WORKER + elapsed * SHARE_OF_WAIT_IN_WORKER
+    return max(abs(expected - elapsed) * SHARE_OF_DISTANCE_IN_WORKER, SHORTEST_SECONDS_IN_WORKER)
+
+
+def after_fault(number: int) -> float:
+    """Return how long to wait before a request is made again that AWS has not answered.
+
+    Full jitter, as botocore has it: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    Args:
+        number: Which fault in a row this is, from 1.
+    """
+    return random.uniform(0, min(2.0 ** min(number, 10), LONGEST_BACKOFF_SECONDS))  # noqa: S311 - no secret
+
+
+def _within(seconds: float, longest: float) -> float:
+    return min(max(seconds, SHORTEST_SECONDS), longest)

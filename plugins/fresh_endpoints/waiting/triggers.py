@@ -1,0 +1,201 @@
+"""Waiting without a worker slot: triggers for what SageMaker does and for data in S3.
+
+The triggerer imports this module, and runs the triggers, in its event loop. So nothing here imports the provider's
+hooks at the top, and everything that may block runs in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from weakref import WeakValueDictionary
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, may_heal
+from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.task_state import state_of
+from fresh_endpoints.waiting.watcher import KINDS, watcher_of
+
+# How often a request to stop a job is made, should AWS not answer it.
+MAX_STOPS = 8
+
+# The event loop holds its tasks weakly.
+_stopping: set[asyncio.Task[None]] = set()
+
+
+class SageMakerTrigger(BaseTrigger):
+    """Fires once a training job, transform job or endpoint is in a status that needs no more waiting.
+
+    It decides nothing: the task looks again when it resumes. When a user marks the waiting task failed or clears it,
+    the job is stopped (an endpoint's change is not: SageMaker cannot stop one).
+
+    Args:
+        kind: ``training_job``, ``transform_job`` or ``endpoint``.
+        name: The resource's name.
+        started: When the waiting started, by AWS's clock, as seconds since the epoch.
+        expected_seconds: How long the same wait took before, if known; how often to look follows from it.
+        aws_conn_id: The Airflow connection.
+        region_name: The AWS region.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        started: float,
+        expected_seconds: float | None = None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+    ):
+        super().__init__()
+        self.kind = kind
+        self.name = name
+        self.started = started
+        self.expected_seconds = expected_seconds
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments that make an equal trigger."""
+        arguments = ("kind", "name", "started", "expected_seconds", "aws_conn_id", "region_name")
+        return (
+            "fresh_endpoints.waiting.triggers.SageMakerTrigger",
+            {argument: getattr(self, argument) for argument in arguments},
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait until there is nothing more to wait for, then fire once."""
+        watcher = watcher_of(self.aws_conn_id, self.region_name)
+        try:
+            status = await watcher.wait(self.kind, self.name, self.started, self.expected_seconds)
+        except (ClientError, BotoCoreError) as error:
+            self.log.warning("Cannot look at %s %s: %s", self.kind, self.name, error)
+            # The task meets the same refusal when it looks, and says so in AWS's own words.
+            status = "could not look"
+        yield TriggerEvent({"name": self.name, "status": status})
+
+    async def on_kill(self) -> None:
+        """Stop the job, so that it stops costing, when a user has given up or cleared the waiting task.
+
+        Airflow 3.3 calls this also in a triggerer that was taken for dead and had its triggers handed to another one.
+        Then the task is deferred as before, and the job goes on.
+        """
+        kind = KINDS[self.kind]
+        if kind.stop is None:
+            return
+        # The triggerer cancels anew every second until the trigger has ended, and so would end a slower stop halfway.
+        stopping = asyncio.create_task(self._stop_unless_waited_for(kind.stop, f"{kind.stem}Name"))
+        _stopping.add(stopping)
+        stopping.add_done_callback(_stopping.discard)
+        await asyncio.shield(stopping)
+
+    def _is_still_waited_for(self) -> bool:
+        if self.task_instance is None:  # Not in a triggerer.
+            return False
+        try:
+            is_deferred = state_of(self.task_instance) == "deferred"
+        except Exception as error:
+            self.log.warning("Could not ask Airflow for the task's state (%s); %s goes on.", error, self.name)
+            return True
+        if is_deferred:
+            self.log.info("Another triggerer waits for %s %s; it goes on.", self.kind, self.name)
+        return is_deferred
+
+    async def _stop_unless_waited_for(self, method: str, parameter: str) -> None:
+        if await sync_to_async(self._is_still_waited_for, thread_sensitive=False)():
+            return
+        requests = watcher_of(self.aws_conn_id, self.region_name).requests
+        for attempt in range(1, MAX_STOPS + 1):
+            try:
+                await requests(method, **{parameter: self.name})
+            except (ClientError, BotoCoreError) as error:
+                if attempt < MAX_STOPS and (not isinstance(error, ClientError) or may_heal(error)):
+                    await asyncio.sleep(pace.after_fault(attempt))
+                    continue
+                # A job that has ended needs no stopping, and SageMaker refuses to.
+                self.log.info("Did not stop %s %s: %s", self.kind, self.name, error)
+            else:
+                self.log.info("Stopped %s %s, for a user has ended its task.", self.kind, self.name)
+            return
+
+
+class DataTrigger(BaseTrigger):
+    """Fires once all files are in S3, or at the deadline, or when S3 refuses to tell.
+
+    The provider's S3KeyTrigger makes a client of its own, which takes a triggerer megabytes and blocks its event loop;
+    here all that wait share one hook.
+
+    Args:
+        bucket_name: The bucket.
+        bucket_key: The keys.
+        deadline: When to fire whether or not the files are there, as seconds since the epoch.
+        poke_interval: Seconds between two looks.
+        aws_conn_id: The Airflow connection.
+        region_name: The AWS region.
+    """
+
+    def __init__(
+        self,
+        bucket_name: str,
+        bucket_key: list[str],
+        deadline: float,
+        poke_interval: float,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+    ):
+        super().__init__()
+        self.bucket_name = bucket_name
+        self.bucket_key = bucket_key
+        self.deadline = deadline
+        self.poke_interval = poke_interval
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return the class path and the arguments that make an equal trigger."""
+        arguments = ("bucket_name", "bucket_key", "deadline", "poke_interval", "aws_conn_id", "region_name")
+        return (
+            "fresh_endpoints.waiting.triggers.DataTrigger",
+            {argument: getattr(self, argument) for argument in arguments},
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait for the files, or for the deadline, then fire once."""
+        # The first event must not come while the scheduler still handles the deferral (apache/airflow race).
+        await asyncio.sleep(pace.FIRST_LOOK_SECONDS)
+        hook = await sync_to_async(self._hook, thread_sensitive=False)()
+        while time.time() < self.deadline:
+            try:
+                if await sync_to_async(self._are_there, thread_sensitive=False)(hook):
+                    yield TriggerEvent({"status": "there"})
+                    return
+            except (ClientError, BotoCoreError) as error:
+                self.log.warning("Could not look for s3://%s/%s: %s", self.bucket_name, self.bucket_key, error)
+                if isinstance(error, ClientError) and not may_heal(error):
+                    # The task meets the same refusal when it looks, and says so in AWS's own words.
+                    yield TriggerEvent({"status": "could not look"})
+                    return
+            await asyncio.sleep(min(self.poke_interval, max(self.deadline - time.time(), 0)))
+        yield TriggerEvent({"status": "timeout"})
+
+    def _hook(self) -> Any:
+        from fresh_endpoints.aws.clients import S3Hook
+
+        key = (self.aws_conn_id, self.region_name)
+        if (hook := _s3_hooks.get(key)) is None:
+            hook = S3Hook(aws_conn_id=self.aws_conn_id, region_name=self.region_name, config=BOTOCORE_CONFIG)
+            hook.get_conn()
+            _s3_hooks[key] = hook
+        return hook
+
+    def _are_there(self, hook: Any) -> bool:
+        return all(hook.check_for_key(key, self.bucket_name) for key in self.bucket_key)
+
+
+# The hooks of the data triggers that run now.
+_s3_hooks: WeakValueDictionary[tuple[str | None, str | None], Any] = WeakValueDictionary()

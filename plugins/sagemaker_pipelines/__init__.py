@@ -1,1 +1,0 @@
-"""How each step of a pipeline is done; see README.md for the whole."""

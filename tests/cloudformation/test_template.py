@@ -1,0 +1,156 @@
+import re
+from typing import Any
+
+import cfnlint.api
+import cfnlint.config
+import pytest
+from cfnlint.data import AdditionalSpecs
+from cfnlint.decode import cfn_yaml
+from cfnlint.helpers import load_resource
+
+from iam import as_list, statements
+from pipelines_stack import ACCOUNT, REGION, TEMPLATE, policies
+
+TEXT = TEMPLATE.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def template() -> Any:
+    return cfn_yaml.load(str(TEMPLATE))
+
+
+@pytest.fixture(scope="module")
+def allowed() -> list[dict[str, Any]]:
+    """All statements of the two policies, resolved by moto."""
+    worker, role, _ = policies(Bucket="my-data", Target="iris")
+    return list(statements([worker, role]))
+
+
+def test_cfn_lint_has_nothing_to_say():
+    rules = cfnlint.api.ManualArgs(include_checks=["I", "W", "E"], regions=[REGION, "us-east-1"])
+    assert [str(match) for match in cfnlint.api.lint(TEXT, config=rules)] == []
+
+
+def test_cfn_lint_is_asked_in_earnest():
+    rules = cfnlint.api.ManualArgs(include_checks=["I", "W", "E"], regions=[REGION])
+    broken = TEXT.replace("sagemaker:StopTrainingJob", "sagemaker:StoppTrainingJob")
+    assert [match.rule.id for match in cfnlint.api.lint(broken, config=rules)] == ["W3037"]
+
+
+def test_no_statement_allows_a_wildcard_of_actions(allowed):
+    assert all(s["Effect"] == "Allow" for s in allowed)
+    assert [a for s in allowed for a in as_list(s["Action"]) if "*" in a or "?" in a] == []
+    assert not any("NotAction" in s or "NotResource" in s for s in allowed)
+
+
+def test_a_wildcard_resource_stands_only_where_aws_has_no_resource_level_and_a_comment_says_so(allowed):
+    """AWS's service authorization reference comes with cfn-lint."""
+    reference = load_resource(AdditionalSpecs, "Policies.json")
+    # Its only resource type (dataset) is not that of a metric: the namespace limits it.
+    without_resource = {"cloudwatch:PutMetricData"}
+    wide = [s for s in allowed if "*" in as_list(s["Resource"])]
+    assert wide
+    comments = " ".join(line.strip(" #") for line in TEXT.splitlines() if line.strip().startswith("#"))
+    for statement in wide:
+        for action in as_list(statement["Action"]):
+            service, name = action.split(":")
+            resource_types = reference[service]["Actions"][name.lower()].get("Resources")
+            assert not resource_types or action in without_resource, f"{action} can be limited to {resource_types}"
+            assert re.search(rf"AWS offers no resource for [^.]*{action}", comments), f"{action} needs a comment"
+        assert statement["Action"] == "ecr:GetAuthorizationToken" or "Condition" in statement
+
+
+def test_every_other_resource_is_of_this_bucket_repository_prefix_or_region(allowed):
+    ours = re.compile(
+        rf"""arn:aws:s3:::my-data(/(input-data-\*|output-model|output-prediction)/\*/iris\*/\*)?
+        |arn:aws:ecr:{REGION}:{ACCOUNT}:repository/iris-training-image
+        |arn:aws:sagemaker:{REGION}:{ACCOUNT}:(training-job|transform-job|model|endpoint-config|endpoint)/iris\*
+        |arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/.*
+        |arn:aws:iam::{ACCOUNT}:role/fresh-endpoints-SageMakerExecutionRole-\w+""",
+        re.VERBOSE,
+    )
+    # One statement reads more: what is deleted must be in nobody's use.
+    [reads] = [s for s in allowed if s["Sid"] == "SeeWhatIsInUse"]
+    assert all(action.startswith("sagemaker:Describe") for action in reads["Action"])
+    found = [r for s in allowed if s is not reads for r in as_list(s["Resource"]) if r != "*"]
+    assert len(found) > 15
+    assert [r for r in found if not ours.fullmatch(r)] == []
+
+
+def test_pass_role_is_bounded(allowed):
+    _, _, outputs = policies(Bucket="my-data")
+    passing = [s for s in allowed if "iam:PassRole" in as_list(s["Action"])]
+    assert len(passing) == 1
+    assert passing[0]["Resource"].split("-")[:-1] == outputs["ExecutionRoleArn"].split("-")[:-1]
+    assert passing[0]["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_only_sagemaker_takes_the_execution_role_and_only_for_this_account(template):
+    role = template["Resources"]["SageMakerExecutionRole"]["Properties"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    assert "ManagedPolicyArns" not in role
+
+
+def test_the_bucket_is_private_encrypted_versioned_and_kept(template):
+    bucket = template["Resources"]["DataBucket"]
+    properties = bucket["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"] in ("AES256", "aws:kms")
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert properties["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    (only_tls,) = template["Resources"]["DataBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (only_tls["Effect"], only_tls["Action"]) == ("Deny", "s3:*")
+    assert only_tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_artifacts_expire_and_nothing_piles_up(template):
+    rules = {r["Id"]: r for r in template["Resources"]["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]}
+    assert {rules["artifacts"]["Prefix"], rules["predictions"]["Prefix"]} == {"output-model/", "output-prediction/"}
+    # The data itself is never expired.
+    assert "ExpirationInDays" not in rules["leftovers"]
+    assert rules["leftovers"].keys() >= {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"}
+
+
+def test_the_repository_scans_encrypts_and_never_moves_a_tag(template):
+    properties = template["Resources"]["TrainingImageRepository"]["Properties"]
+    assert properties["ImageTagMutability"] == "IMMUTABLE"
+    assert properties["ImageScanningConfiguration"] == {"ScanOnPush": True}
+    assert properties["EncryptionConfiguration"]["EncryptionType"] in ("AES256", "KMS")
+
+
+def test_no_resource_is_of_a_type_that_these_rules_do_not_know(template):
+    assert {r["Type"] for r in template["Resources"].values()} == {
+        *("AWS::S3::Bucket", "AWS::S3::BucketPolicy", "AWS::ECR::Repository"),
+        *("AWS::IAM::Role", "AWS::IAM::ManagedPolicy"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameter", "good", "bad"),
+    [
+        ("Target", ["multiclass", "a", "iris-2"], ["", "Multiclass", "-a", "a-", "a_b", "a/*", "*"]),
+        ("Bucket", ["sample-bucket", "abc"], ["", "ab", "Sample", "a/b", "b*", "-ab", "a" * 64]),
+        (
+            "ExecutionRole",
+            ["", f"arn:aws:iam::{ACCOUNT}:role/dev-sagemaker", f"arn:aws-cn:iam::{ACCOUNT}:role/service-role/x"],
+            ["dev-sagemaker", "*", f"arn:aws:iam::{ACCOUNT}:role/*", "arn:aws:iam::1:role/x"],
+        ),
+    ],
+)
+def test_parameters_take_only_what_is_safe_in_a_policy(template, parameter, good, bad):
+    """CloudFormation compares the whole value with AllowedPattern."""
+    pattern = re.compile(template["Parameters"][parameter]["AllowedPattern"])
+    assert [value for value in good if not pattern.fullmatch(value)] == []
+    assert [value for value in bad if pattern.fullmatch(value)] == []
+
+
+def test_default_values_are_allowed(template):
+    for name, parameter in template["Parameters"].items():
+        if parameter["Type"] == "String" and "Default" in parameter:
+            assert re.fullmatch(parameter["AllowedPattern"], parameter["Default"]), name
+        assert "AllowedPattern" in parameter or "MinValue" in parameter, name

@@ -1,0 +1,174 @@
+import copy
+
+import pytest
+
+from fresh_endpoints.aws import requests
+from fresh_endpoints.aws.service_model import check_request
+
+ROLE = "arn:aws:iam::123456789012:role/dev-sagemaker"
+IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/sagemaker-repo:latest"
+DATA = {
+    "training": "input-data-training/2019-03-04/multiclass/iris.csv",
+    "validation": "input-data-validation/2019-03-04/multiclass/iris.csv",
+}
+TRAINING = {"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"}, "RoleArn": ROLE}
+TAGS = {"project": "multiclass"}
+TAG_LIST = [{"Key": "project", "Value": "multiclass"}]
+
+
+def training_job(section):
+    return requests.create_training_job(section, name="job", bucket="sample-bucket", data=DATA, tags=TAGS)
+
+
+def model(section, training=TRAINING):
+    artifact = "s3://sample-bucket/model.tar.gz"
+    return requests.create_model(section, name="job", artifact=artifact, training=training, tags=TAGS)
+
+
+def channel(name, folder, **options):
+    source = {"S3DataType": "S3Prefix", "S3Uri": f"s3://sample-bucket/{folder}/"}
+    return {"ChannelName": name, **options, "DataSource": {"S3DataSource": source}}
+
+
+def test_training_job_of_the_article():
+    section = {**TRAINING, "OutputDataConfig": {"S3OutputPath": "s3://sample-bucket/output-model/"}}
+    untouched = copy.deepcopy(section)
+    request = training_job(section)
+    assert request == {
+        "TrainingJobName": "job",
+        **section,
+        "InputDataConfig": [
+            channel("training", "input-data-training/2019-03-04/multiclass"),
+            channel("validation", "input-data-validation/2019-03-04/multiclass"),
+        ],
+        "Tags": TAG_LIST,
+    }
+    assert check_request("CreateTrainingJob", request) == []
+    assert section == untouched
+
+
+def test_a_channels_options_are_kept_and_its_own_source_wins():
+    elsewhere = {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": "s3://other/manifest"}}
+    files = {"FileSystemDataSource": {"FileSystemId": "fs-0123456789a"}}
+    given = [
+        {"ChannelName": "vocabulary", "DataSource": elsewhere},
+        {"ChannelName": "validation", "DataSource": elsewhere},
+        {"ChannelName": "training", "ContentType": "text/csv"},
+    ]
+    assert training_job({"InputDataConfig": given})["InputDataConfig"] == [
+        given[0],
+        given[1],
+        channel("training", "input-data-training/2019-03-04/multiclass", ContentType="text/csv"),
+    ]
+    assert training_job({"InputDataConfig": [{"ChannelName": "training", "DataSource": files}]})["InputDataConfig"] == [
+        {"ChannelName": "training", "DataSource": files},
+        channel("validation", "input-data-validation/2019-03-04/multiclass"),
+    ]
+
+
+def test_a_source_without_a_path_keeps_its_options():
+    source = {"S3DataSource": {"S3DataDistributionType": "ShardedByS3Key"}}
+    [training, _] = training_job({"InputDataConfig": [{"ChannelName": "training", "DataSource": source}]})[
+        "InputDataConfig"
+    ]
+    assert training["DataSource"]["S3DataSource"] == {
+        "S3DataType": "S3Prefix",
+        "S3Uri": "s3://sample-bucket/input-data-training/2019-03-04/multiclass/",
+        "S3DataDistributionType": "ShardedByS3Key",
+    }
+
+
+def test_rendered_numbers_become_numbers():
+    request = training_job({"ResourceConfig": {"InstanceCount": "2"}, "EnableManagedSpotTraining": "True"})
+    assert request["ResourceConfig"] == {"InstanceCount": 2}
+    assert request["EnableManagedSpotTraining"] is True
+
+
+def test_model_of_the_article():
+    request = model({})
+    assert request == {
+        "ModelName": "job",
+        "ExecutionRoleArn": ROLE,
+        "PrimaryContainer": {"Image": IMAGE, "ModelDataUrl": "s3://sample-bucket/model.tar.gz"},
+        "Tags": TAG_LIST,
+    }
+    assert check_request("CreateModel", request) == []
+
+
+def test_a_models_own_image_and_role_win():
+    own = {"ExecutionRoleArn": f"{ROLE}-serving", "PrimaryContainer": {"Image": "own", "Environment": {"A": "b"}}}
+    request = model(own)
+    assert request["ExecutionRoleArn"] == f"{ROLE}-serving"
+    assert request["PrimaryContainer"] == {
+        "Image": "own",
+        "Environment": {"A": "b"},
+        "ModelDataUrl": "s3://sample-bucket/model.tar.gz",
+    }
+
+
+def test_in_an_inference_pipeline_the_first_container_without_a_model_gets_it():
+    before = {"Image": "scaler", "ModelDataUrl": "s3://sample-bucket/scaler.tar.gz"}
+    after = {"Image": "labels"}
+    request = model({"Containers": [before, {"ContainerHostname": "classifier"}, after]})
+    assert "PrimaryContainer" not in request
+    assert request["Containers"] == [
+        before,
+        {"Image": IMAGE, "ModelDataUrl": "s3://sample-bucket/model.tar.gz", "ContainerHostname": "classifier"},
+        after,
+    ]
+
+
+def test_without_a_training_image_no_image_is_made_up():
+    assert model({}, {"AlgorithmSpecification": {"AlgorithmName": "mine"}, "RoleArn": ROLE})["PrimaryContainer"] == {
+        "ModelDataUrl": "s3://sample-bucket/model.tar.gz"
+    }
+
+
+def test_variants_get_the_model_unless_they_name_one():
+    variant = {"VariantName": "AllTraffic", "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": "1"}
+    section = {
+        "ProductionVariants": [variant, {**variant, "VariantName": "champion", "ModelName": "champion"}],
+        "ShadowProductionVariants": [{**variant, "VariantName": "shadow"}],
+    }
+    request = requests.create_endpoint_config(section, name="job", model_name="job", tags=TAGS)
+    assert [each["ModelName"] for each in request["ProductionVariants"]] == ["job", "champion"]
+    assert request["ShadowProductionVariants"][0]["ModelName"] == "job"
+    assert request["ProductionVariants"][0]["InitialInstanceCount"] == 1
+    assert request["EndpointConfigName"] == "job"
+    assert request["Tags"] == TAG_LIST
+    assert check_request("CreateEndpointConfig", request) == []
+    assert "ModelName" not in variant
+
+
+def test_an_endpoint_section_serves_creation_and_update():
+    section = {
+        "EndpointName": "multiclass",
+        "DeploymentConfig": {
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": "60"}
+            }
+        },
+        "RetainAllVariantProperties": "true",
+    }
+    created = requests.create_endpoint(section, config_name="job", tags=TAGS)
+    updated = requests.update_endpoint(section, config_name="job")
+    assert created.keys() == {"EndpointName", "EndpointConfigName", "DeploymentConfig", "Tags"}
+    assert updated.keys() == {
+        "EndpointName",
+        "EndpointConfigName",
+        "DeploymentConfig",
+        "RetainAllVariantProperties",
+    }
+    assert updated["RetainAllVariantProperties"] is True
+    for request in created, updated:
+        routing = request["DeploymentConfig"]["BlueGreenUpdatePolicy"]["TrafficRoutingConfiguration"]
+        assert routing["WaitIntervalInSeconds"] == 60
+        assert request["EndpointConfigName"] == "job"
+    assert check_request("CreateEndpoint", created) == check_request("UpdateEndpoint", updated) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "uri"), [("a/b/iris.csv", "s3://sample-bucket/a/b/"), ("a/iris.csv", "s3://sample-bucket/a/")]
+)
+def test_folder_uri(key, uri):
+    assert requests.folder_uri("sample-bucket", key) == uri

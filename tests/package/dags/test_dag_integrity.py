@@ -1,0 +1,85 @@
+"""Every DAG of the folder imports, as Airflow itself imports it: in a process that knows two folders and no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import parsed_dags
+
+ROOT = Path(__file__).parents[3]
+MULTICLASS = (ROOT / "include/pipelines/multiclass.yaml").read_text()
+
+
+def parse(tmp_path: Path, **environment: str) -> dict[str, Any]:
+    """Parse the dags folder, from another working directory."""
+    folders = {
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+    }
+    return parsed_dags.parse(ROOT / "dags", tmp_path / "home", **folders, **environment)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return parse(tmp_path_factory.mktemp("shipped"))
+
+
+def test_every_dag_imports_and_survives_serialization(shipped):
+    assert shipped["errors"] == {}
+    assert "train_and_deploy_multiclass" in shipped["dags"]
+
+
+def test_parsing_imports_no_client_that_only_a_run_needs(shipped):
+    assert shipped["clients"] == []
+
+
+def test_the_daily_dag_reads_as_the_article_does(shipped):
+    tasks = shipped["dags"]["train_and_deploy_multiclass"]["tasks"]
+    assert tasks["wait_for_data"] == ["train"]
+    assert "deploy" in tasks["train"]
+
+
+def test_every_dag_explains_itself(shipped):
+    for dag_id, dag in shipped["dags"].items():
+        assert dag["docs"], dag_id
+        assert dag["description"], dag_id
+        assert dag["tags"], dag_id
+        assert dag["owners"] == ["ml"], dag_id
+        assert not dag["catchup"], dag_id
+
+
+def test_no_retry_is_longer_than_an_hour_away(shipped):
+    """The delay doubles with every try, and a cleared task goes on counting."""
+    for dag_id, dag in shipped["dags"].items():
+        assert set(dag["longest_retry_delays"]) == {3600.0}, dag_id
+
+
+def test_the_trigger_form_has_its_three_fields(shipped):
+    dag = shipped["dags"]["train_and_deploy_multiclass"]
+    assert dag["params"] == ["data_date", "deploy", "wait_minutes"]
+    assert dag["timezone"] == "Asia/Tokyo"
+
+
+def test_a_second_file_is_a_second_pipeline_and_a_broken_one_takes_no_other_with_it(tmp_path):
+    pipelines = tmp_path / "pipelines"
+    pipelines.mkdir()
+    (pipelines / "multiclass.yaml").write_text(MULTICLASS)
+    (pipelines / "flowers.yaml").write_text(
+        MULTICLASS.replace("name: multiclass", "name: flowers").replace(
+            "EndpointName: multiclass", "EndpointName: flowers"
+        )
+    )
+    (pipelines / "broken.yaml").write_text(MULTICLASS.replace("name: multiclass", "name: broken\nbuckett: x"))
+
+    parsed = parse(tmp_path, PIPELINES_DIR=str(pipelines))
+
+    ids = [dag_id for dag_id in parsed["dags"] if dag_id.startswith("train_and_deploy_")]
+    assert sorted(ids) == ["train_and_deploy_flowers", "train_and_deploy_multiclass"]
+    [(file, error)] = parsed["errors"].items()
+    assert file == "broken_pipeline_files.py"
+    assert str(pipelines / "broken.yaml") in error
+    assert "buckett" in error
+    assert "did you mean 'bucket'?" in error

@@ -1,0 +1,48 @@
+"""Faults at local AWS' HTTP edge, met by the whole DAG in the test's process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+from botocore.retries.adaptive import ClientRateLimiter
+from botocore.retries.standard import ExponentialBackoff
+
+from fresh_endpoints.waiting import pace
+from pipeline_under_test import PipelineUnderTest, pipeline
+
+__all__ = ["pipeline"]
+
+Faults = Callable[..., AbstractContextManager[None]]
+
+
+@pytest.fixture
+def fast(pipeline: PipelineUnderTest, monkeypatch: pytest.MonkeyPatch) -> Iterator[PipelineUnderTest]:
+    """A pipeline that trains and serves in no time, and clients that come back at once."""
+    # botocore's retries stay as they are, but for the waits between them and its pacing after a throttle.
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.01)
+    monkeypatch.setattr(ClientRateLimiter, "on_sending_request", lambda self, **kwargs: None)
+    monkeypatch.setattr(pace, "LONGEST_BACKOFF_SECONDS", 0.01)
+    pipeline.use_tiny_image(model="good")
+    yield pipeline
+    pipeline.aws.clear_faults()
+
+
+@pytest.fixture
+def faults(fast: PipelineUnderTest, tried: Callable[[str, int], None]) -> Faults:
+    """Has faults in force within a block, and notes how often they struck: at least once each."""
+
+    @contextmanager
+    def in_force(*rules: dict[str, Any]) -> Iterator[None]:
+        fast.aws.add_faults(*rules)
+        try:
+            yield
+            for fault in fast.aws.faults():
+                kind = {"error": f"HTTP {fault.get('status')}", "lost_answer": "lost answer"}
+                tried(f"{kind.get(fault['kind'], fault['kind'])}: {fault['operation']}", fault["matched"])
+        finally:
+            fast.aws.clear_faults()
+
+    return in_force

@@ -1,0 +1,179 @@
+"""The clean-up: exactly what is old, ours and unused goes."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from fresh_endpoints.steps.retention import Expired, delete_expired, find_expired
+
+FIRST = date(2019, 3, 4)
+
+
+def names(pipeline, kind):
+    operation, member, key = {
+        "configs": ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+        "models": ("list_models", "Models", "ModelName"),
+    }[kind]
+    found = getattr(pipeline.sagemaker, operation)(NameContains=pipeline.name, MaxResults=100)[member]
+    return {item[key] for item in found}
+
+
+class Store:
+    """Makes models and endpoint configs by hand, as a pipeline's deployments leave them."""
+
+    def __init__(self, pipeline):
+        self.pipeline, self.sagemaker = pipeline, pipeline.sagemaker
+        pipeline.use_tiny_image(model="m")
+        pipeline.upload(FIRST)
+        self.first = pipeline.run(FIRST).returned["deploy"]["model"]
+        self.request = self.sagemaker.describe_model(ModelName=self.first)
+
+    def add(self, suffix, *, tagged=True):
+        name = f"{self.pipeline.name}-{suffix}"
+        tags = [{"Key": "fresh-endpoints:pipeline", "Value": self.pipeline.name}] if tagged else []
+        self.sagemaker.create_model(
+            ModelName=name,
+            PrimaryContainer=self.request["PrimaryContainer"],
+            ExecutionRoleArn=self.request["ExecutionRoleArn"],
+            Tags=tags,
+        )
+        variant = {"VariantName": "v", "ModelName": name, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], Tags=tags)
+        return name
+
+
+@pytest.fixture
+def store(pipeline):
+    return Store(pipeline)
+
+
+def test_fifteen_days_leave_the_newest_three_and_no_look_alike_is_touched(pipeline):
+    pipeline.use_tiny_image(model="m")
+    pipeline.write(lambda content: content.update(retention={"keep": 3}))
+    look_alike = f"{pipeline.name}-2019-01-01-00000000"
+    days = [FIRST + timedelta(days=number) for number in range(15)]
+    pipeline.upload(days[0])
+    pipeline.run(days[0])
+    model = pipeline.sagemaker.describe_model(ModelName=pipeline.live())
+    pipeline.sagemaker.create_model(
+        ModelName=look_alike, PrimaryContainer=model["PrimaryContainer"], ExecutionRoleArn=model["ExecutionRoleArn"]
+    )
+    variant = {"VariantName": "v", "ModelName": look_alike, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
+    pipeline.sagemaker.create_endpoint_config(EndpointConfigName=look_alike, ProductionVariants=[variant])
+    for day in days[1:]:
+        pipeline.upload(day)
+        assert pipeline.run(day).tasks["deploy"] == "success"
+    jobs = [job["TrainingJobName"] for job in pipeline.jobs()]
+    assert len(jobs) == 15
+    assert names(pipeline, "configs") == {*jobs[-3:], look_alike}
+    assert names(pipeline, "models") == {*jobs[-3:], look_alike}
+    assert pipeline.live() == jobs[-1]
+
+
+def test_what_is_live_is_kept_however_old_with_its_model(pipeline, store):
+    newer = [store.add(f"new-{number}") for number in range(4)]
+    assert find_expired(pipeline.sagemaker, pipeline.name, 2) == Expired((newer[1], newer[0]), (newer[1], newer[0]))
+    delete_expired(pipeline.sagemaker, pipeline.name, 2, dry_run=False)
+    assert names(pipeline, "configs") == {store.first, *newer[2:]}
+    assert names(pipeline, "models") == {store.first, *newer[2:]}
+    assert pipeline.live() == store.first
+
+
+def test_what_an_endpoint_is_updated_from_and_to_is_kept(pipeline, store):
+    target, *newer = [store.add(f"new-{number}") for number in range(3)]
+    [fault] = pipeline.aws.add_faults({"operation": "endpoint:Updating", "kind": "hold_status"})
+    try:
+        pipeline.sagemaker.update_endpoint(EndpointName=pipeline.name, EndpointConfigName=target)
+        assert find_expired(pipeline.sagemaker, pipeline.name, 1) == Expired((newer[0],), (newer[0],))
+    finally:
+        pipeline.aws.remove_fault(fault)
+        pipeline.sagemaker.get_waiter("endpoint_in_service").wait(
+            EndpointName=pipeline.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+
+
+def test_what_another_endpoint_serves_is_kept(pipeline, store):
+    other, *newer = [store.add(f"new-{number}") for number in range(3)]
+    name = f"other-{pipeline.name}"[::-1]
+    pipeline.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=other)
+    waiter = pipeline.sagemaker.get_waiter("endpoint_in_service")
+    waiter.wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    try:
+        assert find_expired(pipeline.sagemaker, pipeline.name, 1) == Expired((newer[0],), (newer[0],))
+    finally:
+        pipeline.sagemaker.delete_endpoint(EndpointName=name)
+
+
+def test_the_model_of_a_running_transform_job_is_kept(pipeline, store):
+    used, *newer = [store.add(f"new-{number}") for number in range(3)]
+    job = f"{pipeline.name}-transform"
+    [fault] = pipeline.aws.add_faults({"operation": "transform-job:InProgress", "kind": "hold_status"})
+    try:
+        pipeline.sagemaker.create_transform_job(
+            TransformJobName=job,
+            ModelName=used,
+            TransformInput={
+                "DataSource": {
+                    "S3DataSource": {
+                        "S3DataType": "S3Prefix",
+                        "S3Uri": f"s3://sample-bucket/input-data-prediction/{FIRST}/{pipeline.name}/",
+                    }
+                }
+            },
+            TransformOutput={"S3OutputPath": f"s3://sample-bucket/out/{pipeline.name}/"},
+            TransformResources={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1},
+        )
+        assert find_expired(pipeline.sagemaker, pipeline.name, 1) == Expired((newer[0], used), (newer[0],))
+    finally:
+        pipeline.sagemaker.stop_transform_job(TransformJobName=job)
+        pipeline.aws.remove_fault(fault)
+        pipeline.sagemaker.get_waiter("transform_job_completed_or_stopped").wait(
+            TransformJobName=job, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
+
+
+def test_what_has_no_tag_of_this_pipeline_is_never_a_candidate(pipeline, store):
+    store.add("untagged", tagged=False)
+    newest = store.add("newest")
+    delete_expired(pipeline.sagemaker, pipeline.name, 1, dry_run=False)
+    assert names(pipeline, "configs") == {store.first, newest, f"{pipeline.name}-untagged"}
+    assert names(pipeline, "models") == {store.first, newest, f"{pipeline.name}-untagged"}
+
+
+def test_the_tags_of_what_is_named_otherwise_are_not_read(pipeline, store):
+    """The worker may read those of its own names only, and a name is found by any part of it."""
+    foreign = f"dev-{pipeline.name}-model"
+    pipeline.sagemaker.create_model(
+        ModelName=foreign,
+        PrimaryContainer=store.request["PrimaryContainer"],
+        ExecutionRoleArn=store.request["ExecutionRoleArn"],
+    )
+    store.add("newest")
+    find_expired(pipeline.sagemaker, pipeline.name, 1)
+    read = [call["parameters"]["ResourceArn"] for call in pipeline.aws.calls("ListTags")]
+    assert read
+    assert [arn for arn in read if arn.endswith(f"/{foreign}")] == []
+
+
+def test_a_dry_run_lists_and_deletes_nothing(pipeline, store, caplog):
+    newer = [store.add(f"new-{number}") for number in range(3)]
+    before = names(pipeline, "configs") | names(pipeline, "models")
+    with caplog.at_level("INFO"):
+        assert delete_expired(pipeline.sagemaker, pipeline.name, 1, dry_run=True).models == (newer[1], newer[0])
+    assert f"Would delete endpoint config {newer[0]}" in caplog.text
+    assert names(pipeline, "configs") | names(pipeline, "models") == before
+
+
+def test_a_clean_up_that_fails_warns_and_the_run_succeeds(pipeline, store):
+    pipeline.write(lambda content: content.update(retention={"keep": 1}))
+    store.add("old")
+    day = FIRST + timedelta(days=1)
+    pipeline.upload(day)
+    faults = pipeline.aws.add_faults({"operation": "ListModels", "kind": "error", "status": 500})
+    try:
+        assert pipeline.run(day).state == "success"
+    finally:
+        for fault in faults:
+            pipeline.aws.remove_fault(fault)
+    assert pipeline.titles()[-1] == "Clean-up failed"
+    assert len(names(pipeline, "configs")) == 3

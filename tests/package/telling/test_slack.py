@@ -1,0 +1,162 @@
+"""Slack tells, never decides: once an event, escaped, within Slack's limits, without the webhook's address."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from datetime import date, datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import pytest
+
+from fresh_endpoints.run import Run
+from fresh_endpoints.telling import messages, slack_retries
+from fresh_endpoints.telling.messages import FailureNotifier, Message, PipelineNotifier, tell_once
+
+RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
+MESSAGE = Message("training-started", "🚀", "Training started", 'Starting training job "x".', {"Training job": "x"})
+
+
+class Tags:
+    """The two operations of SageMaker that remember what was told."""
+
+    def __init__(self, fails=()):
+        self.tags, self.fails = {}, fails
+
+    def add_tags(self, **request):
+        if "AddTags" in self.fails:
+            raise ConnectionError("AddTags")
+        self.tags.update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
+
+    def get_paginator(self, operation):
+        assert operation == "list_tags"
+        if "ListTags" in self.fails:
+            raise ConnectionError("ListTags")
+        pages = [{"Tags": [{"Key": key, "Value": value}]} for key, value in self.tags.items()]
+        return SimpleNamespace(paginate=lambda **request: pages)
+
+
+@pytest.fixture
+def notifier(monkeypatch):
+    """A notifier whose hook keeps what it sends, or raises its ``error``."""
+    sent = []
+    settings = SimpleNamespace(connection="slack_default", channel="c", username="u")
+    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=settings))
+    hook = SimpleNamespace(error=None, sent=sent)
+
+    def send(**content):
+        if hook.error:
+            raise hook.error
+        sent.append(content)
+
+    hook.send = send
+    monkeypatch.setattr(PipelineNotifier, "hook", hook)
+    return notifier
+
+
+def test_an_event_is_told_once_and_remembered_at_the_resource(notifier):
+    tags = Tags()
+    for _ in range(3):
+        tell_once(notifier, RUN, MESSAGE, client=tags, arn="arn")
+    assert len(notifier.hook.sent) == 1
+    assert list(tags.tags) == ["fresh-endpoints:told-training-started"]
+
+
+def test_what_slack_did_not_take_is_not_remembered(notifier, caplog):
+    tags = Tags()
+    notifier.hook.error = RuntimeError("https://hooks.slack.com/services/SECRET")
+    with caplog.at_level(logging.DEBUG):
+        tell_once(notifier, RUN, MESSAGE, client=tags, arn="arn")
+    assert tags.tags == {}
+    assert "Slack did not take the message 'training-started' (RuntimeError)" in caplog.text
+    assert "SECRET" not in caplog.text
+
+
+@pytest.mark.parametrize(("fails", "sent"), [(("AddTags",), 1), (("ListTags",), 0)])
+def test_a_record_that_fails_changes_nothing_else(notifier, fails, sent):
+    tell_once(notifier, RUN, MESSAGE, client=Tags(fails), arn="arn")
+    assert len(notifier.hook.sent) == sent
+
+
+def test_a_pipeline_without_slack_is_silent():
+    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=None))
+    assert notifier.tell(RUN, MESSAGE) is False
+    tell_once(notifier, RUN, MESSAGE, client=None, arn="arn")
+
+
+def test_texts_are_escaped_and_within_slacks_limits():
+    message = Message("e", "❌", "Training failed", "<script> & " + "x" * 5000, {"A": "<&>" + "y" * 5000})
+    assert "&lt;script&gt; &amp;" in message.text(RUN)
+    # Escaping lengthens; Slack counts after it, and takes 3000 characters of text and 2000 a field.
+    blocks = message.blocks(RUN)
+    assert len(blocks[1]["text"]["text"]) <= 3000
+    assert all(len(field["text"]) <= 2000 for field in blocks[2]["fields"])
+    assert message.text(RUN).startswith("Training failed: iris, data date 2019-03-04. ")
+
+
+def test_facts_that_the_sentence_holds_are_not_repeated():
+    assert MESSAGE.text(RUN) == 'Training started: iris, data date 2019-03-04. Starting training job "x".'
+
+
+def test_two_tries_fit_into_airflows_time_for_callbacks():
+    # Retry-After is whole seconds, and the client adds up to one.
+    assert 2 * messages.TIMEOUT_SECONDS + slack_retries.LONGEST_RETRY_AFTER_SECONDS + 1 < 20
+
+
+def test_a_failure_that_slack_did_not_take_is_left_to_the_dags_backstop(notifier):
+    pushed = []
+    context = {
+        "task": SimpleNamespace(run_of=lambda context: RUN),
+        "exception": RuntimeError("denied"),
+        "ti": SimpleNamespace(task_id="train", xcom_push=lambda **xcom: pushed.append(xcom["value"])),
+    }
+    failure = FailureNotifier(notifier.pipeline)
+    notifier.hook.error = RuntimeError("429")
+    failure.notify(context)
+    assert pushed == []
+    notifier.hook.error = None
+    failure.notify(context)
+    assert pushed == ["failed"]
+
+
+@pytest.mark.parametrize(("retry_after", "tries"), [("1", 2), ("60", 1)])
+def test_a_message_that_came_too_soon_is_sent_again_if_slack_asks_for_a_short_wait(monkeypatch, retry_after, tries):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    requests = []
+
+    class Slack(BaseHTTPRequestHandler):
+        def do_POST(self):
+            requests.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(429 if len(requests) == 1 else 200)
+            self.send_header("Retry-After", retry_after)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slack) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        connection = {"conn_type": "slackwebhook", "password": f"http://127.0.0.1:{server.server_port}/services/x"}
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
+        settings = SimpleNamespace(connection="slack_default", channel="c", username="u")
+        told = PipelineNotifier(SimpleNamespace(name="iris", slack=settings)).tell(RUN, MESSAGE)
+        server.shutdown()
+    assert (told, len(requests)) == (tries == 2, tries)
+
+
+def test_a_task_that_a_user_has_ended_tells_no_failure():
+    pushed = []
+    context = {
+        "task": SimpleNamespace(given_up=True),
+        "exception": RuntimeError("the job was stopped"),
+        "ti": SimpleNamespace(xcom_push=lambda **xcom: pushed.append(xcom)),
+    }
+    # Without hook, run or task id: any attempt to tell would fail.
+    FailureNotifier(SimpleNamespace(name="iris", slack=None)).notify(context)
+    assert pushed == []

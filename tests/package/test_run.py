@@ -1,0 +1,103 @@
+"""The names and tags of a run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date, datetime, timezone
+from types import SimpleNamespace
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from fresh_endpoints.run import Run, generation_of
+
+RUN = Run(
+    pipeline="iris",
+    dag_id="train_and_deploy_iris",
+    run_id="scheduled__2019-03-04T15:00:00+00:00",
+    date=date(2019, 3, 5),
+    data_date=date(2019, 3, 4),
+    scheduled_for=datetime(2019, 3, 4, 15, tzinfo=timezone.utc),
+)
+
+
+def run_of(logical_date, run_after=None, zone="Asia/Tokyo", clear_number=0, **params):
+    pipeline = SimpleNamespace(name="iris", timezone=zone)
+    dag_run = SimpleNamespace(
+        logical_date=logical_date, run_after=run_after, dag_id="d", run_id="r", clear_number=clear_number
+    )
+    return Run.of(pipeline, {"dag_run": dag_run, "params": params})
+
+
+def test_the_date_is_read_in_the_pipelines_time_zone():
+    run = run_of(datetime(2019, 3, 4, 15, tzinfo=timezone.utc))
+    assert (run.date, run.data_date) == (date(2019, 3, 5), date(2019, 3, 4))
+    assert run_of(datetime(2019, 3, 4, 15, tzinfo=timezone.utc), zone="UTC").data_date == date(2019, 3, 3)
+
+
+def test_without_a_logical_date_run_after_takes_its_place():
+    assert run_of(None, datetime(2019, 3, 4, 15, tzinfo=timezone.utc)).date == date(2019, 3, 5)
+
+
+def test_the_forms_data_date_wins_and_date_stays():
+    run = run_of(datetime(2019, 3, 4, 15, tzinfo=timezone.utc), data_date="2019-01-31")
+    assert (run.date, run.data_date) == (date(2019, 3, 5), date(2019, 1, 31))
+
+
+@pytest.mark.parametrize("text", ["2019-02-30", "yesterday", "2019/03/04"])
+def test_a_data_date_that_is_no_day_fails_for_good(text):
+    with pytest.raises(AirflowFailException, match=f"data_date: found '{text}'.*YYYY-MM-DD"):
+        run_of(datetime(2019, 3, 4, tzinfo=timezone.utc), data_date=text)
+
+
+def test_the_training_jobs_name_is_a_function_of_pipeline_data_date_and_run():
+    assert RUN.training_job_name() == replace(RUN).training_job_name()
+    assert re.fullmatch(r"iris-2019-03-04-[0-9a-f]{8}", RUN.training_job_name())
+    others = [
+        replace(RUN, pipeline="iris2"),
+        replace(RUN, data_date=date(2019, 3, 3)),
+        replace(RUN, run_id="manual__1"),
+        replace(RUN, dag_id="other"),
+        replace(RUN, generation=1),
+    ]
+    assert len({run.training_job_name() for run in [RUN, *others]}) == 6
+
+
+def test_a_clear_and_a_new_attempt_change_the_name():
+    first = RUN.training_job_name()
+    assert RUN.training_job_name(2) == f"{first}-a2"
+    assert replace(RUN, generation=1).training_job_name() == f"{first}-c1"
+    assert replace(RUN, generation=1).training_job_name(2) == f"{first}-c1a2"
+
+
+def test_the_longest_name_is_one_that_sagemaker_takes():
+    name = replace(RUN, pipeline="p" * 32, generation=9).training_job_name(9)
+    assert len(replace(RUN, generation=99).deployment_name(name, 9)) <= 63
+
+
+def test_a_deployment_is_named_after_its_training_unless_cleared_by_itself():
+    assert RUN.deployment_name("job", 0) == "job"
+    assert replace(RUN, generation=2).deployment_name("job", 1) == "job-d2"
+
+
+def test_the_tags_hold_only_what_aws_allows_and_win_over_the_pipelines_own():
+    run = replace(RUN, run_id="manual__<é>{x}" + "y" * 300)
+    tags = run.tags({"cost-center": "ml", "fresh-endpoints:pipeline": "forged"})
+    assert tags["cost-center"] == "ml"
+    assert tags["fresh-endpoints:pipeline"] == "iris"
+    assert tags["fresh-endpoints:run-id"].startswith("manual___é__x_y")
+    assert len(tags["fresh-endpoints:run-id"]) == 256
+
+
+@pytest.mark.parametrize("generation", [0, 1, 12])
+@pytest.mark.parametrize("attempt", [1, 3])
+def test_a_jobs_name_tells_its_generation(generation, attempt):
+    run = replace(RUN, generation=generation)
+    assert generation_of(run.training_job_name(attempt)) == generation
+    assert generation_of(run.transform_job_name("job", by_hand=True, attempt=attempt)) == generation
+
+
+def test_a_digest_is_no_generation():
+    assert generation_of("iris-2019-03-04-c1234567") == 0
+    assert generation_of("iris-2019-03-04-c1234567-c2a3") == 2

@@ -1,0 +1,184 @@
+"""Runs a pipeline's DAG whole, in the test's process, on local AWS."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from airflow.sdk.execution_time import task_runner
+
+from fresh_endpoints.steps import wait_for_data
+from fresh_endpoints.waiting import pace
+from local_aws.connections import airflow_connections
+from local_aws.process import LocalAws
+
+ROOT = Path(__file__).parents[2]
+SAMPLE_DATA = ROOT / "include" / "sample_data"
+TOKYO = ZoneInfo("Asia/Tokyo")
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a DAG run has ended."""
+
+    state: str
+    tasks: dict[str, str]
+    run_id: str
+    returned: dict[str, Any]
+
+
+class PipelineUnderTest:
+    """A pipeline of the test's own: the sample pipeline under a name that no other test uses."""
+
+    def __init__(self, aws: LocalAws, folder: Path) -> None:
+        self.aws = aws
+        self.folder = folder
+        self.name = f"iris-{next(_numbers)}"
+        self.sagemaker = aws.client("sagemaker")
+        self.s3 = aws.client("s3")
+        if "sample-bucket" not in [bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]]:
+            self.s3.create_bucket(Bucket="sample-bucket", CreateBucketConfiguration={"LocationConstraint": aws.region})
+        self.content: dict[str, Any] = yaml.safe_load((ROOT / "include/pipelines/multiclass.yaml").read_text())
+        self.content["name"] = self.content["endpoint"]["EndpointName"] = self.name
+        self.content["retry_delay_seconds"] = 0
+        for kind in ("training", "validation", "prediction"):
+            self.content["data"][kind] = f"input-data-{kind}/{{{{ data_date }}}}/{self.name}/iris.csv"
+        self.write()
+
+    def write(self, change: Callable[[dict[str, Any]], None] = lambda content: None) -> None:
+        """Write the pipeline file, after a change to its content."""
+        change(self.content)
+        (self.folder / f"{self.name}.yaml").write_text(yaml.safe_dump(self.content, sort_keys=False))
+
+    def use_tiny_image(self, **hyperparameters: str) -> None:
+        """Have the training and serving done by tests/support/images/tiny."""
+
+        def change(content: dict[str, Any]) -> None:
+            training = content["training"]
+            training["AlgorithmSpecification"] = {
+                "TrainingImage": "1.dkr.ecr.x.amazonaws.com/tiny:1",
+                "TrainingInputMode": "File",
+            }
+            training["HyperParameters"] = hyperparameters
+            # It has no metrics, and answers with what it was asked.
+            content.pop("quality", None)
+            content.pop("smoke_test", None)
+
+        self.write(change)
+
+    def upload(self, data_date: date, kinds: tuple[str, ...] = ("training", "validation", "prediction")) -> None:
+        for kind in kinds:
+            key = f"input-data-{kind}/{data_date}/{self.name}/iris.csv"
+            self.s3.upload_file(str(SAMPLE_DATA / kind / "iris.csv"), "sample-bucket", key)
+
+    def run(self, day: date | None = None, /, *, logical_date: datetime | None = None, **conf: Any) -> Outcome:
+        """Run the DAG for a data date, or for a logical date, or (with neither) as a REST trigger without one."""
+        if day:
+            midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), tzinfo=TOKYO)
+            logical_date = midnight.astimezone(timezone.utc)
+        return self._run_dag("train_and_deploy", logical_date, conf)
+
+    def predict(self, **conf: Any) -> Outcome:
+        """Run the prediction DAG by hand."""
+        return self._run_dag("batch_predict", None, conf)
+
+    def _run_dag(self, kind: str, logical_date: datetime | None, conf: dict[str, Any]) -> Outcome:
+        try:
+            from airflow.dag_processing.dagbag import DagBag
+        except ImportError:  # Airflow 3.1
+            from airflow.models.dagbag import DagBag
+
+        # Airflow 3.1 goes on naming the last run's DAG as the only one to build.
+        os.environ.pop("_AIRFLOW_PARSING_CONTEXT_DAG_ID", None)
+        bag = DagBag(str(ROOT / "dags"))
+        assert not bag.import_errors
+        run = bag.dags[f"{kind}_{self.name}"].test(
+            logical_date=logical_date, run_after=datetime.now(timezone.utc), run_conf=conf
+        )
+        instances = run.get_task_instances()
+        returned = {
+            ti.task_id: ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)
+            for ti in instances
+            if ti.state == "success"
+        }
+        return Outcome(str(run.state), {ti.task_id: str(ti.state) for ti in instances}, run.run_id, returned)
+
+    def published(self) -> list[dict[str, Any]]:
+        """The extras of the model asset's events, oldest first."""
+        from airflow.models.asset import AssetEvent, AssetModel
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        query = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        with create_session() as session:
+            return list(session.scalars(query.where(AssetModel.name == f"{self.name}-model").order_by(AssetEvent.id)))
+
+    def slack(self) -> list[str]:
+        """The texts of the messages about this pipeline, in order, from their titles on."""
+        texts = [message["text"] for message in self.aws.slack_messages()]
+        return [text for text in texts if f": {self.name}, data date" in text]
+
+    def titles(self) -> list[str]:
+        return [text.partition(":")[0] for text in self.slack()]
+
+    def jobs(self) -> list[dict[str, Any]]:
+        # With the data date's first digit: iris-1 is not iris-10.
+        found = self.sagemaker.list_training_jobs(
+            NameContains=f"{self.name}-2", SortBy="CreationTime", SortOrder="Ascending", MaxResults=100
+        )
+        return found["TrainingJobSummaries"]
+
+    def live(self) -> str:
+        """The endpoint config that the endpoint serves."""
+        endpoint = self.endpoint()
+        assert endpoint["EndpointStatus"] == "InService"
+        return endpoint["EndpointConfigName"]
+
+    def tags(self, arn: str) -> dict[str, str]:
+        return {tag["Key"]: tag["Value"] for tag in self.sagemaker.list_tags(ResourceArn=arn)["Tags"]}
+
+    def endpoint(self) -> dict[str, Any]:
+        return self.sagemaker.describe_endpoint(EndpointName=self.name)
+
+    def invoke(self, body: bytes, **options: Any) -> bytes:
+        runtime = self.aws.client("sagemaker-runtime")
+        return runtime.invoke_endpoint(EndpointName=self.name, Body=body, **options)["Body"].read()
+
+    def delete(self) -> None:
+        """End the endpoint's processes."""
+        if self.sagemaker.list_endpoints(NameContains=self.name)["Endpoints"]:
+            self.sagemaker.delete_endpoint(EndpointName=self.name)
+
+
+@pytest.fixture
+def pipeline(
+    local_aws: LocalAws, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PipelineUnderTest]:
+    """A pipeline whose DAG can be run on local AWS, with short waits."""
+    for name, value in airflow_connections(local_aws.url, local_aws.region).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PIPELINES_DIR", str(tmp_path))
+    monkeypatch.setattr(pace, "SHARE_OF_WAIT_IN_WORKER", 0.0)
+    monkeypatch.setattr(pace, "FIRST_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(pace, "SHORTEST_SECONDS", 0.2)
+    monkeypatch.setattr(wait_for_data, "POKE_SECONDS", 0.2)
+    finalize = task_runner.finalize
+
+    def finalize_with_exception(ti: Any, state: Any, context: Any, log: Any, error: Any = None) -> None:
+        context["exception"] = error
+        finalize(ti, state, context, log, error)
+
+    # A task's own process gives its callbacks the exception; dag.test() of Airflow 3.1 forgets it.
+    monkeypatch.setattr(task_runner, "finalize", finalize_with_exception)
+    tested = PipelineUnderTest(local_aws, tmp_path)
+    yield tested
+    tested.delete()

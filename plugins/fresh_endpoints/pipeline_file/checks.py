@@ -18,6 +18,7 @@ import jinja2.nodes
 import jinja2.sandbox
 
 from fresh_endpoints.aws import requests, service_model
+from fresh_endpoints.aws import tags as aws_tags
 from fresh_endpoints.aws.service_model import Problem, format_path, near_misses
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.pipeline_file.quality import parse_rule
@@ -243,16 +244,17 @@ def _check_keys(pipeline: Pipeline, keys: Mapping[str, str], templates: _Templat
 
 def _check_tags(tags: Mapping[str, str]) -> Iterator[str]:
     for key in tags:
-        for prefix in (requests.TAG_PREFIX, "aws:"):
+        for prefix in (aws_tags.PREFIX, "aws:"):
             if key.lower().startswith(prefix):
                 yield f"aws_tags.{key}: found the prefix {prefix!r}, which is reserved; choose another key"
     # The limit holds for the pipeline's tags and the package's own together.
-    ours = {f"{requests.TAG_PREFIX}{number}": "" for number in range(requests.MOST_OWN_TAGS)}
+    ours = {f"{aws_tags.PREFIX}{number}": "" for number in range(aws_tags.MOST_OWN)}
     listed = [{"Key": key, "Value": value} for key, value in {**tags, **ours}.items()]
     names = [*tags, *ours]
     for problem in service_model.check_request("AddTags", {"ResourceArn": "arn", "Tags": listed}):
         if problem.path == ("Tags",):
-            yield f"aws_tags: found {len(tags)} tags; allowed {50 - len(ours)}, as up to {len(ours)} are added"
+            most = aws_tags.MOST - len(ours)
+            yield f"aws_tags: found {len(tags)} tags; allowed {most}, as up to {len(ours)} are added"
         elif problem.path[0] == "Tags":
             yield str(dataclasses.replace(problem, path=("aws_tags", names[int(problem.path[1])])))
 

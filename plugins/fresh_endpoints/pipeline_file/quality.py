@@ -34,11 +34,11 @@ class Rule:
     """One rule.
 
     Attributes:
-        text: the rule as the file has it.
-        metric: the metric's name.
+        text: The rule as the file has it.
+        metric: The metric's name.
         operator: ``>=``, ``>``, ``<=`` or ``<``.
-        number: the bound, or what is added to the live model's value.
-        against_live: whether the bound counts from the live model's value.
+        number: The bound, or what is added to the live model's value.
+        against_live: Whether the bound counts from the live model's value.
     """
 
     text: str
@@ -48,11 +48,11 @@ class Rule:
     against_live: bool
 
     def broken_by(self, metrics: Mapping[str, float], live: Mapping[str, float] | None = None) -> str | None:
-        """Judges a model.
+        """Judge a model.
 
         Args:
-            metrics: the model's final metrics by name.
-            live: the live model's; a rule against a live model that has no such metric holds.
+            metrics: The model's final metrics by name.
+            live: The live model's; a rule against a live model that has no such metric holds.
 
         Returns:
             One sentence with rule, value and threshold where the model breaks the rule; None where it keeps it.
@@ -75,16 +75,16 @@ class Rule:
 
 
 def parse_rule(text: str) -> Rule:
-    """Reads a rule.
+    """Read a rule.
 
     Args:
-        text: the rule as the file has it.
+        text: The rule as the file has it.
 
     Returns:
         The rule.
 
     Raises:
-        ValueError: the text is no rule; the message says what one looks like.
+        ValueError: The text is no rule; the message says what one looks like.
     """
     found = _RULE.fullmatch(text)
     if found is None:
@@ -101,13 +101,13 @@ def parse_rule(text: str) -> Rule:
 def broken_rules(
     rules: Iterable[str], metrics: Mapping[str, float], *, live: Mapping[str, float] | None, against_live: bool
 ) -> list[str]:
-    """Judges a model by the absolute rules of a file, or by those against the live model.
+    """Judge a model by the absolute rules of a file, or by those against the live model.
 
     Args:
-        rules: the file's rules.
-        metrics: the model's final metrics by name.
-        live: the live model's metrics; None where they are not known.
-        against_live: which of the rules.
+        rules: The file's rules.
+        metrics: The model's final metrics by name.
+        live: The live model's metrics; None where they are not known.
+        against_live: Which of the rules.
 
     Returns:
         One sentence for each rule that the model breaks.

@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fresh_endpoints.aws import service_model
+from fresh_endpoints.aws import tags as aws_tags
 
 Request = dict[str, Any]
 
-# Every tag that the package itself sets begins with this.
-TAG_PREFIX = "fresh-endpoints:"
-# How many such tags one resource may get: the run's four, a model's facts, what Slack was told, what was proven.
-MOST_OWN_TAGS = 16
 # What may give a container its model; where one of them is given, the artifact of the training has no place.
 MODEL_SOURCES = ("ModelDataUrl", "ModelDataSource", "ModelPackageName")
 VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
@@ -46,7 +43,7 @@ def create_training_job(
         named = {channel.get("ChannelName") for channel in given if isinstance(channel, Mapping)}
         ours = [{"ChannelName": name} for name in ("training", "validation") if name not in named]
         given = [_channel(channel, bucket, data) for channel in [*given, *ours]]
-    request = {"TrainingJobName": name, **section, "InputDataConfig": given, "Tags": _tag_list(tags)}
+    request = {"TrainingJobName": name, **section, "InputDataConfig": given, "Tags": aws_tags.as_list(tags)}
     return service_model.coerce("CreateTrainingJob", request)
 
 
@@ -68,7 +65,7 @@ def create_model(
     Returns:
         The request.
     """
-    request = {"ModelName": name, **section, "Tags": _tag_list(tags)}
+    request = {"ModelName": name, **section, "Tags": aws_tags.as_list(tags)}
     if training.get("RoleArn"):
         request.setdefault("ExecutionRoleArn", training["RoleArn"])
     algorithm = training.get("AlgorithmSpecification")
@@ -115,7 +112,7 @@ def create_endpoint_config(
     Returns:
         The request.
     """
-    request = {"EndpointConfigName": name, **section, "Tags": _tag_list(tags)}
+    request = {"EndpointConfigName": name, **section, "Tags": aws_tags.as_list(tags)}
     for key in VARIANT_LISTS:
         if isinstance(section.get(key), list):
             request[key] = [
@@ -136,7 +133,7 @@ def create_endpoint(section: Mapping[str, Any], *, config_name: str, tags: Mappi
     Returns:
         The request.
     """
-    request = {**section, "EndpointConfigName": config_name, "Tags": _tag_list(tags)}
+    request = {**section, "EndpointConfigName": config_name, "Tags": aws_tags.as_list(tags)}
     return service_model.coerce("CreateEndpoint", _only_members("CreateEndpoint", request))
 
 
@@ -186,7 +183,7 @@ def create_transform_job(
         **section,
         "TransformInput": {**source, **given} if isinstance(given, Mapping) else given,
         "TransformOutput": {"S3OutputPath": output_uri, **output} if isinstance(output, Mapping) else output,
-        "Tags": _tag_list(tags),
+        "Tags": aws_tags.as_list(tags),
     }
     return service_model.coerce("CreateTransformJob", request)
 
@@ -231,10 +228,6 @@ def _channel(channel: Any, bucket: str, data: Mapping[str, str]) -> Any:
 def _only_members(operation: str, request: Request) -> Request:
     members = service_model.members(operation)
     return {key: value for key, value in request.items() if key in members}
-
-
-def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def differences(wanted: Any, found: Any, path: str = "") -> list[str]:

@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws import requests
+from fresh_endpoints.aws import tags as aws_tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.console import EndpointLink, LogStreamLink
 from fresh_endpoints.aws.errors import (
@@ -24,22 +25,20 @@ from fresh_endpoints.aws.errors import (
     may_heal,
     message_of,
 )
-from fresh_endpoints.aws.kinds import ENDPOINT, Answer, answer_to, is_healable
+from fresh_endpoints.aws.kinds import ENDPOINT, Answer, is_healable
 from fresh_endpoints.aws.model import create_model
 from fresh_endpoints.model_facts import (
-    TRAINING_JOB_TAG,
     deployed_facts,
     fact_tags,
     final_metrics,
     tagged_metrics,
 )
 from fresh_endpoints.pipeline_file.quality import broken_rules
-from fresh_endpoints.run import DATA_DATE_TAG, PIPELINE_TAG
 from fresh_endpoints.steps.prove import ProvenDeployment
 from fresh_endpoints.steps.publish import XCOM_REFUSED
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.step import StepFailed, StepFailedForNow
-from fresh_endpoints.telling.messages import Message, read_tags, run_links, tell_once
+from fresh_endpoints.telling.messages import Message, run_links, tell_once
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
 
@@ -253,7 +252,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
 
     @staticmethod
     def _answer(endpoint: Mapping[str, Any]) -> Answer | None:
-        return answer_to(ENDPOINT, endpoint["EndpointStatus"]) if endpoint else None
+        return ENDPOINT.answer_to(ENDPOINT.status_of(endpoint)) if endpoint else None
 
     def _has_asked(self, context: Any, run: Run, config_name: str, endpoint: Mapping[str, Any]) -> bool:
         """Tell whether the change that is going on was asked for by an earlier try, or by a request without answer."""
@@ -324,7 +323,7 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
             return {}  # Not made by this pipeline, so it may be one whose tags nobody here may read.
         with explained(f"read which data date endpoint {self._endpoint_name} serves"):
             try:
-                return read_tags(self._client, self._config_arn(endpoint["EndpointConfigName"]))
+                return aws_tags.read(self._client, self._config_arn(endpoint["EndpointConfigName"]))
             except ClientError as error:
                 if is_not_found(error):
                     return {}  # AWS lets a config be deleted while it serves.
@@ -332,8 +331,8 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
 
     def _serves_later_date(self, run: Run, endpoint: Mapping[str, Any]) -> str | None:
         tags = self._live_tags(endpoint)
-        live_date = tags.get(DATA_DATE_TAG, "")
-        if tags.get(PIPELINE_TAG) == run.pipeline and live_date > run.data_date.isoformat():
+        live_date = tags.get(aws_tags.DATA_DATE, "")
+        if tags.get(aws_tags.PIPELINE) == run.pipeline and live_date > run.data_date.isoformat():
             return live_date
         return None
 
@@ -365,8 +364,8 @@ class DeployOperator(ProvenDeployment, SageMakerEndpointOperator):
     def _live_metrics(self, endpoint: Mapping[str, Any]) -> dict[str, float] | None:
         """Read the live model's metrics from its training job, which the live endpoint config's tags name."""
         tags = self._live_tags(endpoint)
-        job = tags.get(TRAINING_JOB_TAG)
-        if job is None or tags.get(PIPELINE_TAG) != self.pipeline.name:
+        job = tags.get(aws_tags.TRAINING_JOB)
+        if job is None or tags.get(aws_tags.PIPELINE) != self.pipeline.name:
             self.log.warning("What is live was not deployed by this pipeline; there is nothing to compare with.")
             return None
         with explained(f"describe training job {job}"):

@@ -13,10 +13,10 @@ from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.console import LogStreamLink, TransformJobLink, sagemaker_page
 from fresh_endpoints.aws.container_logs import last_lines
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, is_not_found
-from fresh_endpoints.aws.kinds import Answer, is_healable
+from fresh_endpoints.aws.kinds import TRANSFORM_JOB, Answer, is_healable
 from fresh_endpoints.aws.model import create_model
 from fresh_endpoints.model_facts import fact_tags
-from fresh_endpoints.steps.job import TRANSFORM, Job, JobStep
+from fresh_endpoints.steps.job import Job, JobStep
 from fresh_endpoints.steps.step import PipelineStep, StepFailed, StepFailedForNow
 from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
 from fresh_endpoints.telling.messages import Message, run_links, tell_once
@@ -79,7 +79,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
     aws_hook_class = SageMakerHook
     template_fields = (*SageMakerTransformOperator.template_fields, "bucket", "key", "aws_tags", "trained")
     operator_extra_links = (TransformJobLink(), LogStreamLink())  # type: ignore[assignment]
-    kind = TRANSFORM
+    kind = TRANSFORM_JOB
 
     def __init__(self, *, pipeline: Pipeline, trained: Any, **kwargs: Any):
         super().__init__(

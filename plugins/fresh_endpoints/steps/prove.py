@@ -6,7 +6,6 @@ dies in between is taken up by the next one where it was, and no failed config i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -14,22 +13,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
+from fresh_endpoints.aws import tags as aws_tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.console import EndpointLink, LogStreamLink, log_page, sagemaker_page
 from fresh_endpoints.aws.errors import explained, is_not_found
 from fresh_endpoints.aws.kinds import Answer
-from fresh_endpoints.aws.requests import TAG_PREFIX
 from fresh_endpoints.run import Run
 from fresh_endpoints.steps.smoke_test import smoke_test_failure
 from fresh_endpoints.steps.step import PipelineStep, StepFailed
-from fresh_endpoints.telling.messages import Message, read_tags, run_links
-
-# On the endpoint config that a run deploys: what the endpoint served before, and "passed" or why the test has failed.
-PREVIOUS_CONFIG_TAG = TAG_PREFIX + "previous-config"
-SMOKE_TEST_TAG = TAG_PREFIX + "smoke-test"
-PASSED = "passed"
-_NOT_IN_TAG = re.compile(r"[^\w .:/=+\-@]")
-_LONGEST_TAG_VALUE = 256
+from fresh_endpoints.telling.messages import Message, run_links
 
 
 class ProvenDeployment(PipelineStep):
@@ -54,7 +46,7 @@ class ProvenDeployment(PipelineStep):
             endpoint: What DescribeEndpoint returned; empty where there is none yet.
         """
         if self.pipeline.smoke_test is not None:
-            self._tag(config_name, PREVIOUS_CONFIG_TAG, str(endpoint.get("EndpointConfigName", "")))
+            self._tag(config_name, aws_tags.PREVIOUS_CONFIG, str(endpoint.get("EndpointConfigName", "")))
 
     def smoke_test_body(self) -> bytes:
         """Read what the smoke test sends.
@@ -78,7 +70,7 @@ class ProvenDeployment(PipelineStep):
         """
         if self.pipeline.smoke_test is None:
             return False
-        return self._config_tags(config_name).get(SMOKE_TEST_TAG, PASSED) != PASSED
+        return self._config_tags(config_name).get(aws_tags.SMOKE_TEST, aws_tags.PASSED) != aws_tags.PASSED
 
     def passes_smoke_test(self, context: Any, run: Run, config_name: str) -> bool:
         """Ask the endpoint, which serves the config, and write down what has come out.
@@ -95,10 +87,10 @@ class ProvenDeployment(PipelineStep):
         failure = smoke_test_failure(runtime, self._endpoint_name, test, self.smoke_test_body())
         if failure is None:
             self.log.info("Endpoint %s has passed the smoke test.", self._endpoint_name)
-            self._tag(config_name, SMOKE_TEST_TAG, PASSED)
+            self._tag(config_name, aws_tags.SMOKE_TEST, aws_tags.PASSED)
             return True
         self.log.error("Endpoint %s has failed the smoke test: %s", self._endpoint_name, failure)
-        self._tag(config_name, SMOKE_TEST_TAG, _NOT_IN_TAG.sub("_", f"failed: {failure}")[:_LONGEST_TAG_VALUE])
+        self._tag(config_name, aws_tags.SMOKE_TEST, aws_tags.fitting(f"failed: {failure}"))
         message = Message(
             event="smoke-test-failed",
             emoji="🚨",
@@ -126,7 +118,7 @@ class ProvenDeployment(PipelineStep):
             AirflowDeferred: The endpoint is being changed.
         """
         tags = self._config_tags(config_name)
-        previous, why = tags.get(PREVIOUS_CONFIG_TAG), tags.get(SMOKE_TEST_TAG, "failed")
+        previous, why = tags.get(aws_tags.PREVIOUS_CONFIG), tags.get(aws_tags.SMOKE_TEST, "failed")
         asked = bool(event and event.get("put_back"))
         is_too_late = bool(event and event.get("timeout"))
         while True:
@@ -223,7 +215,7 @@ class ProvenDeployment(PipelineStep):
     def _config_tags(self, config_name: str) -> dict[str, str]:
         with explained(f"read the tags of endpoint config {config_name}"):
             try:
-                return read_tags(self._client, self._config_arn(config_name))
+                return aws_tags.read(self._client, self._config_arn(config_name))
             except ClientError as error:
                 if is_not_found(error):
                     return {}
@@ -232,7 +224,7 @@ class ProvenDeployment(PipelineStep):
     def _tag(self, config_name: str, key: str, value: str) -> None:
         with explained(f"tag endpoint config {config_name}"):
             arn = self._config_arn(config_name)
-            self._client.add_tags(ResourceArn=arn, Tags=[{"Key": key, "Value": value}])
+            aws_tags.write(self._client, arn, {key: value})
 
     def _config_arn(self, config_name: str) -> str:
         if config_name not in self._seen_configs:

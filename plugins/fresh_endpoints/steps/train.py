@@ -14,9 +14,9 @@ from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.console import ArtifactLink, LogStreamLink, TrainingJobLink, s3_page, sagemaker_page
 from fresh_endpoints.aws.container_logs import last_lines
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
-from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, is_healable
+from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, TRAINING_JOB, Answer, is_healable
 from fresh_endpoints.model_facts import model_facts
-from fresh_endpoints.steps.job import TRAINING, Job, JobStep
+from fresh_endpoints.steps.job import Job, JobStep
 from fresh_endpoints.steps.step import StepFailed, StepFailedForNow
 from fresh_endpoints.telling.messages import Message, run_links, tell_once
 
@@ -47,7 +47,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     aws_hook_class = SageMakerHook
     template_fields = (*SageMakerTrainingOperator.template_fields, "bucket", "data", "aws_tags")
     operator_extra_links = (TrainingJobLink(), LogStreamLink(), ArtifactLink())
-    kind = TRAINING
+    kind = TRAINING_JOB
 
     def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
         super().__init__(

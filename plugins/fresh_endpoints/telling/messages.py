@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.notifier import BaseNotifier
 
-from fresh_endpoints.aws.requests import TAG_PREFIX
+from fresh_endpoints.aws import tags
 from fresh_endpoints.run import Run
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 # Airflow gives all callbacks of a task 20 s together ([core] task_success_overtime): two tries of this fit.
 TIMEOUT_SECONDS = 5
-TAG_TOLD = TAG_PREFIX + "told-"
 # XCom key under which a task's own failure message is remembered for the DAG's backstop.
 XCOM_FAILURE_TOLD = "slack_failure_told"
 # https://docs.slack.dev/reference/block-kit/composition-objects/text-object
@@ -171,29 +170,15 @@ def tell_once(
     """
     if notifier.pipeline.slack is None:
         return
-    key = TAG_TOLD + message.event
+    key = tags.TOLD + message.event
     try:
-        if not is_new and key in read_tags(client, arn):
+        if not is_new and key in tags.read(client, arn):
             log.info("Slack has been told %r before.", message.event)
             return
         if notifier.tell(run, message):
-            client.add_tags(ResourceArn=arn, Tags=[{"Key": key, "Value": _now()}])
+            tags.write(client, arn, {key: _now()})
     except Exception as error:
         log.warning("Could not read or write the record of Slack messages at %s: %s", arn, error)
-
-
-def read_tags(client: Any, arn: str) -> dict[str, str]:
-    """Return a SageMaker resource's tags.
-
-    Args:
-        client: A boto3 SageMaker client.
-        arn: The resource.
-
-    Raises:
-        botocore.exceptions.ClientError: AWS refused.
-    """
-    pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
-    return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
 
 
 class NoNewDataNotifier(PipelineNotifier):

@@ -17,9 +17,10 @@ from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, may_heal
+from fresh_endpoints.aws.kinds import KINDS
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.task_state import state_of
-from fresh_endpoints.waiting.watcher import KINDS, watcher_of
+from fresh_endpoints.waiting.watcher import watcher_of
 
 # How often a request to stop a job is made, should AWS not answer it.
 MAX_STOPS = 8
@@ -89,7 +90,7 @@ class SageMakerTrigger(BaseTrigger):
         if kind.stop is None:
             return
         # The triggerer cancels anew every second until the trigger has ended, and so would end a slower stop halfway.
-        stopping = asyncio.create_task(self._stop_unless_waited_for(kind.stop, f"{kind.stem}Name"))
+        stopping = asyncio.create_task(self._stop_unless_waited_for(kind.stop, kind.named(self.name)))
         _stopping.add(stopping)
         stopping.add_done_callback(_stopping.discard)
         await asyncio.shield(stopping)
@@ -106,13 +107,13 @@ class SageMakerTrigger(BaseTrigger):
             self.log.info("Another triggerer waits for %s %s; it goes on.", self.kind, self.name)
         return is_deferred
 
-    async def _stop_unless_waited_for(self, method: str, parameter: str) -> None:
+    async def _stop_unless_waited_for(self, method: str, named: dict[str, str]) -> None:
         if await sync_to_async(self._is_still_waited_for, thread_sensitive=False)():
             return
         requests = watcher_of(self.aws_conn_id, self.region_name).requests
         for attempt in range(1, MAX_STOPS + 1):
             try:
-                await requests(method, **{parameter: self.name})
+                await requests(method, **named)
             except (ClientError, BotoCoreError) as error:
                 if attempt < MAX_STOPS and (not isinstance(error, ClientError) or may_heal(error)):
                     await asyncio.sleep(pace.after_fault(attempt))

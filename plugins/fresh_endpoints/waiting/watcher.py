@@ -22,8 +22,8 @@ from typing import Any, Protocol
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws import kinds
 from fresh_endpoints.aws.errors import code_of, is_not_found, may_heal
+from fresh_endpoints.aws.kinds import KINDS, Answer, Kind
 from fresh_endpoints.waiting import pace
 
 log = logging.getLogger(__name__)
@@ -48,50 +48,6 @@ LINGER_SECONDS = 60.0
 _ONE_TRY: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "connect_timeout": 5, "read_timeout": 15}
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of resource that is waited for.
-
-    Attributes:
-        stem: What precedes ``Name`` and ``Status`` in its members.
-        describe: The client's method that describes one.
-        list: The client's method that lists them.
-        summaries: The member of the list's answer that holds them.
-        statuses: What each of its statuses means.
-        stop: The client's method that stops one; None where SageMaker has none.
-    """
-
-    stem: str
-    describe: str
-    list: str
-    summaries: str
-    statuses: Mapping[str, kinds.Answer]
-    stop: str | None = None
-
-    def waits(self, status: str) -> bool:
-        """Tell whether a status is one to be waited out."""
-        return kinds.answer_to(self.statuses, status) is kinds.Answer.WAIT
-
-
-KINDS: Mapping[str, Kind] = {
-    "training_job": Kind(
-        "TrainingJob",
-        "describe_training_job",
-        "list_training_jobs",
-        "TrainingJobSummaries",
-        kinds.TRAINING_JOB,
-        "stop_training_job",
-    ),
-    "transform_job": Kind(
-        "TransformJob",
-        "describe_transform_job",
-        "list_transform_jobs",
-        "TransformJobSummaries",
-        kinds.TRANSFORM_JOB,
-        "stop_transform_job",
-    ),
-    "endpoint": Kind("Endpoint", "describe_endpoint", "list_endpoints", "Endpoints", kinds.ENDPOINT),
-}
 NOT_FOUND = "not found"
 
 
@@ -237,7 +193,7 @@ class Watcher:
 
     async def _describe(self, wait: _Wait) -> None:
         try:
-            answer = await self.requests(wait.kind.describe, **{f"{wait.kind.stem}Name": wait.name})
+            answer = await self.requests(wait.kind.describe, **wait.kind.named(wait.name))
         except (ClientError, BotoCoreError) as error:
             if isinstance(error, ClientError) and is_not_found(error):
                 wait.end(NOT_FOUND)
@@ -246,8 +202,8 @@ class Watcher:
             raise
         now = time.time()
         wait.described = now
-        status = answer[f"{wait.kind.stem}Status"]
-        if wait.kind.waits(status):
+        status = wait.kind.status_of(answer)
+        if wait.kind.answer_to(status) is Answer.WAIT:
             wait.looked(now, _answered_at(answer))
         else:
             wait.end(status)
@@ -273,14 +229,14 @@ class Watcher:
             self._no_list_until[kind.list] = time.time() + NO_LIST_SECONDS
             return
         now = time.time()
-        changed = {item[f"{kind.stem}Name"]: item for answer in answers for item in answer[kind.summaries]}
+        changed = {kind.name_of(item): item for answer in answers for item in answer[kind.summaries]}
         is_whole = "NextToken" not in answers[-1]
         for wait in waits:
             if wait.not_before > now:
                 continue
             item = changed.get(wait.name)
             if item and _has_ended(item, wait):
-                wait.end(item[f"{kind.stem}Status"])
+                wait.end(kind.status_of(item))
             elif is_whole:
                 wait.looked(now, _answered_at(answers[0]))
         self._list_at[kind.list] = now + pace.SHORTEST_SECONDS
@@ -308,7 +264,7 @@ class Watcher:
 def _has_ended(item: Mapping[str, Any], wait: _Wait) -> bool:
     # Lists may lag behind: what was seen waiting later than the item's last change goes on.
     is_news = item["LastModifiedTime"].timestamp() >= wait.started
-    return is_news and not wait.kind.waits(item[f"{wait.kind.stem}Status"])
+    return is_news and wait.kind.answer_to(wait.kind.status_of(item)) is not Answer.WAIT
 
 
 def _answered_at(answer: Mapping[str, Any]) -> float:

@@ -139,6 +139,12 @@ class SmokeTest(_Part):
         "Left out: any answer.",
         examples=["[0-2]"],
     )
+    patience_seconds: int = Field(
+        default=120,
+        ge=0,
+        description="Seconds for which an endpoint that is not ready yet, or throttles, is asked again: a model may "
+        "still be loading when the endpoint is InService. 0: it is asked once.",
+    )
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:

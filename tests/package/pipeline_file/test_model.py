@@ -67,6 +67,12 @@ def test_defaults(folder):
     assert pipeline.endpoint == {"EndpointName": "iris"}
 
 
+def test_a_smoke_test_is_patient_for_two_minutes_unless_the_file_says_otherwise(folder):
+    for more, seconds in (("", 120), (", patience_seconds: 0", 0), (", patience_seconds: 900", 900)):
+        (folder / "iris.yaml").write_text(f"{BASE}smoke_test: {{body: x, content_type: text/csv{more}}}\n")
+        assert load_pipeline(folder / "iris.yaml").smoke_test.patience_seconds == seconds
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -125,10 +125,14 @@ WRONG = {
                 "position 0"
             ),
             (
-                "smoke_test.expct: found an unknown key; allowed body, key, content_type, accept, expect; did you mean "
-                "'expect'?"
+                "smoke_test.expct: found an unknown key; allowed body, key, content_type, accept, expect, "
+                "patience_seconds; did you mean 'expect'?"
             ),
         ],
+    ),
+    "a smoke test without patience": (
+        [("name: iris\n", "name: iris\nsmoke_test: {body: x, content_type: text/csv, patience_seconds: -1}\n")],
+        ["smoke_test.patience_seconds: found -1; it must have value greater than or equal to 0"],
     ),
     "retention that keeps nothing": (
         [("name: iris\n", "name: iris\nretention: {keep: 0}\n")],

@@ -24,7 +24,8 @@ from airflow.sdk import DAG, AssetAll, task_group
 
 from fresh_endpoints.aws.kinds import TRANSFORM_JOB
 from fresh_endpoints.model_facts import model_asset
-from fresh_endpoints.pipeline_file.model import Pipeline, load_pipelines_of_dags
+from fresh_endpoints.pipeline_file.loading import load_pipelines_of_dags
+from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
 from fresh_endpoints.steps.find_models import FindModelsOperator

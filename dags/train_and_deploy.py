@@ -30,7 +30,7 @@ except ImportError:  # Airflow 3.1
     from airflow.timetables.trigger import CronTriggerTimetable  # type: ignore[assignment]
 
 from fresh_endpoints.aws.kinds import TRAINING_JOB
-from fresh_endpoints.pipeline_file.model import load_pipelines_of_dags
+from fresh_endpoints.pipeline_file.loading import load_pipelines_of_dags
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
 from fresh_endpoints.steps.deploy import DeployOperator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 
-from fresh_endpoints.pipeline_file.model import load_pipeline, pipelines_dir
+from fresh_endpoints.pipeline_file.loading import load_pipeline, pipelines_dir
 from fresh_endpoints.run import Run
 from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.sending import PipelineNotifier

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "include"), str(ROOT / "plugins")]
 
-from fresh_endpoints.pipeline_file.model import load_pipeline  # noqa: E402
+from fresh_endpoints.pipeline_file.loading import load_pipeline  # noqa: E402
 from local_aws.connections import airflow_connections  # noqa: E402
 from local_aws.process import LocalAws  # noqa: E402 - found through the line above
 from local_aws.sample_data import BUCKET, upload  # noqa: E402

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ BOTOCORE_CONFIG: dict[str, Any] = {
     "connect_timeout": 10,
     "read_timeout": 60,
 }
+
+LONGEST_PAUSE_SECONDS = 20.0
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html; ResourceLimitExceeded is an account's
 # quota, which other jobs free when they end.
@@ -69,6 +72,22 @@ def may_heal(error: ClientError) -> bool:
     """Tell whether the same request may succeed later: throttling, 5xx, quotas."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return code_of(error) in _HEALABLE_CODES or status >= 500
+
+
+def is_in_progress(error: ClientError) -> bool:
+    """Tell whether an endpoint cannot be changed because a change of it is going on."""
+    return message_of(error).startswith("Cannot update in-progress endpoint")
+
+
+def pause_after_fault(number: int) -> float:
+    """Return how long to wait, in seconds, before a request is made again that AWS has not answered.
+
+    Full jitter, as botocore has it: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    Args:
+        number: Which fault in a row this is, from 1.
+    """
+    return random.uniform(0, min(2.0 ** min(number, 10), LONGEST_PAUSE_SECONDS))  # noqa: S311 - no secret
 
 
 @contextmanager

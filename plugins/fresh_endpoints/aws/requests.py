@@ -23,17 +23,17 @@ VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
 def create_training_job(
     section: Mapping[str, Any], *, name: str, bucket: str, data: Mapping[str, str], tags: Mapping[str, str]
 ) -> Request:
-    """Completes the ``training`` section into a CreateTrainingJob request.
+    """Complete the ``training`` section into a CreateTrainingJob request.
 
     The channels ``training`` and ``validation`` always exist. A channel of these that brings no S3Uri reads the folder
     of its data file, as the article's do: SageMaker gives a container folders, not files.
 
     Args:
-        section: the rendered section.
-        name: the training job's name.
-        bucket: the bucket of the data files.
-        data: the rendered S3 keys of the day's files by channel; at least training and validation.
-        tags: tag values by tag key.
+        section: The rendered section.
+        name: The training job's name.
+        bucket: The bucket of the data files.
+        data: The rendered S3 keys of the day's files by channel; at least training and validation.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
@@ -50,17 +50,17 @@ def create_training_job(
 def create_model(
     section: Mapping[str, Any], *, name: str, artifact: str, training: Mapping[str, Any], tags: Mapping[str, str]
 ) -> Request:
-    """Completes the ``model`` section into a CreateModel request.
+    """Complete the ``model`` section into a CreateModel request.
 
     The artifact goes to the primary container; where ``Containers`` are given (an inference pipeline), to the first
     that brings no model of its own. The container that gets it runs the training image, unless it names another.
 
     Args:
-        section: the rendered section.
-        name: the model's name.
+        section: The rendered section.
+        name: The model's name.
         artifact: S3 URL of the trained model.tar.gz.
-        training: the rendered ``training`` section, or DescribeTrainingJob's answer, which names image and role alike.
-        tags: tag values by tag key.
+        training: The rendered ``training`` section, or DescribeTrainingJob's answer, which names image and role alike.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
@@ -84,7 +84,7 @@ def create_model(
 
 
 def artifact_container(containers: list[Any]) -> int | None:
-    """Finds the container of an inference pipeline that gets the trained model.
+    """Find the container of an inference pipeline that gets the trained model.
 
     Args:
         containers: CreateModel's Containers.
@@ -101,13 +101,13 @@ def artifact_container(containers: list[Any]) -> int | None:
 def create_endpoint_config(
     section: Mapping[str, Any], *, name: str, model_name: str, tags: Mapping[str, str]
 ) -> Request:
-    """Completes the ``endpoint_config`` section into a CreateEndpointConfig request.
+    """Complete the ``endpoint_config`` section into a CreateEndpointConfig request.
 
     Args:
-        section: the rendered section.
-        name: the endpoint config's name.
-        model_name: the model's name, for each variant that names none.
-        tags: tag values by tag key.
+        section: The rendered section.
+        name: The endpoint config's name.
+        model_name: The model's name, for each variant that names none.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
@@ -123,12 +123,12 @@ def create_endpoint_config(
 
 
 def create_endpoint(section: Mapping[str, Any], *, config_name: str, tags: Mapping[str, str]) -> Request:
-    """Completes the ``endpoint`` section into a CreateEndpoint request; what only UpdateEndpoint takes is left out.
+    """Complete the ``endpoint`` section into a CreateEndpoint request; what only UpdateEndpoint takes is left out.
 
     Args:
-        section: the rendered section.
-        config_name: the endpoint config's name.
-        tags: tag values by tag key.
+        section: The rendered section.
+        config_name: The endpoint config's name.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
@@ -138,13 +138,13 @@ def create_endpoint(section: Mapping[str, Any], *, config_name: str, tags: Mappi
 
 
 def update_endpoint(section: Mapping[str, Any], *, config_name: str) -> Request:
-    """Completes the ``endpoint`` section into an UpdateEndpoint request; what only CreateEndpoint takes is left out.
+    """Complete the ``endpoint`` section into an UpdateEndpoint request; what only CreateEndpoint takes is left out.
 
     UpdateEndpoint takes no tags: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html.
 
     Args:
-        section: the rendered section.
-        config_name: the endpoint config's name.
+        section: The rendered section.
+        config_name: The endpoint config's name.
 
     Returns:
         The request.
@@ -162,15 +162,15 @@ def create_transform_job(
     output_uri: str,
     tags: Mapping[str, str],
 ) -> Request:
-    """Completes the ``transform`` section into a CreateTransformJob request.
+    """Complete the ``transform`` section into a CreateTransformJob request.
 
     Args:
-        section: the rendered section.
-        name: the transform job's name.
-        model_name: the model's name.
+        section: The rendered section.
+        name: The transform job's name.
+        model_name: The model's name.
         input_uri: S3 URL of the folder that is predicted on.
         output_uri: S3 URL of the folder that gets a ``.out`` file for each input file.
-        tags: tag values by tag key.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
@@ -189,12 +189,12 @@ def create_transform_job(
 
 
 def prediction_uri(bucket: str, data_date: str, pipeline: str) -> str:
-    """Names the folder in S3 that gets the predictions of a data date.
+    """Name the folder in S3 that gets the predictions of a data date.
 
     Args:
-        bucket: the bucket.
-        data_date: the data date, YYYY-MM-DD.
-        pipeline: the pipeline's name.
+        bucket: The bucket.
+        data_date: The data date, YYYY-MM-DD.
+        pipeline: The pipeline's name.
 
     Returns:
         The folder's S3 URL.
@@ -203,11 +203,11 @@ def prediction_uri(bucket: str, data_date: str, pipeline: str) -> str:
 
 
 def folder_uri(bucket: str, key: str) -> str:
-    """Names the folder of a file in S3.
+    """Name the folder of a file in S3.
 
     Args:
-        bucket: the bucket.
-        key: the file's key.
+        bucket: The bucket.
+        key: The file's key.
 
     Returns:
         The folder's S3 URL, with a slash at its end so that no longer folder name begins with it.
@@ -230,13 +230,22 @@ def _only_members(operation: str, request: Request) -> Request:
     return {key: value for key, value in request.items() if key in members}
 
 
-def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
-    """Compares what a request asks for with what SageMaker describes.
+def without_tags(request: Mapping[str, Any]) -> Request:
+    """Return a request without its tags, which no Describe operation tells.
 
     Args:
-        wanted: the request, or a part of it.
-        found: the description, or the same part of it; what it holds beyond the request is SageMaker's own.
-        path: where the part stands.
+        request: A Create request.
+    """
+    return {key: value for key, value in request.items() if key != "Tags"}
+
+
+def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """Compare what a request asks for with what SageMaker describes.
+
+    Args:
+        wanted: The request, or a part of it.
+        found: The description, or the same part of it; what it holds beyond the request is SageMaker's own.
+        path: Where the part stands.
 
     Returns:
         One sentence for each difference.

@@ -11,10 +11,15 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws.console import LogStreamLink, log_page, sagemaker_page
+from fresh_endpoints.aws.console import log_page, sagemaker_page
+from fresh_endpoints.aws.container_logs import last_lines
 from fresh_endpoints.aws.errors import already_exists, explained
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, Kind, is_healable
-from fresh_endpoints.steps.step import PipelineStep, StepFailed
+from fresh_endpoints.steps.buttons import LogStreamLink
+from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow, failure
+from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.sending import run_links
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.task_state import state_of
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
@@ -163,6 +168,31 @@ class JobStep(PipelineStep):
             self.kind.noun.capitalize(): sagemaker_page(region, f"{self.kind.page}/{name}"),
             LogStreamLink.name: log_page(region, self.kind.log_group, f"{name}/"),
         }
+
+    def links_of(self, job: Job, context: Any = None) -> dict[str, str]:
+        """Return the addresses for a message about the job: its console page and, given the context, the task's log.
+
+        Args:
+            job: What the Describe operation returned.
+            context: The task's context.
+        """
+        page = self.kind.noun.capitalize()
+        return {page: self.addresses_of(job)[page], **(run_links(context) if context else {})}
+
+    def failure_of(self, job: Job, reason: str, message: Message) -> StepFailed | StepFailedForNow:
+        """Log why a job has failed, with the last lines of its log, and make the failure.
+
+        Args:
+            job: What the Describe operation returned.
+            reason: Why it has failed.
+            message: What people are told.
+        """
+        name = self.name_of(job)
+        self.log.error("%s %s: %s", self.kind.noun.capitalize(), name, reason)
+        lines = last_lines(self.aws_conn_id, self.region_name, self.kind.log_group, name)
+        if lines:
+            self.log.error("The last lines of its log:\n%s", "\n".join(lines))
+        return failure(message, job)
 
     def name_of(self, job: Job) -> str:
         """Return the job's name."""

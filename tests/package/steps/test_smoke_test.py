@@ -78,7 +78,7 @@ def test_a_first_model_that_answers_wrongly_stays_and_is_called_unproven(pipelin
 def test_a_try_that_dies_is_taken_up_where_it_was(pipeline, train, monkeypatch):
     train(DAY_1, "good")
     old = pipeline.live()
-    original, calls = DeployOperator.put_back, []
+    original, calls = DeployOperator._put_back, []
 
     def die_at_first(self, *args):
         calls.append(args)
@@ -86,7 +86,7 @@ def test_a_try_that_dies_is_taken_up_where_it_was(pipeline, train, monkeypatch):
             raise AirflowException("the worker died")
         return original(self, *args)
 
-    monkeypatch.setattr(DeployOperator, "put_back", die_at_first)
+    monkeypatch.setattr(DeployOperator, "_put_back", die_at_first)
     before = len(pipeline.aws.calls("UpdateEndpoint"))
     assert train(DAY_2, "bad").tasks["deploy"] == "failed"
     assert len(calls) == 2

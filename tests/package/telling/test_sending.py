@@ -12,8 +12,10 @@ from types import SimpleNamespace
 import pytest
 
 from fresh_endpoints.run import Run
-from fresh_endpoints.telling import messages, slack_retries
-from fresh_endpoints.telling.messages import FailureNotifier, Message, PipelineNotifier, tell_once
+from fresh_endpoints.telling import sending, slack_retries
+from fresh_endpoints.telling.callbacks import FailureNotifier
+from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.sending import PipelineNotifier, tell_once
 
 RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
 MESSAGE = Message("training-started", "🚀", "Training started", 'Starting training job "x".', {"Training job": "x"})
@@ -102,7 +104,7 @@ def test_facts_that_the_sentence_holds_are_not_repeated():
 
 def test_two_tries_fit_into_airflows_time_for_callbacks():
     # Retry-After is whole seconds, and the client adds up to one.
-    assert 2 * messages.TIMEOUT_SECONDS + slack_retries.LONGEST_RETRY_AFTER_SECONDS + 1 < 20
+    assert 2 * sending.TIMEOUT_SECONDS + slack_retries.LONGEST_RETRY_AFTER_SECONDS + 1 < 20
 
 
 def test_a_failure_that_slack_did_not_take_is_left_to_the_dags_backstop(notifier):

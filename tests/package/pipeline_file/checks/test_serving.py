@@ -1,0 +1,62 @@
+"""What the sections ``model``, ``endpoint_config`` and ``endpoint`` may say."""
+
+import pytest
+
+from pipeline_files import changed
+
+WRONG = {
+    "misspelt key in model": (
+        [("endpoint_config", "model: {VpcConfg: {}}\nendpoint_config")],
+        [
+            (
+                "model.VpcConfg: found an unknown key; allowed PrimaryContainer, Containers, InferenceExecutionConfig, "
+                "ExecutionRoleArn, VpcConfig, EnableNetworkIsolation; did you mean 'VpcConfig'?"
+            ),
+        ],
+    ),
+    "misspelt key in endpoint_config": (
+        [("VariantName: AllTraffic", "VariantNam: AllTraffic")],
+        [
+            "endpoint_config.ProductionVariants[0].VariantName: found nothing; a value is required here",
+            "endpoint_config.ProductionVariants[0].VariantNam: found an unknown key; did you mean 'VariantName'?",
+        ],
+    ),
+    "misspelt key in endpoint": (
+        [("endpoint_config", "endpoint: {EndpointNam: iris}\nendpoint_config")],
+        [
+            (
+                "endpoint.EndpointNam: found an unknown key; allowed DeploymentConfig, EndpointName, "
+                "ExcludeRetainedVariantProperties, RetainAllVariantProperties, RetainDeploymentConfig; "
+                "did you mean 'EndpointName'?"
+            ),
+        ],
+    ),
+    "nowhere for the model": (
+        [
+            ("InitialInstanceCount: 1", "InitialInstanceCount: 1, ModelName: champion"),
+            ("endpoint_config", "model: {Containers: [{Image: x, ModelDataUrl: s3://x}]}\nendpoint_config"),
+        ],
+        [
+            (
+                "model.Containers: found a model in each; leave it out of one: the model is the one that the run has "
+                "trained"
+            ),
+            (
+                "endpoint_config.ProductionVariants: found a ModelName in each; leave it out of one: the "
+                "model is the one "
+                "that the run has trained"
+            ),
+        ],
+    ),
+    "no image to serve": (
+        [('TrainingImage: "repo:latest"', "AlgorithmName: iris")],
+        [
+            "model.PrimaryContainer.Image: found nothing; it must be given, as training names no TrainingImage",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), WRONG.values(), ids=WRONG)
+def test_wrong_files_say_what_is_wrong(problems, changes, expected):
+    assert sorted(problems(changed(*changes))) == sorted(expected)

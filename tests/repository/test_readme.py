@@ -1,4 +1,4 @@
-"""README promises no command of make that is not there, and shows what the code does."""
+"""README leads to files that are there, and shows what the code does."""
 
 from __future__ import annotations
 
@@ -18,13 +18,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip() and not line.lstrip().startswith("#")
 ]
-TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 LINKS = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
-
-
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make ")])
-def test_every_make_command_of_readme_is_a_target(command):
-    assert command.split()[1] in TARGETS
 
 
 @pytest.mark.parametrize("link", LINKS)

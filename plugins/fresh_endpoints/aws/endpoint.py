@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowException
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,11 +22,13 @@ from fresh_endpoints.aws import requests, tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import (
     BOTOCORE_CONFIG,
+    again_while,
     already_exists,
     explained,
     is_in_progress,
     is_not_found,
     may_heal,
+    message_of,
     pause_after_fault,
 )
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
@@ -40,6 +43,20 @@ DEFAULT_START_SECONDS = 3_600
 LONGEST_POLICY_SECONDS = 28_800
 # How many requests to change the endpoint one try may find unanswered or throttled.
 MAX_UNANSWERED = 8
+# What of the ``endpoint`` section says how traffic is shifted, and on which alarms it goes back.
+_HOW_TO_DEPLOY = ("DeploymentConfig", "RetainDeploymentConfig")
+
+
+class LiveConfigGoneError(Exception):
+    """AWS refuses to update an endpoint whose own endpoint config has been deleted; the endpoint serves on.
+
+    Attributes:
+        name: The endpoint config's name.
+    """
+
+    def __init__(self, name: str):
+        super().__init__(f"endpoint config {name} has been deleted")
+        self.name = name
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,7 @@ class Seen:
         becoming: The endpoint config that it is changing to.
         reason: Its FailureReason.
         changed: When it was last modified, by AWS's clock.
+        has_served: Whether it has variants: one whose creation has failed has none, one that is broken later does.
     """
 
     status: str | None = None
@@ -61,6 +79,12 @@ class Seen:
     becoming: str | None = None
     reason: str | None = None
     changed: datetime | None = None
+    has_served: bool = False
+
+    @property
+    def version(self) -> str:
+        """What moves with every change of the endpoint, as a tag can hold it."""
+        return self.changed.isoformat() if self.changed else "none"
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> Seen:
@@ -83,6 +107,7 @@ class Seen:
             becoming=pending.get("EndpointConfigName") or (live if status == "Creating" else None),
             reason=description.get("FailureReason"),
             changed=description["LastModifiedTime"],
+            has_served=bool(description.get("ProductionVariants")),
         )
 
 
@@ -125,14 +150,24 @@ class Endpoint:
         request = requests.create_endpoint(section, config_name=config_name, tags=with_tags)
         return self._change("create_endpoint", request)
 
-    def update(self, section: Mapping[str, Any], config_name: str) -> bool:
+    def update(self, section: Mapping[str, Any], config_name: str, *, live: str | None, at_once: bool = False) -> bool:
         """Ask for the endpoint to serve another config; False if it has to be looked at again first.
 
         Args:
             section: The rendered ``endpoint`` section.
             config_name: The endpoint config that it is to serve.
+            live: The endpoint config that it serves.
+            at_once: Whether all traffic is to be shifted at once, whatever the section's DeploymentConfig says, and
+                without its alarms: those that a bad model trips would end the way back from it, too.
+
+        Raises:
+            LiveConfigGoneError: AWS refuses, because what is live has been deleted.
+            AirflowException: AWS refused.
         """
-        return self._change("update_endpoint", requests.update_endpoint(section, config_name=config_name))
+        if at_once:
+            section = {key: value for key, value in section.items() if key not in _HOW_TO_DEPLOY}
+        request = requests.update_endpoint(section, config_name=config_name)
+        return self._change("update_endpoint", request, live=live if live != config_name else None)
 
     def delete(self) -> bool:
         """Ask for the endpoint to be deleted; False if it has to be looked at again first."""
@@ -153,13 +188,15 @@ class Endpoint:
         name = request["EndpointConfigName"]
         with explained(f"create endpoint config {name}"):
             try:
-                self._client.create_endpoint_config(**request)
+                # The model was created a moment ago, and may not be seen yet.
+                again_while(is_not_found, lambda: self._client.create_endpoint_config(**request))
                 return []
             except ClientError as error:
                 if not already_exists(error):
                     raise
                 log.info("Endpoint config %s exists from an earlier try.", name)
-                return requests.differences(requests.without_tags(request), self.config(name))
+                found = again_while(is_not_found, lambda: self.config(name))
+                return requests.differences(requests.without_tags(request), found)
 
     def config(self, name: str) -> dict[str, Any]:
         """Describe an endpoint config, which never changes, once.
@@ -210,7 +247,7 @@ class Endpoint:
                 raise
 
     def tag_config(self, name: str, key: str, value: str) -> None:
-        """Add a tag to an endpoint config.
+        """Add a tag to an endpoint config, or overwrite it.
 
         Args:
             name: The config's name.
@@ -221,7 +258,8 @@ class Endpoint:
             AirflowException: AWS refused.
         """
         with explained(f"tag endpoint config {name}"):
-            tags.write(self._client, self.config(name)["EndpointConfigArn"], {key: value})
+            arn = again_while(is_not_found, lambda: self.config(name))["EndpointConfigArn"]
+            again_while(is_not_found, lambda: tags.write(self._client, arn, {key: value}))
 
     def seconds_of_last_change(self, seen: Seen) -> float | None:
         """Tell how long it took until the endpoint served what is live, if no further call is needed for it.
@@ -238,7 +276,7 @@ class Endpoint:
         seconds: float = (seen.changed - config["CreationTime"]).total_seconds()
         return seconds
 
-    def _change(self, method: str, request: dict[str, Any]) -> bool:
+    def _change(self, method: str, request: dict[str, Any], *, live: str | None = None) -> bool:
         """Ask SageMaker once to change the endpoint; False if the endpoint has to be looked at again first.
 
         botocore must not repeat the request by itself: between two tries, or after an answer that was lost, somebody
@@ -249,14 +287,14 @@ class Endpoint:
                 getattr(self._client_without_retries, method)(**request)
             except (ClientError, BotoCoreError) as error:
                 if isinstance(error, ClientError):
-                    if already_exists(error) or is_in_progress(error):
-                        log.info("Endpoint %s is being changed by somebody else: %s", self.name, error)
-                        return False
-                    if not (may_heal(error) or is_not_found(error)):
+                    if live and is_not_found(error) and f'endpoint-config/{live.lower()}"' in message_of(error):
+                        raise LiveConfigGoneError(live) from error
+                    if not (may_heal(error) or _is_passing(error)):
                         raise
                 self._unanswered += 1
                 if self._unanswered == MAX_UNANSWERED:
-                    raise
+                    text = f"{method.replace('_', ' ')} {self.name}: {MAX_UNANSWERED} requests were not taken. {error}"
+                    raise AirflowException(text) from error
                 log.warning("%s of %s: %s; looking again.", method, self.name, error)
                 time.sleep(pause_after_fault(self._unanswered))
                 return False
@@ -269,6 +307,15 @@ class Endpoint:
     @cached_property
     def _client_without_retries(self) -> Any:
         return self._hook.get_client_type(config=Config(**{**BOTOCORE_CONFIG, "retries": {"total_max_attempts": 1}}))
+
+
+def _is_passing(error: ClientError) -> bool:
+    """Whether a refusal passes: somebody else changes the endpoint, or what was just created is not seen yet.
+
+    CreateEndpoint reads with eventual consistency:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
+    """
+    return already_exists(error) or is_in_progress(error) or is_not_found(error)
 
 
 def longest_change(config: Mapping[str, Any]) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from botocore.exceptions import BotoCoreError, ClientError
+
+T = TypeVar("T")
 
 # botocore itself retries throttling, 5xx and broken connections with back-off before a step ever sees them:
 # https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html (retries, mode adaptive)
@@ -19,6 +23,8 @@ BOTOCORE_CONFIG: dict[str, Any] = {
 }
 
 LONGEST_PAUSE_SECONDS = 20.0
+# How long what was just written may be unseen; AWS names no bound, and reads are consistent within seconds as a rule.
+UNSEEN_SECONDS = 30.0
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html; ResourceLimitExceeded is an account's
 # quota, which other jobs free when they end.
@@ -47,7 +53,7 @@ def code_of(error: ClientError) -> str:
 
 def message_of(error: ClientError) -> str:
     """Return AWS's own sentence."""
-    return str(error.response.get("Error", {}).get("Message", ""))
+    return str(error.response.get("Error", {}).get("Message") or "")  # A throttled InvokeEndpoint says null.
 
 
 def is_not_found(error: ClientError) -> bool:
@@ -88,6 +94,30 @@ def pause_after_fault(number: int) -> float:
         number: Which fault in a row this is, from 1.
     """
     return random.uniform(0, min(2.0 ** min(number, 10), LONGEST_PAUSE_SECONDS))  # noqa: S311 - no secret
+
+
+def again_while(is_passing: Callable[[ClientError], bool], call: Callable[[], T]) -> T:
+    """Make a call again while AWS refuses it for what passes: what was just written may be unseen for a while.
+
+    Args:
+        is_passing: Tells whether a refusal may pass.
+        call: Makes the call.
+
+    Returns:
+        What the call returned.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused for another reason, or still after UNSEEN_SECONDS.
+    """
+    started = time.monotonic()
+    for number in itertools.count(1):
+        try:
+            return call()
+        except ClientError as error:
+            if not is_passing(error) or time.monotonic() - started >= UNSEEN_SECONDS:
+                raise
+        time.sleep(min(0.25 * 2**number, 5.0))
+    raise AssertionError("unreachable")
 
 
 @contextmanager

@@ -1,16 +1,17 @@
 """What a deployment does next: from what is seen to what comes next, and nothing else. Pure; a test a row.
 
-going there   the endpoint is changing      → wait, or give up when it takes too long
-it serves the run's config    → prove it
-it cannot be changed          → fail
-it does not, though asked to  → fail: rolled back, overtaken or broken
-otherwise                     → create, recreate or update it
+going there   the endpoint is changing              → wait, or give up when it takes too long
+it serves the run's config            → prove it
+it cannot be changed                  → fail
+what was asked for is not seen yet    → look again, for a while
+what was asked for has come and gone  → it was not deployed: rolled back, overtaken or broken
+otherwise                             → create, recreate or update it
 
 going back    (the smoke test has failed)
-the endpoint is changing      → wait, or give up when it takes too long
-it serves another config      → taken back
-there is a previous config    → put it back
-otherwise                     → the unproven model stays, and people are told
+the endpoint is changing              → wait, or give up when it takes too long
+it serves another config              → taken back
+there is a config to go back to       → put it back
+otherwise                             → the unproven model stays, and people are told
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from fresh_endpoints.aws.endpoint import Seen
-from fresh_endpoints.aws.kinds import Answer
+from fresh_endpoints.aws.kinds import Answer, is_healable
 from fresh_endpoints.telling import messages
 
 if TYPE_CHECKING:
     from fresh_endpoints.deployment import Deployment
     from fresh_endpoints.telling.message import Message
+
+# How often one try asks for the same change, where SageMaker takes it and nothing comes of it.
+MAX_ASKS = 3
 
 
 class Next(Enum):
@@ -33,6 +37,7 @@ class Next(Enum):
 
     WAIT_FOR_OWN = auto()
     WAIT_FOR_OTHERS = auto()
+    LOOK_AGAIN = auto()
     CREATE = auto()
     RECREATE = auto()
     UPDATE = auto()
@@ -52,20 +57,28 @@ class SoFar:
 
     Attributes:
         config_name: The endpoint config that it wants to be live.
-        asked: Whether it has asked for the change that is going on or has ended.
+        asked_over: The version of the endpoint over which it has asked for that; None where it has not.
+        asks: How often this try has asked for a change.
         failed_test: How the config has failed the smoke test; None where it has not.
-        previous: The endpoint config that was live before; None where nothing is known to go back to.
-        asked_back: Whether it has asked for the previous config to be put back.
-        refused: Why the previous config cannot be put back, if that is known already.
+        previous: The endpoint config that was live before; empty where there was none, None where it is not known.
+        back_to: The endpoint config to go back to, once it has been looked for; None where there is none.
+        back_over: The version of the endpoint over which it has asked to go back; None where it has not.
+        refused: Why it cannot be gone back, if that is known already.
+        may_try_later: Whether another try may go back nevertheless.
+        may_be_unseen: Whether what was asked for may not be seen yet.
         is_too_late: Whether the wait for the change that is going on has timed out.
     """
 
     config_name: str
-    asked: bool = False
+    asked_over: str | None = None
+    asks: int = 0
     failed_test: str | None = None
     previous: str | None = None
-    asked_back: bool = False
+    back_to: str | None = None
+    back_over: str | None = None
     refused: str | None = None
+    may_try_later: bool = False
+    may_be_unseen: bool = False
     is_too_late: bool = False
 
 
@@ -85,7 +98,7 @@ def _while_it_changes(seen: Seen, so_far: SoFar) -> Next:
     if so_far.is_too_late:
         return Next.STUCK
     # A try whose predecessor asked, or whose own request was not answered, knows its change by the config's name.
-    is_own = so_far.asked or so_far.asked_back or seen.becoming == so_far.config_name
+    is_own = so_far.asked_over or so_far.back_over or seen.becoming == so_far.config_name
     return Next.WAIT_FOR_OWN if is_own else Next.WAIT_FOR_OTHERS
 
 
@@ -94,11 +107,19 @@ def _going_there(seen: Seen, so_far: SoFar) -> Next:
         return Next.PROVE
     if seen.answer in (Answer.UNUSABLE, Answer.UNKNOWN):
         return Next.UNUSABLE
-    if so_far.asked:
-        return Next.NOT_DEPLOYED
+    if so_far.asked_over is not None:
+        if seen.version != so_far.asked_over:
+            return Next.NOT_DEPLOYED
+        if so_far.may_be_unseen:
+            return Next.LOOK_AGAIN
+        if so_far.asks >= MAX_ASKS:
+            return Next.NOT_DEPLOYED
     if seen.answer is None:
         return Next.CREATE
-    return Next.UPDATE if seen.answer is Answer.DONE else Next.RECREATE
+    if seen.answer is Answer.DONE:
+        return Next.UPDATE
+    # Only what has never served may be thrown away: its scaling and its alarms hang on the endpoint.
+    return Next.UNUSABLE if seen.has_served else Next.RECREATE
 
 
 def _going_back(seen: Seen, so_far: SoFar) -> Next:
@@ -106,11 +127,29 @@ def _going_back(seen: Seen, so_far: SoFar) -> Next:
         return Next.LEFT_UNPROVEN
     if seen.live != so_far.config_name:
         return Next.TAKEN_BACK
-    may_ask = so_far.previous and not so_far.asked_back and not so_far.refused
-    return Next.PUT_BACK if may_ask else Next.LEFT_UNPROVEN
+    if so_far.back_to is None or so_far.refused:
+        return Next.LEFT_UNPROVEN
+    if so_far.back_over is None:
+        return Next.PUT_BACK
+    if seen.version == so_far.back_over and so_far.may_be_unseen:
+        return Next.LOOK_AGAIN
+    may_ask_again = seen.version == so_far.back_over or is_healable({"FailureReason": seen.reason})
+    return Next.PUT_BACK if may_ask_again and so_far.asks < MAX_ASKS else Next.LEFT_UNPROVEN
 
 
-def end_in_words(deployment: Deployment, seen: Seen, so_far: SoFar, end: Next, *, minutes: int) -> Message:
+def may_heal(seen: Seen, end: Next) -> bool:
+    """Tell whether a deployment has ended by a fault of AWS's own, which another try may not meet.
+
+    Args:
+        seen: What the endpoint is like.
+        end: How it has ended.
+    """
+    return end in (Next.NOT_DEPLOYED, Next.LEFT_UNPROVEN) and is_healable({"FailureReason": seen.reason})
+
+
+def end_in_words(
+    deployment: Deployment, seen: Seen, so_far: SoFar, end: Next, *, standing: str, minutes: int
+) -> Message:
     """Say how a deployment has ended that is not live, or not proven.
 
     Args:
@@ -118,14 +157,25 @@ def end_in_words(deployment: Deployment, seen: Seen, so_far: SoFar, end: Next, *
         seen: What the endpoint is like.
         so_far: What the run has done.
         end: How it has ended.
+        standing: What is live now, and whether it is proven.
         minutes: How long a change may take.
     """
     status, live, why = seen.status or "gone", seen.live, str(so_far.failed_test)
     if end is Next.UNUSABLE:
-        return messages.endpoint_unusable(deployment, status=status, live=live, reason=seen.reason)
+        return messages.endpoint_unusable(deployment, standing, status=status, live=live, reason=seen.reason)
     if end is Next.STUCK:
-        return messages.endpoint_stuck(deployment, status=status, live=live, minutes=minutes)
+        return messages.endpoint_stuck(deployment, standing, status=status, live=live, minutes=minutes)
     if end is Next.TAKEN_BACK:
-        return messages.taken_back(deployment, live=live, why=why)
-    refused = so_far.refused or (seen.reason if so_far.asked_back else None)
-    return messages.left_unproven(deployment, status=status, why=why, previous=so_far.previous, refused=refused)
+        return messages.taken_back(deployment, standing, live=live, why=why)
+    if end is Next.LEFT_UNPROVEN:
+        back_to, refused = _why_not_back(seen, so_far)
+        return messages.left_unproven(deployment, standing, status=status, why=why, previous=back_to, refused=refused)
+    if seen.answer is not Answer.DONE:
+        return messages.not_deployed(deployment, standing, status=status, reason=seen.reason)
+    return messages.rolled_back(deployment, standing, live=live, reason=seen.reason)
+
+
+def _why_not_back(seen: Seen, so_far: SoFar) -> tuple[str | None, str | None]:
+    if so_far.back_to is None:
+        return so_far.previous, "it has been deleted, or has failed the smoke test, too."
+    return so_far.back_to, so_far.refused or (seen.reason if so_far.back_over else None)

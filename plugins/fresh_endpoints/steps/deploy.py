@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -12,24 +13,24 @@ from airflow.providers.amazon.aws.operators.sagemaker import SageMakerEndpointOp
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws import requests, tags
+from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.console import log_page, sagemaker_page
 from fresh_endpoints.aws.endpoint import Endpoint, Seen, longest_change
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
-from fresh_endpoints.aws.model import create_model
 from fresh_endpoints.deployment import Deployment
-from fresh_endpoints.model_facts import fact_tags
+from fresh_endpoints.steps.asking import Asking
 from fresh_endpoints.steps.buttons import EndpointLink, LogStreamLink
-from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, next_step
+from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, next_step
 from fresh_endpoints.steps.gate import Gate, Objection
 from fresh_endpoints.steps.publish import XCOM_REFUSED
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.smoke_test import SmokeTester
 from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.steps.way_back import standing, way_back
 from fresh_endpoints.telling import messages
-from fresh_endpoints.telling.failures import StepFailed, failure
+from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow
 from fresh_endpoints.telling.sending import run_links, tell_once
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.telling.message import Message
 
-# What a wait was for, as the resumed task is told.
-TO_DEPLOY = "deploy"
-TO_PUT_BACK = "put back"
+# How long to look again for a change that was asked for and is not seen yet, and how often, in seconds.
+UNSEEN_SECONDS = 60.0
+LOOK_AGAIN_SECONDS = 2.0
 
 
 class DeployOperator(PipelineStep, SageMakerEndpointOperator):
@@ -99,45 +100,50 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             raise AirflowSkipException("deploy is 'never': the model was trained and is not deployed")
         if deployment is None:
             raise StepFailed(messages.no_model(self.trained_by))
-        self._go_on(context, deployment, self._so_far(deployment, event or {}), may_look_on=event is None)
+        self._go_on(context, deployment, self._so_far(deployment, event or {}), is_new_try=event is None)
         return self._complete(deployment)
 
-    def execute_complete(self, context: Any, event: dict[str, Any] | None = None, asked: str | None = None) -> Any:
+    def execute_complete(self, context: Any, event: dict[str, Any] | None = None, back_over: str | None = None) -> Any:
         """Go on after a wait.
 
         Args:
             context: The task's context.
             event: What the trigger fired with.
-            asked: What this run had asked for, if the wait was for its own change.
+            back_over: The version of the endpoint over which this run has asked to go back, if it has.
         """
-        return self.look_and_act(context, {**(event or {}), "asked": asked})
+        return self.look_and_act(context, {**(event or {}), "back_over": back_over})
 
-    def _go_on(self, context: Any, deployment: Deployment, so_far: SoFar, *, may_look_on: bool) -> None:
+    def _go_on(self, context: Any, deployment: Deployment, so_far: SoFar, *, is_new_try: bool) -> None:
         """Do what comes next until the endpoint serves the run's config, proven."""
         expected: float | None = None
+        # After a wait the change may still be unseen; a new try asks again.
+        unseen_until = 0.0 if is_new_try else time.monotonic() + UNSEEN_SECONDS
         while True:
             seen = self.endpoint.describe()
+            so_far = replace(so_far, may_be_unseen=time.monotonic() < unseen_until)
             step = next_step(seen, so_far)
             if step in (Next.WAIT_FOR_OWN, Next.WAIT_FOR_OTHERS):
                 if step is Next.WAIT_FOR_OWN and so_far.failed_test is None:
-                    so_far = replace(so_far, asked=True)
-                    self._tell_of_config(deployment, messages.deployment_started(deployment))
-                self._wait_on(seen, so_far, may_look_on=may_look_on, expected=expected)
+                    so_far = self._note_asked(deployment, so_far, so_far.asked_over or seen.version)
+                self._wait_on(seen, so_far, may_look_on=is_new_try, expected=expected)
+            elif step is Next.LOOK_AGAIN:
+                time.sleep(LOOK_AGAIN_SECONDS)
             elif step in (Next.CREATE, Next.RECREATE, Next.UPDATE):
                 self._ask_permission(context, deployment, seen)
                 expected = self.endpoint.seconds_of_last_change(seen)
-                # What has timed out was the wait for the change before.
-                so_far = replace(so_far, asked=self._ask(deployment, seen, step), is_too_late=False)
+                so_far = self._ask(deployment, seen, so_far, step)
+                unseen_until = time.monotonic() + UNSEEN_SECONDS
             elif step is Next.PROVE:
-                so_far = replace(so_far, failed_test=self._prove(deployment), previous=self._previous(deployment))
+                so_far = self._prove(deployment, so_far)
                 if so_far.failed_test is None:
                     return
             elif step is Next.PUT_BACK:
-                so_far = self._put_back(so_far)
+                so_far = self.asking.to_go_back(seen, so_far)
+                unseen_until = time.monotonic() + UNSEEN_SECONDS
             else:
                 raise self._end(deployment, seen, so_far, step)
 
-    # What is asked of SageMaker.
+    # What is done.
 
     def _ask_permission(self, context: Any, deployment: Deployment, seen: Seen) -> None:
         self._stop_at(context, deployment, self.gate.by_itself(deployment))
@@ -148,74 +154,49 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         """Skip the deployment that there is an objection to, and tell it."""
         if objection is None:
             return
-        arn = deployment.facts["training_job_arn"]
-        tell_once(self.notifier, deployment.run, objection.message, client=self.hook.conn, arn=arn)
         if objection.is_refusal:
             context["ti"].xcom_push(key=XCOM_REFUSED, value=objection.message.sentence)
-        raise AirflowSkipException(objection.message.sentence)
+        raise self._skipped(deployment, objection.message)
 
-    def _ask(self, deployment: Deployment, seen: Seen, step: Next) -> bool:
-        """Ask for the endpoint to be created, recreated or updated; False if it has to be looked at again first."""
-        if step is Next.RECREATE:
-            self.log.warning("Endpoint %s was left Failed; recreating it.", self.endpoint.name)
-            self.endpoint.delete()
-            return False
+    def _ask(self, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> SoFar:
+        """Ask for the endpoint to be created, recreated or updated."""
         if self.smoke_tester:
             _ = self.smoke_tester.body  # Without it nothing can be proven, so it is read before anything changes.
-        run_tags = deployment.run.tags(self.aws_tags)
-        self._create_model_and_config(deployment, run_tags)
-        if self.smoke_tester:
-            self.endpoint.tag_config(deployment.config_name, tags.PREVIOUS_CONFIG, seen.live or "")
-        if self.endpoint.describe().changed != seen.changed:
-            return False  # Changed by somebody else in the meantime: what was checked no longer holds.
-        section = self.config["Endpoint"]
-        if step is Next.CREATE:
-            is_accepted = self.endpoint.create(section, deployment.config_name, run_tags)
-        else:
-            is_accepted = self.endpoint.update(section, deployment.config_name)
-        if is_accepted:
-            self.log.info("%s endpoint %s with config %s.", step.name, self.endpoint.name, deployment.config_name)
-            self._tell_of_config(deployment, messages.deployment_started(deployment))
-        return is_accepted
+        is_accepted = self.asking.to_deploy(deployment, seen, step)
+        # What has timed out was the wait for the change before.
+        so_far = replace(so_far, previous=seen.live or "", is_too_late=False)
+        if not is_accepted:
+            return so_far
+        self.log.info("%s endpoint %s with config %s.", step.name, self.endpoint.name, deployment.config_name)
+        if step is Next.RECREATE:
+            self._tell_of_training(deployment, messages.endpoint_recreated(deployment, reason=seen.reason))
+            return so_far
+        return self._note_asked(deployment, replace(so_far, asks=so_far.asks + 1, asked_over=None), seen.version)
 
-    def _create_model_and_config(self, deployment: Deployment, run_tags: Mapping[str, str]) -> None:
-        """Create both, or reuse what an earlier try has created, if it is what this one would create."""
-        name, client = deployment.config_name, self.hook.conn
-        given = {**run_tags, **fact_tags(deployment.deployed_facts)}
-        if found := create_model(client, self.config["Model"], name=name, facts=deployment.facts, tags=given):
-            raise StepFailed(messages.name_taken("Model", name, found))
-        config = requests.create_endpoint_config(self.config["EndpointConfig"], name=name, model_name=name, tags=given)
-        if found := self.endpoint.create_config(config):
-            raise StepFailed(messages.name_taken("Endpoint config", name, found))
+    def _note_asked(self, deployment: Deployment, so_far: SoFar, version: str) -> SoFar:
+        """Write down, for a try that knows no more than AWS does, that the change has been asked for; and tell it."""
+        if so_far.asked_over is None:
+            self.endpoint.tag_config(deployment.config_name, tags.ASKED_OVER, version)
+        self._tell_of_config(deployment, messages.deployment_started(deployment))
+        return replace(so_far, asked_over=version)
 
-    def _prove(self, deployment: Deployment) -> str | None:
+    def _prove(self, deployment: Deployment, so_far: SoFar) -> SoFar:
         """Ask the endpoint, and write down what has come out before anything follows from it."""
         if self.smoke_tester is None:
-            return None
-        found = self.smoke_tester.failure(self.endpoint.name)
+            self.endpoint.tag_config(deployment.config_name, tags.SMOKE_TEST, tags.VERIFIED)
+            return so_far
+        name, config = deployment.config_name, self.endpoint.config(deployment.config_name)
+        found = self.smoke_tester.failure(self.endpoint.name, config, model=name)
         if found is None:
             self.log.info("Endpoint %s has passed the smoke test.", self.endpoint.name)
-            self.endpoint.tag_config(deployment.config_name, tags.SMOKE_TEST, tags.PASSED)
-            return None
+            self.endpoint.tag_config(name, tags.SMOKE_TEST, tags.PASSED)
+            return so_far
         self.log.error("Endpoint %s has failed the smoke test: %s", self.endpoint.name, found)
         written = tags.fitting(f"failed: {found}")
-        self.endpoint.tag_config(deployment.config_name, tags.SMOKE_TEST, written)
+        self.endpoint.tag_config(name, tags.SMOKE_TEST, written)
         self._tell_of_config(deployment, messages.smoke_test_failed(deployment, found))
-        return written
-
-    def _previous(self, deployment: Deployment) -> str | None:
-        """Return the endpoint config that was live before, as this or an earlier try has written it down."""
-        if self.smoke_tester is None:
-            return None
-        return self.endpoint.config_tags(deployment.config_name).get(tags.PREVIOUS_CONFIG)
-
-    def _put_back(self, so_far: SoFar) -> SoFar:
-        previous = str(so_far.previous)
-        if not self.endpoint.has_config(previous):
-            return replace(so_far, refused="it has been deleted.")
-        self.log.info("Putting endpoint config %s back.", previous)
-        is_accepted = self.endpoint.update(self.config["Endpoint"], previous)
-        return replace(so_far, asked_back=is_accepted, is_too_late=False)
+        back_to = way_back(self.endpoint, name, self.pipeline.name)
+        return replace(so_far, failed_test=written, back_to=back_to)
 
     def _wait_on(self, seen: Seen, so_far: SoFar, *, may_look_on: bool, expected: float | None) -> None:
         """Wait for the endpoint's change to end; return if it has ended soon, else go on in another process."""
@@ -224,7 +205,6 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             if seen.answer is not Answer.WAIT:
                 return
         self.log.info("Endpoint %s is %s; waiting without a worker slot.", self.endpoint.name, seen.status)
-        asked = TO_PUT_BACK if so_far.asked_back else TO_DEPLOY if so_far.asked else None
         self.defer(
             trigger=SageMakerTrigger(
                 kind=ENDPOINT.operation,
@@ -234,7 +214,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
                 region_name=self.region_name,
             ),
             method_name="execute_complete",
-            kwargs={"asked": asked},
+            kwargs={"back_over": so_far.back_over},
             timeout=timedelta(seconds=longest_change(self.config)),
         )
 
@@ -250,17 +230,19 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         return Deployment(run, facts, name, self.endpoint.name, links)
 
     def _so_far(self, deployment: Deployment, event: Mapping[str, Any]) -> SoFar:
-        so_far = SoFar(
-            deployment.config_name,
-            asked=event.get("asked") == TO_DEPLOY,
-            asked_back=event.get("asked") == TO_PUT_BACK,
+        """Read what this or an earlier try has done: from the endpoint config's tags, which outlive any wait."""
+        name = deployment.config_name
+        found = self.endpoint.config_tags(name)
+        has_failed = tags.has_failed(found)
+        return SoFar(
+            name,
+            asked_over=found.get(tags.ASKED_OVER) or None,
+            failed_test=found[tags.SMOKE_TEST] if has_failed else None,
+            previous=found.get(tags.PREVIOUS_CONFIG),
+            back_to=way_back(self.endpoint, name, self.pipeline.name) if has_failed else None,
+            back_over=event.get("back_over"),
             is_too_late=bool(event.get("timeout")),
         )
-        if self.smoke_tester is None:
-            return so_far
-        found = self.endpoint.config_tags(deployment.config_name)
-        failed = None if (test := found.get(tags.SMOKE_TEST, tags.PASSED)) == tags.PASSED else test
-        return replace(so_far, failed_test=failed, previous=found.get(tags.PREVIOUS_CONFIG))
 
     def _mode(self, context: Any) -> str:
         return (context.get("params") or {}).get("deploy") or self.pipeline.deploy
@@ -288,23 +270,31 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
 
     def _end(self, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> Exception:
         """Make the failure, or the skip, that a deployment ends with which is not live."""
-        if step is Next.NOT_DEPLOYED:
-            return self._not_deployed(deployment, seen)
-        return self._failure(end_in_words(deployment, seen, so_far, step, minutes=longest_change(self.config) // 60))
-
-    def _not_deployed(self, deployment: Deployment, seen: Seen) -> Exception:
-        if seen.answer is not Answer.DONE:
-            status = seen.status or "gone"
-            return self._failure(messages.not_deployed(deployment, status=status, reason=seen.reason), seen.reason)
-        if not seen.reason and (objection := self.gate.later_date(deployment, str(seen.live))):
-            arn = deployment.facts["training_job_arn"]
-            tell_once(self.notifier, deployment.run, objection.message, client=self.hook.conn, arn=arn)
-            return AirflowSkipException(objection.message.sentence)
-        return self._failure(messages.rolled_back(deployment, live=seen.live, reason=seen.reason), seen.reason)
-
-    def _failure(self, message: Message, reason: str | None = None) -> Exception:
+        if step is Next.NOT_DEPLOYED and seen.answer is Answer.DONE and seen.live != so_far.previous:
+            return self._overtaken(deployment, str(seen.live))
+        live_now, minutes = standing(self.endpoint, seen, self.pipeline.name), longest_change(self.config) // 60
+        message = end_in_words(deployment, seen, so_far, step, standing=live_now, minutes=minutes)
         self.log.error(message.sentence)
-        return failure(message, {"FailureReason": reason})
+        if not (so_far.may_try_later or may_heal(seen, step)):
+            return StepFailed(message)
+        # The next try is to ask anew.
+        self.endpoint.tag_config(deployment.config_name, tags.ASKED_OVER, "")
+        return StepFailedForNow(message)
+
+    def _overtaken(self, deployment: Deployment, live: str) -> Exception:
+        """Make the skip of a deployment after which somebody else has put another config live."""
+        objection = self.gate.later_date(deployment, live)
+        message = objection.message if objection else messages.deployment_overtaken(deployment, live=live)
+        return self._skipped(deployment, message)
+
+    def _skipped(self, deployment: Deployment, message: Message) -> AirflowSkipException:
+        self._tell_of_training(deployment, message)
+        return AirflowSkipException(message.sentence)
+
+    def _tell_of_training(self, deployment: Deployment, message: Message) -> None:
+        """Tell an event once; the training job remembers it."""
+        arn = deployment.facts["training_job_arn"]
+        tell_once(self.notifier, deployment.run, message, client=self.hook.conn, arn=arn)
 
     def _tell_of_config(self, deployment: Deployment, message: Message) -> None:
         """Tell an event once; the endpoint config remembers it."""
@@ -326,6 +316,11 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
     def endpoint(self) -> Endpoint:
         """The endpoint."""
         return Endpoint(self.our_hook, str(self.config["Endpoint"]["EndpointName"]))
+
+    @cached_property
+    def asking(self) -> Asking:
+        """What is asked of SageMaker."""
+        return Asking(self.endpoint, self.hook.conn, self.config, self.aws_tags)
 
     @cached_property
     def gate(self) -> Gate:

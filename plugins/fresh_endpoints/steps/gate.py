@@ -13,7 +13,9 @@ from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.errors import explained, is_not_found
 from fresh_endpoints.model_facts import final_metrics, tagged_metrics
 from fresh_endpoints.pipeline_file.quality import broken_rules
+from fresh_endpoints.run import named_parts
 from fresh_endpoints.telling import messages
+from fresh_endpoints.telling.failures import StepFailed
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.endpoint import Endpoint
@@ -60,18 +62,24 @@ class Gate:
         return self._judge(deployment, live=None, against_live=False)
 
     def against(self, deployment: Deployment, live: str, mode: str) -> Objection | None:
-        """Judge a model by what is live: its data date, then the rules against it.
+        """Judge a model by what is live: whose it is, its data date, then the rules against it.
 
         Args:
             deployment: What is to be live.
             live: The endpoint config that is live.
-            mode: The run's ``deploy``; ``always`` goes back to an older data date, too.
+            mode: The run's ``deploy``; ``always`` takes over another pipeline's endpoint, and goes back to an older
+                data date, too.
 
         Raises:
+            StepFailed: The endpoint serves another pipeline's model.
             AirflowException: AWS refused to tell what is live.
         """
-        if mode != "always" and (objection := self.later_date(deployment, live)):
-            return objection
+        if mode != "always":
+            other = self._owner(live)
+            if other and other != self._pipeline.name:
+                raise StepFailed(messages.endpoint_of_another(deployment, live=live, other=other))
+            if objection := self.later_date(deployment, live):
+                return objection
         if self._pipeline.quality is None:
             return None
         return self._judge(deployment, live=self._live_metrics(live), against_live=True)
@@ -86,11 +94,15 @@ class Gate:
         Raises:
             AirflowException: AWS refused to tell what is live.
         """
-        found = self._live_tags(live)
-        live_date = found.get(tags.DATA_DATE, "")
-        if found.get(tags.PIPELINE) != self._pipeline.name or live_date <= deployment.run.data_date.isoformat():
+        live_date = self._live_tags(live).get(tags.DATA_DATE) or _named(live, "data_date")
+        if self._owner(live) != self._pipeline.name or live_date <= deployment.run.data_date.isoformat():
             return None
         return Objection(messages.deployment_skipped(deployment, live=live, live_date=live_date), is_refusal=False)
+
+    def _owner(self, live: str) -> str:
+        """Return whose model is live: the tags say it, and for a config that was deleted, or is another's, its name."""
+        found = self._live_tags(live)
+        return found.get(tags.PIPELINE, "") if found else _named(live, "pipeline")
 
     def _judge(
         self, deployment: Deployment, *, live: Mapping[str, float] | None, against_live: bool
@@ -105,7 +117,7 @@ class Gate:
         """Read the live model's metrics from its training job, which the live endpoint config's tags name."""
         found = self._live_tags(live)
         job = found.get(tags.TRAINING_JOB)
-        if job is None or found.get(tags.PIPELINE) != self._pipeline.name:
+        if job is None or self._owner(live) != self._pipeline.name:
             log.warning("What is live was not deployed by this pipeline; there is nothing to compare with.")
             return None
         with explained(f"describe training job {job}"):
@@ -120,3 +132,7 @@ class Gate:
         if not live.startswith(f"{self._pipeline.name}-"):
             return {}  # Not made by this pipeline, so it may be one whose tags nobody here may read.
         return self._endpoint.config_tags(live)
+
+
+def _named(config_name: str, part: str) -> str:
+    return named_parts(config_name).get(part, "")

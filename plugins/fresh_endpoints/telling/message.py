@@ -22,20 +22,26 @@ class Message:
     """One event, in words.
 
     Attributes:
-        event: The event's name, such as ``training-started``; part of the tag that remembers it.
-        emoji: What the message starts with, for reading at a glance.
-        title: What happened, in two or three words.
+        heading: An emoji, for reading at a glance, and what happened, in two or three words.
         sentence: The article's sentence with its facts.
         facts: Further facts by label, shown as two columns.
         links: Addresses by label.
     """
 
-    event: str
-    emoji: str
-    title: str
+    heading: str
     sentence: str
     facts: Mapping[str, str] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What happened, in two or three words."""
+        return self.heading.partition(" ")[2]
+
+    @property
+    def event(self) -> str:
+        """The event's name, such as ``training-started``; a tag remembers it."""
+        return self.title.lower().replace(" ", "-")
 
     def text(self, run: Run) -> str:
         """Return the message as one plain line, for notifications and screen readers.
@@ -60,7 +66,7 @@ class Message:
         ]
         sentence = _escape(_shorten(self.sentence, MAX_TEXT_CHARACTERS))
         shown: list[dict[str, Any]] = [
-            {"type": "header", "text": {"type": "plain_text", "text": f"{self.emoji} {self.title}", "emoji": True}},
+            {"type": "header", "text": {"type": "plain_text", "text": self.heading, "emoji": True}},
             {"type": "section", "text": {"type": "mrkdwn", "text": sentence}},
             {"type": "section", "fields": fields},
         ]

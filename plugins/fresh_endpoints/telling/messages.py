@@ -3,7 +3,7 @@
 The sentences are the article's, with its facts, where the article has them. What recurs among the parameters:
 ``deployment`` is what the run wants to be live; ``links`` are addresses by label; ``attempt`` counts the jobs of one
 run from 1; ``reason`` is AWS's own; ``live`` is the endpoint config that the endpoint serves; ``why`` says how the
-smoke test has failed.
+smoke test has failed; ``standing`` is what is live now, and whether it is proven.
 """
 
 from __future__ import annotations
@@ -29,10 +29,8 @@ NO_REASON = "SageMaker gives no reason."
 def no_new_data(data_date: dt.date, *, skipping: str, links: Links) -> Message:
     """Say that the wait for data is over without any (the article's NoNewData)."""
     return Message(
-        event="no-new-data",
-        emoji="⏭️",
-        title="No new data",
-        sentence=f"The data of {data_date} was not there in time. Skipping {skipping}.",
+        "⏭️ No new data",
+        f"The data of {data_date} was not there in time. Skipping {skipping}.",
         links=links,
     )
 
@@ -43,12 +41,10 @@ def no_new_data(data_date: dt.date, *, skipping: str, links: Links) -> Message:
 def training_started(job_name: str, *, attempt: int, links: Links) -> Message:
     """Say that a training job has been created."""
     return Message(
-        event="training-started",
-        emoji="🚀",
-        title="Training started",
-        sentence=f'Starting training job "{job_name}"' + (f" (attempt {attempt})." if attempt > 1 else "."),
-        facts={"Training job": job_name},
-        links=links,
+        "🚀 Training started",
+        f'Starting training job "{job_name}"' + (f" (attempt {attempt})." if attempt > 1 else "."),
+        {"Training job": job_name},
+        links,
     )
 
 
@@ -57,24 +53,20 @@ def training_complete(facts: Mapping[str, Any], *, links: Links) -> Message:
     job_name, artifact = facts["training_job"], facts["artifact"]
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in facts["metrics"].items())
     return Message(
-        event="training-complete",
-        emoji="✅",
-        title="Training complete",
-        sentence=f'Training job "{job_name}" complete. Model data uploaded to "{artifact}".',
-        facts={"Training job": job_name, "Artifact": artifact, **({"Metrics": metrics} if metrics else {})},
-        links=links,
+        "✅ Training complete",
+        f'Training job "{job_name}" complete. Model data uploaded to "{artifact}".',
+        {"Training job": job_name, "Artifact": artifact, **({"Metrics": metrics} if metrics else {})},
+        links,
     )
 
 
 def training_failed(job_name: str, *, reason: str, links: Links) -> Message:
     """Say that a training job has made no model, and why."""
     return Message(
-        event="training-failed",
-        emoji="❌",
-        title="Training failed",
-        sentence=f"Training job failed. {reason}",
-        facts={"Training job": job_name},
-        links=links,
+        "❌ Training failed",
+        f"Training job failed. {reason}",
+        {"Training job": job_name},
+        links,
     )
 
 
@@ -84,36 +76,76 @@ def training_failed(job_name: str, *, reason: str, links: Links) -> Message:
 def quality_gate_failed(deployment: Deployment, broken: Sequence[str]) -> Message:
     """Say which rules keep a model from being deployed."""
     return Message(
-        event="quality-gate-failed",
-        emoji="🚫",
-        title="Quality gate failed",
-        sentence=f'Not deploying "{deployment.training_job}". {" ".join(broken)}',
-        facts={"Training job": deployment.training_job, "Endpoint": deployment.endpoint_name},
-        links=deployment.links,
+        "🚫 Quality gate failed",
+        f'Not deploying "{deployment.training_job}". {" ".join(broken)}',
+        {"Training job": deployment.training_job, "Endpoint": deployment.endpoint_name},
+        deployment.links,
     )
 
 
 def deployment_skipped(deployment: Deployment, *, live: str, live_date: str) -> Message:
     """Say that what is live was trained on a later data date, and stays."""
     return Message(
-        event="deployment-skipped",
-        emoji="⏭️",
-        title="Deployment skipped",
-        sentence=f'Not deploying "{deployment.training_job}": endpoint "{deployment.endpoint_name}" serves "{live}", '
+        "⏭️ Deployment skipped",
+        f'Not deploying "{deployment.training_job}": endpoint "{deployment.endpoint_name}" serves "{live}", '
         f"trained on the later data date {live_date}.",
-        facts={"Endpoint": deployment.endpoint_name, "Live": live},
-        links=deployment.links,
+        {"Endpoint": deployment.endpoint_name, "Live": live},
+        deployment.links,
     )
 
 
 def no_model(trained_by: str) -> Message:
     """Say that the training task has left nothing to deploy."""
     return Message(
-        event="deployment-failed",
-        emoji="❌",
-        title="Deployment failed",
-        sentence=f"Task {trained_by!r} has returned no model; was it marked success by hand? "
-        f"Clear {trained_by!r} to train one.",
+        "❌ Deployment failed",
+        f"Task {trained_by!r} has returned no model; was it marked success by hand? Clear {trained_by!r} to train one.",
+    )
+
+
+def deployment_overtaken(deployment: Deployment, *, live: str) -> Message:
+    """Say that somebody else has put another config live while this one was on its way."""
+    return Message(
+        "⏭️ Deployment overtaken",
+        f'"{deployment.config_name}" is not live: somebody else has changed endpoint '
+        f'"{deployment.endpoint_name}" meanwhile, and it serves "{live}".',
+        {"Endpoint": deployment.endpoint_name, "Live": live},
+        deployment.links,
+    )
+
+
+def endpoint_of_another(deployment: Deployment, *, live: str, other: str) -> Message:
+    """Say that the endpoint serves another pipeline's model."""
+    pipeline = deployment.run.pipeline
+    return Message(
+        "❌ Deployment failed",
+        f'Endpoint "{deployment.endpoint_name}" serves "{live}", a model of pipeline "{other}", not of '
+        f'"{pipeline}". Give one of the pipelines another EndpointName; to take the endpoint over, trigger a run of '
+        f'"{pipeline}" with deploy: always.',
+        {"Endpoint": deployment.endpoint_name, "Live": live},
+        deployment.links,
+    )
+
+
+def live_config_gone(deployment: Deployment, *, live: str) -> Message:
+    """Say that AWS refuses to change the endpoint, because what it serves has been deleted."""
+    return Message(
+        "❌ Deployment failed",
+        f'Endpoint "{deployment.endpoint_name}" serves on, but its endpoint config "{live}" has been deleted, '
+        f"and SageMaker refuses to update it without. Create an endpoint config of that name (any model will do), or "
+        "delete the endpoint; then clear the task.",
+        {"Endpoint": deployment.endpoint_name, "Live": live},
+        deployment.links,
+    )
+
+
+def endpoint_recreated(deployment: Deployment, *, reason: str | None) -> Message:
+    """Say that an endpoint whose creation had failed is deleted and made anew."""
+    return Message(
+        "♻️ Endpoint recreated",
+        f'Endpoint "{deployment.endpoint_name}" was left Failed by its creation and has never served; it is '
+        f"deleted and created anew. {reason or NO_REASON}",
+        {"Endpoint": deployment.endpoint_name},
+        deployment.links,
     )
 
 
@@ -123,101 +155,97 @@ def no_model(trained_by: str) -> Message:
 def deployment_started(deployment: Deployment) -> Message:
     """Say that the endpoint has been asked to serve the model."""
     return Message(
-        event="deployment-started",
-        emoji="📦",
-        title="Deployment started",
-        sentence=f'Started deploying model "{deployment.config_name}" to endpoint "{deployment.endpoint_name}".',
-        facts={"Model": deployment.config_name, "Endpoint": deployment.endpoint_name},
-        links=deployment.links,
+        "📦 Deployment started",
+        f'Started deploying model "{deployment.config_name}" to endpoint "{deployment.endpoint_name}".',
+        {"Model": deployment.config_name, "Endpoint": deployment.endpoint_name},
+        deployment.links,
     )
 
 
 def deployment_completed(deployment: Deployment) -> Message:
     """Say that the endpoint serves the model, verified."""
     return Message(
-        event="deployment-completed",
-        emoji="🟢",
-        title="Deployment completed",
-        sentence=f'Deployment completed for endpoint "{deployment.endpoint_name}".',
-        facts={"Endpoint": deployment.endpoint_name, "Live": deployment.config_name},
-        links=deployment.links,
+        "🟢 Deployment completed",
+        f'Deployment completed for endpoint "{deployment.endpoint_name}".',
+        {"Endpoint": deployment.endpoint_name, "Live": deployment.config_name},
+        deployment.links,
     )
 
 
 def smoke_test_failed(deployment: Deployment, failure: str) -> Message:
     """Say what was wrong with the endpoint's answer."""
     return Message(
-        event="smoke-test-failed",
-        emoji="🚨",
-        title="Smoke test failed",
-        sentence=f'Endpoint "{deployment.endpoint_name}" with "{deployment.config_name}" has failed the smoke test. '
-        f"{failure}",
-        facts={"Endpoint": deployment.endpoint_name, "Endpoint config": deployment.config_name},
-        links=deployment.links,
+        "🚨 Smoke test failed",
+        f'Endpoint "{deployment.endpoint_name}" with "{deployment.config_name}" has failed the smoke test. {failure}',
+        {"Endpoint": deployment.endpoint_name, "Endpoint config": deployment.config_name},
+        deployment.links,
     )
 
 
 def clean_up_failed(deployment: Deployment, error: Exception) -> Message:
     """Say that old endpoint configs and models are still there."""
     return Message(
-        event="clean-up-failed",
-        emoji="⚠️",
-        title="Clean-up failed",
-        sentence=f"Old endpoint configs and models could not be deleted; the run goes on. {error}",
-        links=deployment.links,
+        "⚠️ Clean-up failed",
+        f"Old endpoint configs and models could not be deleted; the run goes on. {error}",
+        deployment.links,
     )
 
 
 # The deployment: how it fails.
 
 
-def rolled_back(deployment: Deployment, *, live: str | None, reason: str | None) -> Message:
+def rolled_back(deployment: Deployment, standing: str, *, live: str | None, reason: str | None) -> Message:
     """Say that SageMaker has gone back to what the endpoint served before."""
     sentence = (
         f'Deployment failed for endpoint "{deployment.endpoint_name}", rolled back to previously deployed version: it '
         f'serves "{live}", not "{deployment.config_name}". {reason or NO_REASON}'
     )
-    return _not_deployed(deployment, sentence, event="rolled-back", emoji="↩️", title="Rolled back")
+    return _not_deployed(deployment, standing, sentence, heading="↩️ Rolled back")
 
 
-def not_deployed(deployment: Deployment, *, status: str, reason: str | None) -> Message:
+def not_deployed(deployment: Deployment, standing: str, *, status: str, reason: str | None) -> Message:
     """Say that the endpoint does not serve at all after the change."""
     return _not_deployed(
         deployment,
+        standing,
         f'Deployment failed for endpoint "{deployment.endpoint_name}" with "{deployment.config_name}": it is {status}. '
         f"{reason or NO_REASON}",
     )
 
 
-def endpoint_unusable(deployment: Deployment, *, status: str, live: str | None, reason: str | None) -> Message:
+def endpoint_unusable(
+    deployment: Deployment, standing: str, *, status: str, live: str | None, reason: str | None
+) -> Message:
     """Say that the endpoint is in a status in which it cannot be changed."""
     return _not_deployed(
         deployment,
+        standing,
         f'Deployment failed for endpoint "{deployment.endpoint_name}": it is {status} with "{live}" and cannot take '
         f'"{deployment.config_name}". {reason or ""} Bring it back InService or delete it, then clear the task.',
     )
 
 
-def endpoint_stuck(deployment: Deployment, *, status: str, live: str | None, minutes: int) -> Message:
+def endpoint_stuck(deployment: Deployment, standing: str, *, status: str, live: str | None, minutes: int) -> Message:
     """Say that the endpoint's change has outlasted its limit."""
     return _not_deployed(
         deployment,
+        standing,
         f'Deployment failed for endpoint "{deployment.endpoint_name}": it was still {status} after {minutes} minutes, '
         f'with "{live}" and not "{deployment.config_name}".',
     )
 
 
-def taken_back(deployment: Deployment, *, live: str | None, why: str) -> Message:
+def taken_back(deployment: Deployment, standing: str, *, live: str | None, why: str) -> Message:
     """Say that a model which failed the smoke test has been taken back."""
     sentence = (
         f'Deployment of "{deployment.config_name}" to endpoint "{deployment.endpoint_name}" taken back: the smoke test '
         f'has {why} The endpoint is InService with "{live}" again.'
     )
-    return _not_deployed(deployment, sentence, event="rolled-back", emoji="↩️", title="Rolled back")
+    return _not_deployed(deployment, standing, sentence, heading="↩️ Rolled back")
 
 
 def left_unproven(
-    deployment: Deployment, *, status: str, why: str, previous: str | None, refused: str | None
+    deployment: Deployment, standing: str, *, status: str, why: str, previous: str | None, refused: str | None
 ) -> Message:
     """Say that a model which failed the smoke test is live, because nothing could be put back."""
     if previous:
@@ -226,6 +254,7 @@ def left_unproven(
         back = "There is no previous endpoint config to go back to."
     return _not_deployed(
         deployment,
+        standing,
         f'The smoke test of endpoint "{deployment.endpoint_name}" has {why} {back} The endpoint is {status} and serves '
         f'the unproven model "{deployment.config_name}".',
     )
@@ -234,24 +263,17 @@ def left_unproven(
 def name_taken(kind: str, name: str, differences: Sequence[str]) -> Message:
     """Say that a model or endpoint config of the wanted name is another one."""
     return Message(
-        event="deployment-failed",
-        emoji="❌",
-        title="Deployment failed",
-        sentence=f"{kind} {name} exists and differs from what the pipeline file asks for: {'; '.join(differences)}. "
+        "❌ Deployment failed",
+        f"{kind} {name} exists and differs from what the pipeline file asks for: {'; '.join(differences)}. "
         "Clear the run to train and deploy under new names.",
     )
 
 
 def _not_deployed(
-    deployment: Deployment,
-    sentence: str,
-    *,
-    event: str = "deployment-failed",
-    emoji: str = "❌",
-    title: str = "Deployment failed",
+    deployment: Deployment, standing: str, sentence: str, heading: str = "❌ Deployment failed"
 ) -> Message:
-    facts = {"Endpoint": deployment.endpoint_name, "Asked for": deployment.config_name}
-    return Message(event, emoji, title, sentence, facts, deployment.links)
+    facts = {"Endpoint": deployment.endpoint_name, "Asked for": deployment.config_name, "Live now": standing}
+    return Message(heading, sentence, facts, deployment.links)
 
 
 # The prediction.
@@ -261,36 +283,30 @@ def prediction_started(job_name: str, model: str, *, attempt: int, links: Links)
     """Say that a transform job has been created."""
     again = f" (attempt {attempt})" if attempt > 1 else ""
     return Message(
-        event="prediction-started",
-        emoji="🔮",
-        title="Prediction started",
-        sentence=f'Starting transform job "{job_name}" with model "{model}"{again}.',
-        facts={"Transform job": job_name, "Model": model},
-        links=links,
+        "🔮 Prediction started",
+        f'Starting transform job "{job_name}" with model "{model}"{again}.',
+        {"Transform job": job_name, "Model": model},
+        links,
     )
 
 
 def prediction_complete(job_name: str, model: str, *, output: str, links: Links) -> Message:
     """Say where the predictions are."""
     return Message(
-        event="prediction-complete",
-        emoji="✅",
-        title="Prediction complete",
-        sentence=f'Transform job "{job_name}" complete. Predictions uploaded to "{output}".',
-        facts={"Transform job": job_name, "Model": model},
-        links=links,
+        "✅ Prediction complete",
+        f'Transform job "{job_name}" complete. Predictions uploaded to "{output}".',
+        {"Transform job": job_name, "Model": model},
+        links,
     )
 
 
 def prediction_failed(job_name: str, model: str, *, reason: str, links: Links) -> Message:
     """Say that a transform job has made no predictions, and why."""
     return Message(
-        event="prediction-failed",
-        emoji="❌",
-        title="Prediction failed",
-        sentence=f"Transform job failed. {reason}",
-        facts={"Transform job": job_name, "Model": model},
-        links=links,
+        "❌ Prediction failed",
+        f"Transform job failed. {reason}",
+        {"Transform job": job_name, "Model": model},
+        links,
     )
 
 
@@ -305,23 +321,15 @@ def step_failed(task_id: str, reason: str, *, links: Links) -> Message:
         "predict": "Prediction failed",
         "wait_for_data": "Waiting for data failed",
     }
-    return Message(
-        event="failed",
-        emoji="❌",
-        title=titles.get(task_id, f"{task_id} failed"),
-        sentence=reason,
-        facts={"Task": task_id},
-        links=links,
-    )
+    title = titles.get(task_id, f"{task_id} failed")
+    return Message(f"❌ {title}", reason, {"Task": task_id}, links)
 
 
 def deadline_missed(run_id: str, *, minutes: int | None, has_failed: bool) -> Message:
     """Say that a scheduled run has no model live by the pipeline's deadline."""
     return Message(
-        event="deadline-missed",
-        emoji="⏰",
-        title="Deadline missed",
-        sentence=f"No model is live {minutes} minutes after the run was due; "
+        "⏰ Deadline missed",
+        f"No model is live {minutes} minutes after the run was due; "
         + ("it has failed." if has_failed else "it is still going on."),
-        facts={"Run": run_id},
+        {"Run": run_id},
     )

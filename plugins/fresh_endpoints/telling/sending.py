@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -117,13 +116,13 @@ def tell_once(
     """
     if notifier.pipeline.slack is None:
         return
-    key = tags.TOLD + message.event
     try:
-        if not is_new and key in tags.read(client, arn):
+        told = [] if is_new else tags.read(client, arn).get(tags.TOLD, "").split()
+        if message.event in told:
             log.info("Slack has been told %r before.", message.event)
             return
         if notifier.tell(run, message):
-            tags.write(client, arn, {key: _now()})
+            tags.write(client, arn, {tags.TOLD: " ".join([*told, message.event])})
     except Exception as error:
         log.warning("Could not read or write the record of Slack messages at %s: %s", arn, error)
 
@@ -136,10 +135,6 @@ def run_links(context: Any) -> dict[str, str]:
     """
     url = getattr(context.get("ti"), "log_url", None)
     return {"Airflow log": url} if url else {}
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _kind(error: BaseException) -> str:

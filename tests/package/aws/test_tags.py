@@ -11,7 +11,6 @@ from fresh_endpoints.aws import service_model, tags
 from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.model_facts import fact_tags
 from fresh_endpoints.run import Run
-from fresh_endpoints.steps import deploy
 
 RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:model/m"
@@ -38,13 +37,18 @@ def test_the_keys_are_all_ours_and_differ():
 
 
 def test_an_endpoint_config_gets_no_more_tags_than_are_kept_free_for_it():
-    """It gets the most: the run's, the facts, what was proven, and what was told of it."""
+    """It gets the most: the run's, the facts, and what has become of it."""
     deployment = Deployment(RUN, FACTS, "c", "e")
     given = {**RUN.tags({}), **fact_tags(deployment.deployed_facts)}
-    written = {tags.PREVIOUS_CONFIG, tags.SMOKE_TEST}
-    told = {f"messages.{event}(" for event in ("deployment_started", "deployment_completed", "smoke_test_failed")}
-    told |= {"messages.clean_up_failed("}
-    source = inspect.getsource(deploy)
-    assert all(event in source for event in told)
-    assert source.count("self._tell_of_config(deployment, messages.") == len(told) + 2, "two tell that it has started"
-    assert len(given) + len(written) + len(told) == tags.MOST_OWN
+    keys = {value for name, value in inspect.getmembers(tags) if name.isupper() and str(value).startswith(tags.PREFIX)}
+    assert keys - {tags.PREFIX} - set(given) == {tags.PREVIOUS_CONFIG, tags.ASKED_OVER, tags.SMOKE_TEST, tags.TOLD}
+    assert len(keys - {tags.PREFIX}) == tags.MOST_OWN
+
+
+@pytest.mark.parametrize(
+    ("value", "proven", "failed"),
+    [("passed", True, False), ("verified", True, False), ("failed: x", False, True), (None, False, False)],
+)
+def test_what_is_proven_and_what_has_failed(value, proven, failed):
+    found = {} if value is None else {tags.SMOKE_TEST: value}
+    assert (tags.is_proven(found), tags.has_failed(found)) == (proven, failed)

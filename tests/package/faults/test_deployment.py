@@ -11,7 +11,7 @@ from airflow.triggers.base import TriggerEvent
 
 from fresh_endpoints.aws import endpoint as endpoints
 from fresh_endpoints.aws.endpoint import Endpoint, Seen
-from fresh_endpoints.steps import deploy
+from fresh_endpoints.steps import asking
 from fresh_endpoints.steps.deploy import DeployOperator
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
@@ -192,7 +192,7 @@ def test_a_try_that_finds_its_model_and_config_uses_them(deployed, monkeypatch, 
 @pytest.mark.parametrize("kind", ["Model", "Endpoint config"])
 def test_a_model_or_config_that_differs_is_refused(deployed, monkeypatch, kind):
     """Somebody has taken the name for something else, before the run came to it."""
-    create_model = deploy.create_model
+    create_model = asking.create_model
 
     def taken(*args, name, **kwargs):
         if kind == "Model":
@@ -205,7 +205,7 @@ def test_a_model_or_config_that_differs_is_refused(deployed, monkeypatch, kind):
             config_by_hand(deployed, name)
         return create_model(*args, name=name, **kwargs)
 
-    monkeypatch.setattr(deploy, "create_model", taken)
+    monkeypatch.setattr(asking, "create_model", taken)
     ended = deployed.run(DAY_2)
     assert ended.tasks["deploy"] == "failed"
     assert live(deployed) == names(deployed)[0]

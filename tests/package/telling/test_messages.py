@@ -28,6 +28,7 @@ LOG = {"Airflow log": "https://airflow/log"}
 DEPLOYMENT = Deployment(RUN, FACTS, JOB, "iris-endpoint", {"Endpoint": "https://console/endpoint", **LOG})
 JOB_LINKS = {"Training job": "https://console/job", **LOG}
 TRANSFORM_LINKS = {"Transform job": "https://console/transform", **LOG}
+LIVE = "iris-old (proven)"
 WHY = "failed: Found the answer _9_"
 
 SAMPLES = {
@@ -38,24 +39,28 @@ SAMPLES = {
     "training_failed": lambda: messages.training_failed(JOB, reason="AlgorithmError: no data", links=JOB_LINKS),
     "quality_gate_failed": lambda: messages.quality_gate_failed(DEPLOYMENT, ["One rule.", "Another rule."]),
     "deployment_skipped": lambda: messages.deployment_skipped(DEPLOYMENT, live="iris-x", live_date="2019-03-09"),
+    "deployment_overtaken": lambda: messages.deployment_overtaken(DEPLOYMENT, live="iris-other"),
+    "endpoint_of_another": lambda: messages.endpoint_of_another(DEPLOYMENT, live="churn-x", other="churn"),
+    "live_config_gone": lambda: messages.live_config_gone(DEPLOYMENT, live="by-hand"),
+    "endpoint_recreated": lambda: messages.endpoint_recreated(DEPLOYMENT, reason="No ping."),
     "no_model": lambda: messages.no_model("train"),
     "deployment_started": lambda: messages.deployment_started(DEPLOYMENT),
     "deployment_completed": lambda: messages.deployment_completed(DEPLOYMENT),
     "smoke_test_failed": lambda: messages.smoke_test_failed(DEPLOYMENT, 'Found the answer "9".'),
     "clean_up_failed": lambda: messages.clean_up_failed(DEPLOYMENT, RuntimeError("denied")),
-    "rolled_back": lambda: messages.rolled_back(DEPLOYMENT, live="iris-old", reason="The ping check failed."),
-    "rolled_back, no reason": lambda: messages.rolled_back(DEPLOYMENT, live="iris-old", reason=None),
-    "not_deployed": lambda: messages.not_deployed(DEPLOYMENT, status="Failed", reason="No capacity."),
+    "rolled_back": lambda: messages.rolled_back(DEPLOYMENT, LIVE, live="iris-old", reason="The ping check failed."),
+    "rolled_back, no reason": lambda: messages.rolled_back(DEPLOYMENT, LIVE, live="iris-old", reason=None),
+    "not_deployed": lambda: messages.not_deployed(DEPLOYMENT, LIVE, status="Failed", reason="No capacity."),
     "endpoint_unusable": lambda: messages.endpoint_unusable(
-        DEPLOYMENT, status="OutOfService", live="iris-old", reason="Patched."
+        DEPLOYMENT, LIVE, status="OutOfService", live="iris-old", reason="Patched."
     ),
-    "endpoint_stuck": lambda: messages.endpoint_stuck(DEPLOYMENT, status="Updating", live="iris-old", minutes=180),
-    "taken_back": lambda: messages.taken_back(DEPLOYMENT, live="iris-old", why=WHY),
+    "endpoint_stuck": lambda: messages.endpoint_stuck(DEPLOYMENT, LIVE, status="Updating", live="old", minutes=180),
+    "taken_back": lambda: messages.taken_back(DEPLOYMENT, LIVE, live="iris-old", why=WHY),
     "left_unproven": lambda: messages.left_unproven(
-        DEPLOYMENT, status="InService", why=WHY, previous="iris-old", refused="it has been deleted."
+        DEPLOYMENT, LIVE, status="InService", why=WHY, previous="iris-old", refused="it has been deleted."
     ),
     "left_unproven, no previous": lambda: messages.left_unproven(
-        DEPLOYMENT, status="InService", why=WHY, previous="", refused=None
+        DEPLOYMENT, LIVE, status="InService", why=WHY, previous="", refused=None
     ),
     "name_taken": lambda: messages.name_taken("Model", JOB, ["Image: found 'a', wanted 'b'"]),
     "prediction_started": lambda: messages.prediction_started("iris-t", JOB, attempt=1, links=TRANSFORM_LINKS),

@@ -15,6 +15,8 @@ from fresh_endpoints.aws import tags as aws_tags
 
 Request = dict[str, Any]
 
+# What a model takes over from its training, as it does image and role: https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
+TAKEN_OVER = ("VpcConfig", "EnableNetworkIsolation")
 # What may give a container its model; where one of them is given, the artifact of the training has no place.
 MODEL_SOURCES = ("ModelDataUrl", "ModelDataSource", "ModelPackageName")
 VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
@@ -53,21 +55,23 @@ def create_model(
     """Complete the ``model`` section into a CreateModel request.
 
     The artifact goes to the primary container; where ``Containers`` are given (an inference pipeline), to the first
-    that brings no model of its own. The container that gets it runs the training image, unless it names another.
+    that brings no model of its own. The container that gets it runs the training image, unless it names another. Role,
+    VPC and network isolation are the training's, unless the section gives them; a VPC that is null is none.
 
     Args:
         section: The rendered section.
         name: The model's name.
         artifact: S3 URL of the trained model.tar.gz.
-        training: The rendered ``training`` section, or DescribeTrainingJob's answer, which names image and role alike.
+        training: The rendered ``training`` section, or DescribeTrainingJob's answer, which names them alike.
         tags: Tag values by tag key.
 
     Returns:
         The request.
     """
-    request = {"ModelName": name, **section, "Tags": aws_tags.as_list(tags)}
-    if training.get("RoleArn"):
-        request.setdefault("ExecutionRoleArn", training["RoleArn"])
+    ours = {"ExecutionRoleArn": training.get("RoleArn"), **{member: training.get(member) for member in TAKEN_OVER}}
+    given = {member: value for member, value in section.items() if value is not None or member not in TAKEN_OVER}
+    ours = {member: value for member, value in ours.items() if value and member not in section}
+    request = {"ModelName": name, **ours, **given, "Tags": aws_tags.as_list(tags)}
     algorithm = training.get("AlgorithmSpecification")
     image = algorithm.get("TrainingImage") if isinstance(algorithm, Mapping) else None
     trained = {"Image": image, "ModelDataUrl": artifact} if image else {"ModelDataUrl": artifact}

@@ -106,6 +106,28 @@ def test_a_models_own_image_and_role_win():
     }
 
 
+VPC = {"SecurityGroupIds": ["sg-0123456789abcdef0"], "Subnets": ["subnet-0123456789abcdef0"]}
+
+
+def test_a_model_is_as_isolated_as_its_training():
+    request = model({}, {**TRAINING, "VpcConfig": VPC, "EnableNetworkIsolation": True})
+    assert (request["VpcConfig"], request["EnableNetworkIsolation"]) == (VPC, True)
+    assert check_request("CreateModel", request) == []
+    # As DescribeTrainingJob answers for a training without.
+    assert not model({}, {**TRAINING, "EnableNetworkIsolation": False}).keys() & set(requests.TAKEN_OVER)
+
+
+def test_a_models_own_vpc_and_isolation_win():
+    own = {"VpcConfig": {**VPC, "Subnets": ["subnet-1"]}, "EnableNetworkIsolation": False}
+    request = model(own, {**TRAINING, "VpcConfig": VPC, "EnableNetworkIsolation": True})
+    assert {member: request[member] for member in requests.TAKEN_OVER} == own
+
+
+def test_a_model_may_do_without_the_vpc_of_its_training():
+    request = model({"VpcConfig": None, "EnableNetworkIsolation": None}, {**TRAINING, "VpcConfig": VPC})
+    assert not request.keys() & set(requests.TAKEN_OVER)
+
+
 def test_in_an_inference_pipeline_the_first_container_without_a_model_gets_it():
     before = {"Image": "scaler", "ModelDataUrl": "s3://sample-bucket/scaler.tar.gz"}
     after = {"Image": "labels"}

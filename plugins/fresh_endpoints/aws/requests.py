@@ -61,7 +61,7 @@ def create_model(
     Args:
         section: The rendered section.
         name: The model's name.
-        artifact: S3 URL of the trained model.tar.gz.
+        artifact: S3 URL of the trained model.tar.gz, or of its folder where the training does not compress it.
         training: The rendered ``training`` section, or DescribeTrainingJob's answer, which names them alike.
         tags: Tag values by tag key.
 
@@ -74,7 +74,7 @@ def create_model(
     request = {"ModelName": name, **ours, **given, "Tags": aws_tags.as_list(tags)}
     algorithm = training.get("AlgorithmSpecification")
     image = algorithm.get("TrainingImage") if isinstance(algorithm, Mapping) else None
-    trained = {"Image": image, "ModelDataUrl": artifact} if image else {"ModelDataUrl": artifact}
+    trained = {**({"Image": image} if image else {}), **_model_data(artifact, training)}
     containers = section.get("Containers")
     if isinstance(containers, list):
         position = artifact_container(containers)
@@ -100,6 +100,16 @@ def artifact_container(containers: list[Any]) -> int | None:
         if isinstance(container, Mapping) and not any(source in container for source in MODEL_SOURCES):
             return position
     return None
+
+
+def is_uncompressed(training: Mapping[str, Any]) -> bool:
+    """Tell whether a training leaves its model as the objects of a folder instead of a model.tar.gz.
+
+    Args:
+        training: The ``training`` section, or DescribeTrainingJob's answer.
+    """
+    output = training.get("OutputDataConfig")
+    return isinstance(output, Mapping) and output.get("CompressionType") == "NONE"
 
 
 def create_endpoint_config(
@@ -217,6 +227,15 @@ def folder_uri(bucket: str, key: str) -> str:
         The folder's S3 URL, with a slash at its end so that no longer folder name begins with it.
     """
     return f"s3://{bucket}/{key.rpartition('/')[0]}/"
+
+
+def _model_data(artifact: str, training: Mapping[str, Any]) -> dict[str, Any]:
+    if not is_uncompressed(training):
+        return {"ModelDataUrl": artifact}
+    # CreateModel refuses a folder as ModelDataUrl:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/large-model-inference-uncompressed.html
+    folder = artifact.rstrip("/") + "/"
+    return {"ModelDataSource": {"S3DataSource": {"S3Uri": folder, "S3DataType": "S3Prefix", "CompressionType": "None"}}}
 
 
 def _channel(channel: Any, bucket: str, data: Mapping[str, str]) -> Any:

@@ -106,6 +106,20 @@ def test_a_models_own_image_and_role_win():
     }
 
 
+@pytest.mark.parametrize("artifact", ["s3://sample-bucket/job/output/model", "s3://sample-bucket/job/output/model/"])
+def test_an_uncompressed_artifact_is_a_folder(artifact):
+    training = {**TRAINING, "OutputDataConfig": {"S3OutputPath": "s3://sample-bucket/", "CompressionType": "NONE"}}
+    request = requests.create_model({}, name="job", artifact=artifact, training=training, tags=TAGS)
+    source = {"S3Uri": "s3://sample-bucket/job/output/model/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    assert request["PrimaryContainer"] == {"Image": IMAGE, "ModelDataSource": {"S3DataSource": source}}
+    assert check_request("CreateModel", request) == []
+
+
+def test_a_compressed_artifact_is_a_file():
+    training = {**TRAINING, "OutputDataConfig": {"S3OutputPath": "s3://sample-bucket/", "CompressionType": "GZIP"}}
+    assert model({}, training)["PrimaryContainer"]["ModelDataUrl"] == "s3://sample-bucket/model.tar.gz"
+
+
 VPC = {"SecurityGroupIds": ["sg-0123456789abcdef0"], "Subnets": ["subnet-0123456789abcdef0"]}
 
 

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import Any
 
-from fresh_endpoints.pipeline_file.model import Pipeline
-from fresh_endpoints.pipeline_file.templates import SAMPLE_DATES, Templates, is_unknown
+from fresh_endpoints.aws import requests
+from fresh_endpoints.pipeline_file.checks.rendered import Rendered
+from fresh_endpoints.pipeline_file.templates import SAMPLE_DATES, is_unknown
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"(?!xn--|\d+\.\d+\.\d+\.\d+$)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _LONGEST_KEY = 1024
 
 
-def data_keys(pipeline: Pipeline) -> dict[str, str]:
-    """Return the templates of the S3 keys that the file gives, by their names under ``data``.
+def check_data(rendered: Rendered) -> Iterator[str]:
+    """Check the bucket, and the S3 keys of the data files.
 
     Args:
-        pipeline: The pipeline.
-    """
-    return {name: key for name, key in dict(pipeline.data).items() if key is not None}
-
-
-def check_bucket(bucket: str) -> Iterator[str]:
-    """Check the bucket's name.
-
-    Args:
-        bucket: The name, rendered.
+        rendered: The pipeline.
 
     Yields:
         One sentence for each problem.
     """
+    yield from _check_bucket(rendered.bucket)
+    yield from _check_keys(rendered)
+    yield from _check_folders(rendered)
+
+
+def _check_bucket(bucket: str) -> Iterator[str]:
     if not is_unknown(bucket) and not _BUCKET.fullmatch(bucket):
         yield (
             f"bucket: found {bucket!r}; it must be an S3 bucket's name: 3 to 63 lower-case letters, digits, dots and "
@@ -38,19 +37,9 @@ def check_bucket(bucket: str) -> Iterator[str]:
         )
 
 
-def check_keys(pipeline: Pipeline, keys: Mapping[str, str], templates: Templates) -> Iterator[str]:
-    """Check the S3 keys of the data files.
-
-    Args:
-        pipeline: The pipeline.
-        keys: The keys of data_keys(), rendered.
-        templates: What has rendered them.
-
-    Yields:
-        One sentence for each problem.
-    """
-    for name, template in data_keys(pipeline).items():
-        key = keys[name]
+def _check_keys(rendered: Rendered) -> Iterator[str]:
+    for name, key in rendered.keys.items():
+        template = getattr(rendered.pipeline.data, name)
         if is_unknown(key):
             continue
         where = f"data.{name}: found {template!r}"
@@ -64,5 +53,26 @@ def check_keys(pipeline: Pipeline, keys: Mapping[str, str], templates: Templates
             yield f"{where}; it must be in a folder, because SageMaker reads whole folders"
         elif len(key.encode()) > _LONGEST_KEY:
             yield f"{where}; it has {len(key.encode())} bytes; allowed {_LONGEST_KEY}"
-        elif not templates.names(template) & SAMPLE_DATES.keys():
+        elif not rendered.templates.names(template) & SAMPLE_DATES.keys():
             yield f"{where}; every day has a file of its own; put {{{{ data_date }}}} where the day stands"
+
+
+def _check_folders(rendered: Rendered) -> Iterator[str]:
+    section, bucket, keys = rendered.sections["training"], rendered.bucket, rendered.keys
+    request = requests.create_training_job(section, name="sample", bucket=bucket, data=keys, tags={})
+    channels = request["InputDataConfig"]
+    uris = [_s3_uri(channel) for channel in channels] if isinstance(channels, list) else []
+    ours = [requests.folder_uri(bucket, keys[channel]) for channel in ("training", "validation")]
+    short, long = sorted((keys[channel].rpartition("/")[0] + "/" for channel in ("training", "validation")), key=len)
+    if long.startswith(short) and not is_unknown(long) and all(uri in uris for uri in ours):
+        yield (
+            f"data.validation: found {keys['validation']!r} beside or below data.training, {keys['training']!r}; "
+            "SageMaker gives a channel its whole folder, so each needs a folder of its own"
+        )
+
+
+def _s3_uri(channel: Any) -> Any:
+    try:
+        return channel["DataSource"]["S3DataSource"]["S3Uri"]
+    except (KeyError, TypeError):
+        return None

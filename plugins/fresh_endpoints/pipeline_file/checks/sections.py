@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fresh_endpoints.aws import requests, service_model
+from fresh_endpoints.pipeline_file.checks.rendered import Rendered
 from fresh_endpoints.pipeline_file.templates import is_unknown
 from fresh_endpoints.problems import Where, format_path
 
@@ -29,15 +30,16 @@ OWNED = {
 }
 
 
-def check_owned(sections: dict[str, dict[str, Any]]) -> Iterator[str]:
+def check_owned(rendered: Rendered) -> Iterator[str]:
     """Report the members that are not the file's to give, and take them out of the sections.
 
     Args:
-        sections: The rendered sections by name; they are changed.
+        rendered: The pipeline; its sections are changed.
 
     Yields:
         One sentence for each such member.
     """
+    sections = rendered.sections
     for section, owned in OWNED.items():
         for member in owned.keys() & sections[section].keys():
             yield _not_yours((section, member), sections[section].pop(member), owned[member])

@@ -1,4 +1,4 @@
-"""What the section ``training`` may say, and the rules on its metrics."""
+"""What the section ``training`` may say."""
 
 import pytest
 
@@ -20,22 +20,6 @@ WRONG = {
         [("  RoleArn", "  HyperParameters: {num_class: 3}\n  RoleArn")],
         [
             "training.HyperParameters.num_class: found 3 (an integer); it must be a string; put the value in quotes",
-        ],
-    ),
-    "a quality rule on a metric that is not defined": (
-        [
-            ("name: iris\n", "name: iris\nquality: {rules: [validation:acuracy >= 0.9, f1 > 0]}\n"),
-            ("InputMode: File}", "InputMode: File, MetricDefinitions: [{Name: 'validation:accuracy', Regex: x}]}"),
-        ],
-        [
-            (
-                "quality.rules[0]: found 'validation:acuracy >= 0.9'; training.AlgorithmSpecification."
-                "MetricDefinitions names no metric 'validation:acuracy'; did you mean 'validation:accuracy'?"
-            ),
-            (
-                "quality.rules[1]: found 'f1 > 0'; training.AlgorithmSpecification.MetricDefinitions names no metric "
-                "'f1'; allowed validation:accuracy"
-            ),
         ],
     ),
     "an extra channel without a source": (

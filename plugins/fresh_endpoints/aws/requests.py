@@ -54,9 +54,9 @@ def create_model(
 ) -> Request:
     """Complete the ``model`` section into a CreateModel request.
 
-    The artifact goes to the primary container; where ``Containers`` are given (an inference pipeline), to the first
-    that brings no model of its own. The container that gets it runs the training image, unless it names another. Role,
-    VPC and network isolation are the training's, unless the section gives them; a VPC that is null is none.
+    The artifact goes to the primary container; where ``Containers`` are given (an inference pipeline), to the one that
+    artifact_container() finds. The container that gets it runs the training image, unless it names another. Role, VPC
+    and network isolation are the training's, unless the section gives them; a VPC that is null is none.
 
     Args:
         section: The rendered section.
@@ -67,38 +67,77 @@ def create_model(
 
     Returns:
         The request.
+
+    Raises:
+        ValueError: It is not clear which of the Containers gets the artifact.
     """
     ours = {"ExecutionRoleArn": training.get("RoleArn"), **{member: training.get(member) for member in TAKEN_OVER}}
     given = {member: value for member, value in section.items() if value is not None or member not in TAKEN_OVER}
     ours = {member: value for member, value in ours.items() if value and member not in section}
     request = {"ModelName": name, **ours, **given, "Tags": aws_tags.as_list(tags)}
-    algorithm = training.get("AlgorithmSpecification")
-    image = algorithm.get("TrainingImage") if isinstance(algorithm, Mapping) else None
+    image = training_image(training)
     trained = {**({"Image": image} if image else {}), **_model_data(artifact, training)}
     containers = section.get("Containers")
     if isinstance(containers, list):
-        position = artifact_container(containers)
-        request["Containers"] = [
-            {**trained, **container} if index == position else container for index, container in enumerate(containers)
-        ]
+        position = artifact_container(containers, image)
+        if position is None:
+            raise ValueError("It is not clear which of model.Containers gets the trained model; mark it with {}.")
+        own = {member: value for member, value in containers[position].items() if member != "ModelDataSource"}
+        request["Containers"] = [*containers[:position], {**trained, **own}, *containers[position + 1 :]]
     else:
         primary = section.get("PrimaryContainer", {})
         request["PrimaryContainer"] = {**trained, **primary} if isinstance(primary, Mapping) else primary
     return service_model.coerce("CreateModel", request)
 
 
-def artifact_container(containers: list[Any]) -> int | None:
-    """Find the container of an inference pipeline that gets the trained model.
+def training_image(training: Mapping[str, Any]) -> Any:
+    """Return the image that a training runs; None where it names an algorithm.
+
+    Args:
+        training: The ``training`` section, or DescribeTrainingJob's answer.
+    """
+    algorithm = training.get("AlgorithmSpecification")
+    return algorithm.get("TrainingImage") if isinstance(algorithm, Mapping) else None
+
+
+def free_containers(containers: list[Any]) -> list[int]:
+    """Find the containers of an inference pipeline that bring no model of their own.
 
     Args:
         containers: CreateModel's Containers.
 
     Returns:
-        The position of the first that brings no model of its own; None where each does.
+        Their positions.
     """
-    for position, container in enumerate(containers):
-        if isinstance(container, Mapping) and not any(source in container for source in MODEL_SOURCES):
-            return position
+    return [
+        position
+        for position, container in enumerate(containers)
+        if isinstance(container, Mapping) and not any(container.get(source, {}) != {} for source in MODEL_SOURCES)
+    ]
+
+
+def artifact_container(containers: list[Any], image: Any) -> int | None:
+    """Find the container of an inference pipeline that gets the trained model.
+
+    An empty mapping says it outright: ``ModelDataSource: {}``, or a container that names neither image nor model, such
+    as ``{}``. Else it is the one that runs the training's image, else the only one that brings no model of its own.
+
+    Args:
+        containers: CreateModel's Containers.
+        image: The training's image, if it has one.
+
+    Returns:
+        Its position; None where it is not clear which it is.
+    """
+    free = free_containers(containers)
+    for chosen in (
+        [position for position in free if "ModelDataSource" in containers[position]],
+        [position for position in free if not containers[position].get("Image")],
+        [position for position in free if containers[position].get("Image") == image],
+        free,
+    ):
+        if chosen:
+            return chosen[0] if len(chosen) == 1 else None
     return None
 
 

@@ -72,7 +72,10 @@ def test_wrong_files_say_what_is_wrong(problems, changes, expected):
 
 def test_two_channels_that_bring_their_own_sources_may_share_the_data_folder(problems):
     sources = "".join(
-        f"\n    - {{ChannelName: {name}, DataSource: {{S3DataSource: {{S3DataType: S3Prefix, S3Uri: s3://b/{name}/}}}}}}"
+        (
+            f"\n    - {{ChannelName: {name}, DataSource: {{S3DataSource: {{S3DataType: S3Prefix, S3Uri: "
+            f"s3://b/{name}/}}}}}}"
+        )
         for name in ("training", "validation")
     )
     text = changed(

@@ -25,8 +25,10 @@ WRONG = {
     "a model of its own in each variant": (
         [("InitialInstanceCount: 1", "InitialInstanceCount: 1, ModelName: champion")],
         [
-            "endpoint_config.ProductionVariants: found a ModelName in each; leave it out of one: the model is the one "
-            "that the run has trained",
+            (
+                "endpoint_config.ProductionVariants: found a ModelName in each; leave it out of one: the model is the "
+                "one that the run has trained"
+            ),
         ],
     ),
 }

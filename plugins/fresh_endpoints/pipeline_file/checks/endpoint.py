@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fresh_endpoints.aws import requests, service_model
 from fresh_endpoints.pipeline_file.checks.rendered import Rendered
-from fresh_endpoints.pipeline_file.checks.sections import OWNED, TRAINED_MODEL, check_section
+from fresh_endpoints.pipeline_file.checks.sections import OWNED, TRAINED_MODEL, check_section, variants
 from fresh_endpoints.problems import Problem
 
 
@@ -22,14 +22,8 @@ def check_endpoint_config(rendered: Rendered) -> Iterator[str]:
     section = rendered.sections["endpoint_config"]
     request = requests.create_endpoint_config(section, name="sample", model_name="sample", tags={})
     yield from check_section("CreateEndpointConfig", "endpoint_config", section, request)
-    variants = [
-        variant
-        for key in requests.VARIANT_LISTS
-        if isinstance(section.get(key), list)
-        for variant in section[key]
-        if isinstance(variant, dict)
-    ]
-    if variants and all("ModelName" in variant for variant in variants):
+    found = variants(section)
+    if found and all("ModelName" in variant for _, variant in found):
         yield f"endpoint_config.ProductionVariants: found a ModelName in each; leave it out of one: {TRAINED_MODEL}"
 
 

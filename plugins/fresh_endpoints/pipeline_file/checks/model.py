@@ -8,7 +8,7 @@ from typing import Any
 
 from fresh_endpoints.aws import requests
 from fresh_endpoints.pipeline_file.checks.rendered import Rendered
-from fresh_endpoints.pipeline_file.checks.sections import TRAINED_MODEL, check_section
+from fresh_endpoints.pipeline_file.checks.sections import TRAINED_MODEL, check_section, variants
 from fresh_endpoints.problems import Where, format_path, listed
 
 _ARTIFACT = "s3://sample/model.tar.gz"
@@ -24,6 +24,7 @@ def check_model(rendered: Rendered) -> Iterator[str]:
         One sentence for each problem.
     """
     section, training = rendered.sections["model"], rendered.sections["training"]
+    yield from _check_uncompressed(rendered)
     request = _request(section, training)
     yield from check_section("CreateModel", "model", section, request)
     if isinstance(section.get("Containers"), list):
@@ -36,6 +37,17 @@ def check_model(rendered: Rendered) -> Iterator[str]:
         if isinstance(container, dict) and not container.get("Image") and "ModelPackageName" not in container:
             where = format_path(("model", *path, "Image"))
             yield f"{where}: found nothing; it must be given, as the training has no TrainingImage that it could be"
+
+
+def _check_uncompressed(rendered: Rendered) -> Iterator[str]:
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html, ModelDataSource
+    if not requests.is_uncompressed(rendered.sections["training"]):
+        return
+    where = "training.OutputDataConfig.CompressionType: found 'NONE'"
+    if rendered.pipeline.transform is not None:
+        yield f"{where}; a batch transform takes compressed models only; remove it, or remove transform"
+    if any("ServerlessConfig" in variant for _, variant in variants(rendered.sections["endpoint_config"])):
+        yield f"{where}; a serverless endpoint takes compressed models only; remove it, or choose an InstanceType"
 
 
 def _request(section: dict[str, Any], training: dict[str, Any]) -> dict[str, Any]:

@@ -80,6 +80,24 @@ def check_section(operation: str, section: str, given: Mapping[str, Any], reques
             yield str(dataclasses.replace(problem, path=(section, *problem.path), allowed=allowed))
 
 
+def variants(section: Mapping[str, Any]) -> list[tuple[Where, dict[str, Any]]]:
+    """List the variants of an ``endpoint_config`` section, those in shadow mode last.
+
+    Args:
+        section: The section, rendered.
+
+    Returns:
+        Each with its path in the section.
+    """
+    return [
+        ((key, position), variant)
+        for key in requests.VARIANT_LISTS
+        if isinstance(section.get(key), list)
+        for position, variant in enumerate(section[key])
+        if isinstance(variant, dict)
+    ]
+
+
 def _is_given(section: Any, path: Where) -> bool:
     for part in path:
         if isinstance(section, list) and isinstance(part, int) and part < len(section):

@@ -64,6 +64,33 @@ WRONG = {
             )
         ],
     ),
+    "an uncompressed model to predict with, and for a serverless endpoint": (
+        [
+            ('/output/{{ data_date }}/"', '/output/{{ data_date }}/", CompressionType: NONE'),
+            (
+                "InstanceType: ml.m4.xlarge, InitialInstanceCount: 1",
+                "ServerlessConfig: {MemorySizeInMB: 2048, MaxConcurrency: 1}",
+            ),
+            ("  validation: ", "  prediction: prediction/{{ data_date }}/iris.csv\n  validation: "),
+            (
+                "name: iris\n",
+                (
+                    "name: iris\ntransform: {TransformResources: {InstanceType: ml.m4.xlarge, InstanceCount: 1}, "
+                    "TransformInput: {}, TransformOutput: {}}\n"
+                ),
+            ),
+        ],
+        [
+            (
+                "training.OutputDataConfig.CompressionType: found 'NONE'; a batch transform takes compressed models "
+                "only; remove it, or remove transform"
+            ),
+            (
+                "training.OutputDataConfig.CompressionType: found 'NONE'; a serverless endpoint takes compressed "
+                "models only; remove it, or choose an InstanceType"
+            ),
+        ],
+    ),
     "no image to serve": (
         [('TrainingImage: "repo:latest"', "AlgorithmName: iris")],
         [

@@ -9,7 +9,8 @@ from __future__ import annotations
 from fresh_endpoints.pipeline_file.checks.calendar import check_calendar
 from fresh_endpoints.pipeline_file.checks.data import check_data
 from fresh_endpoints.pipeline_file.checks.endpoint import check_endpoint, check_endpoint_config
-from fresh_endpoints.pipeline_file.checks.metrics import check_quality
+from fresh_endpoints.pipeline_file.checks.images import check_images
+from fresh_endpoints.pipeline_file.checks.metrics import check_metrics
 from fresh_endpoints.pipeline_file.checks.model import check_model
 from fresh_endpoints.pipeline_file.checks.rendered import render
 from fresh_endpoints.pipeline_file.checks.sections import check_owned
@@ -36,10 +37,11 @@ def find_problems(pipeline: Pipeline) -> list[str]:
         *rendered.templates.problems,
         *check_owned(rendered),
         *check_training(rendered),
+        *check_images(rendered),
         *check_model(rendered),
         *check_endpoint_config(rendered),
         *check_endpoint(rendered),
-        *check_quality(rendered),
+        *check_metrics(rendered),
         *check_transform(rendered),
     ]
     return list(dict.fromkeys(problems))

@@ -5,10 +5,31 @@ import pytest
 from pipeline_files import changed
 
 WRONG = {
+    "metrics that no log has": (
+        [
+            (
+                "InputMode: File}",
+                (
+                    "InputMode: File, MetricDefinitions: [{Name: a, Regex: 'a=(['}, {Name: b, Regex: 'b=[0-9.]+'}, "
+                    "{Name: c, Regex: '(?:c)=(?<value>[0-9.]++)'}]}"
+                ),
+            )
+        ],
+        [
+            (
+                "training.AlgorithmSpecification.MetricDefinitions[0].Regex: found 'a=(['; it is no regular "
+                "expression: unterminated character set at position 4"
+            ),
+            (
+                "training.AlgorithmSpecification.MetricDefinitions[1].Regex: found 'b=[0-9.]+'; it captures nothing; "
+                "put the number in parentheses, as in accuracy=([0-9.]+)"
+            ),
+        ],
+    ),
     "a quality rule on a metric that is not defined": (
         [
             ("name: iris\n", "name: iris\nquality: {rules: [validation:acuracy >= 0.9, f1 > 0]}\n"),
-            ("InputMode: File}", "InputMode: File, MetricDefinitions: [{Name: 'validation:accuracy', Regex: x}]}"),
+            ("InputMode: File}", "InputMode: File, MetricDefinitions: [{Name: 'validation:accuracy', Regex: a(c)}]}"),
         ],
         [
             (

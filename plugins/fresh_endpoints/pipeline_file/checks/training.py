@@ -33,6 +33,7 @@ def check_training(rendered: Rendered) -> Iterator[str]:
                 yield str(Problem(("training", member), "missing", None, ""))
     yield from _check_algorithm(section)
     yield from _check_spot(request)
+    yield from _check_checkpoints(rendered)
 
 
 def _check_algorithm(section: dict[str, Any]) -> Iterator[str]:
@@ -67,4 +68,15 @@ def _check_spot(request: dict[str, Any]) -> Iterator[str]:
         yield (
             f"{where}: found {most}; SageMaker takes it with EnableManagedSpotTraining: true only; add that, or remove "
             "this"
+        )
+
+
+def _check_checkpoints(rendered: Rendered) -> Iterator[str]:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
+    config = rendered.pipeline.training.get("CheckpointConfig")
+    template = config.get("S3Uri") if isinstance(config, dict) else None
+    if isinstance(template, str) and not rendered.templates.differs_by_day(template):
+        yield (
+            f"training.CheckpointConfig.S3Uri: found {template!r}; a training goes on from the checkpoints that it "
+            "finds there, which would be those of the day before; put {{ data_date }} into it"
         )

@@ -86,6 +86,25 @@ WRONG = {
             )
         ],
     ),
+    "checkpoints of all days in one folder": (
+        [("  RoleArn", "  CheckpointConfig: {S3Uri: 's3://{{ bucket }}/checkpoints/{{ pipeline }}/'}\n  RoleArn")],
+        [
+            (
+                "training.CheckpointConfig.S3Uri: found 's3://{{ bucket }}/checkpoints/{{ pipeline }}/'; a training "
+                "goes on from the checkpoints that it finds there, which would be those of the day before; put {{ "
+                "data_date }} into it"
+            )
+        ],
+    ),
+    "checkpoints in a fixed folder": (
+        [("  RoleArn", "  CheckpointConfig: {S3Uri: 's3://x/y/'}\n  RoleArn")],
+        [
+            (
+                "training.CheckpointConfig.S3Uri: found 's3://x/y/'; a training goes on from the checkpoints that it "
+                "finds there, which would be those of the day before; put {{ data_date }} into it"
+            )
+        ],
+    ),
     "an extra channel without a source": (
         [("training:\n  Algo", "training:\n  InputDataConfig: [{ChannelName: extra}]\n  Algo")],
         ["training.InputDataConfig[0].DataSource: found nothing; a value is required here"],
@@ -114,3 +133,9 @@ def test_spot_training_with_its_limits(problems, spot, limits):
         ("  RoleArn", f"  EnableManagedSpotTraining: {spot}\n  RoleArn"), ("MaxRuntimeInSeconds: 1800", limits)
     )
     assert problems(text) == []
+
+
+@pytest.mark.parametrize("day", ["{{ data_date }}", "{{ date }}", "{{ macros.ds_add(data_date, 1) }}", "{{ run_id }}"])
+def test_checkpoints_of_each_day(problems, day):
+    config = f"CheckpointConfig: {{S3Uri: 's3://{{{{ bucket }}}}/checkpoints/{day}/'}}"
+    assert problems(changed(("  RoleArn", f"  {config}\n  RoleArn"))) == []

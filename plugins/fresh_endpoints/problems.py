@@ -128,7 +128,20 @@ def near_misses(word: Any, allowed: Sequence[str]) -> str:
         for candidate, ratio in zip(close, likeness, strict=True)
         if ratio > likeness[0] - 0.03
     ]
-    return " or ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))
+    return listed(quoted, "or")
+
+
+def listed(words: Sequence[str], last: str) -> str:
+    """Write words as people list them.
+
+    Args:
+        words: The words.
+        last: What stands before the last one, such as ``and``.
+
+    Returns:
+        For example ``a, b and c``.
+    """
+    return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _shorten(text: str) -> str:

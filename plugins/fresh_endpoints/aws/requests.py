@@ -15,6 +15,8 @@ from fresh_endpoints.aws import tags as aws_tags
 
 Request = dict[str, Any]
 
+# What a model takes over from its training, as it does image and role: https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
+TAKEN_OVER = ("VpcConfig", "EnableNetworkIsolation")
 # What may give a container its model; where one of them is given, the artifact of the training has no place.
 MODEL_SOURCES = ("ModelDataUrl", "ModelDataSource", "ModelPackageName")
 VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
@@ -52,50 +54,101 @@ def create_model(
 ) -> Request:
     """Complete the ``model`` section into a CreateModel request.
 
-    The artifact goes to the primary container; where ``Containers`` are given (an inference pipeline), to the first
-    that brings no model of its own. The container that gets it runs the training image, unless it names another.
+    The artifact goes to the primary container; where ``Containers`` are given (an inference pipeline), to the one that
+    artifact_container() finds. The container that gets it runs the training image, unless it names another. Role, VPC
+    and network isolation are the training's, unless the section gives them; a VPC that is null is none.
 
     Args:
         section: The rendered section.
         name: The model's name.
-        artifact: S3 URL of the trained model.tar.gz.
-        training: The rendered ``training`` section, or DescribeTrainingJob's answer, which names image and role alike.
+        artifact: S3 URL of the trained model.tar.gz, or of its folder where the training does not compress it.
+        training: The rendered ``training`` section, or DescribeTrainingJob's answer, which names them alike.
         tags: Tag values by tag key.
 
     Returns:
         The request.
+
+    Raises:
+        ValueError: It is not clear which of the Containers gets the artifact.
     """
-    request = {"ModelName": name, **section, "Tags": aws_tags.as_list(tags)}
-    if training.get("RoleArn"):
-        request.setdefault("ExecutionRoleArn", training["RoleArn"])
-    algorithm = training.get("AlgorithmSpecification")
-    image = algorithm.get("TrainingImage") if isinstance(algorithm, Mapping) else None
-    trained = {"Image": image, "ModelDataUrl": artifact} if image else {"ModelDataUrl": artifact}
+    ours = {"ExecutionRoleArn": training.get("RoleArn"), **{member: training.get(member) for member in TAKEN_OVER}}
+    given = {member: value for member, value in section.items() if value is not None or member not in TAKEN_OVER}
+    ours = {member: value for member, value in ours.items() if value and member not in section}
+    request = {"ModelName": name, **ours, **given, "Tags": aws_tags.as_list(tags)}
+    image = training_image(training)
+    trained = {**({"Image": image} if image else {}), **_model_data(artifact, training)}
     containers = section.get("Containers")
     if isinstance(containers, list):
-        position = artifact_container(containers)
-        request["Containers"] = [
-            {**trained, **container} if index == position else container for index, container in enumerate(containers)
-        ]
+        position = artifact_container(containers, image)
+        if position is None:
+            raise ValueError("It is not clear which of model.Containers gets the trained model; mark it with {}.")
+        own = {member: value for member, value in containers[position].items() if member != "ModelDataSource"}
+        request["Containers"] = [*containers[:position], {**trained, **own}, *containers[position + 1 :]]
     else:
         primary = section.get("PrimaryContainer", {})
         request["PrimaryContainer"] = {**trained, **primary} if isinstance(primary, Mapping) else primary
     return service_model.coerce("CreateModel", request)
 
 
-def artifact_container(containers: list[Any]) -> int | None:
-    """Find the container of an inference pipeline that gets the trained model.
+def training_image(training: Mapping[str, Any]) -> Any:
+    """Return the image that a training runs; None where it names an algorithm.
+
+    Args:
+        training: The ``training`` section, or DescribeTrainingJob's answer.
+    """
+    algorithm = training.get("AlgorithmSpecification")
+    return algorithm.get("TrainingImage") if isinstance(algorithm, Mapping) else None
+
+
+def free_containers(containers: list[Any]) -> list[int]:
+    """Find the containers of an inference pipeline that bring no model of their own.
 
     Args:
         containers: CreateModel's Containers.
 
     Returns:
-        The position of the first that brings no model of its own; None where each does.
+        Their positions.
     """
-    for position, container in enumerate(containers):
-        if isinstance(container, Mapping) and not any(source in container for source in MODEL_SOURCES):
-            return position
+    return [
+        position
+        for position, container in enumerate(containers)
+        if isinstance(container, Mapping) and not any(container.get(source, {}) != {} for source in MODEL_SOURCES)
+    ]
+
+
+def artifact_container(containers: list[Any], image: Any) -> int | None:
+    """Find the container of an inference pipeline that gets the trained model.
+
+    An empty mapping says it outright: ``ModelDataSource: {}``, or a container that names neither image nor model, such
+    as ``{}``. Else it is the one that runs the training's image, else the only one that brings no model of its own.
+
+    Args:
+        containers: CreateModel's Containers.
+        image: The training's image, if it has one.
+
+    Returns:
+        Its position; None where it is not clear which it is.
+    """
+    free = free_containers(containers)
+    for chosen in (
+        [position for position in free if "ModelDataSource" in containers[position]],
+        [position for position in free if not containers[position].get("Image")],
+        [position for position in free if containers[position].get("Image") == image],
+        free,
+    ):
+        if chosen:
+            return chosen[0] if len(chosen) == 1 else None
     return None
+
+
+def is_uncompressed(training: Mapping[str, Any]) -> bool:
+    """Tell whether a training leaves its model as the objects of a folder instead of a model.tar.gz.
+
+    Args:
+        training: The ``training`` section, or DescribeTrainingJob's answer.
+    """
+    output = training.get("OutputDataConfig")
+    return isinstance(output, Mapping) and output.get("CompressionType") == "NONE"
 
 
 def create_endpoint_config(
@@ -213,6 +266,15 @@ def folder_uri(bucket: str, key: str) -> str:
         The folder's S3 URL, with a slash at its end so that no longer folder name begins with it.
     """
     return f"s3://{bucket}/{key.rpartition('/')[0]}/"
+
+
+def _model_data(artifact: str, training: Mapping[str, Any]) -> dict[str, Any]:
+    if not is_uncompressed(training):
+        return {"ModelDataUrl": artifact}
+    # CreateModel refuses a folder as ModelDataUrl:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/large-model-inference-uncompressed.html
+    folder = artifact.rstrip("/") + "/"
+    return {"ModelDataSource": {"S3DataSource": {"S3Uri": folder, "S3DataType": "S3Prefix", "CompressionType": "None"}}}
 
 
 def _channel(channel: Any, bucket: str, data: Mapping[str, str]) -> Any:

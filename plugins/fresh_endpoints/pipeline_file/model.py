@@ -252,7 +252,8 @@ class Pipeline(_Part):
     model: dict[str, Any] = Field(
         default_factory=dict,
         description=f"The CreateModel request ({_API}CreateModel.html), without ModelName, Tags and the artifact's "
-        "path, which are added. The image and the role are the training's, unless given.",
+        "path, which are added. Image, role, VpcConfig and EnableNetworkIsolation are the training's, unless given; "
+        "VpcConfig: null is no VPC.",
     )
     endpoint_config: dict[str, Any] = Field(
         description=f"The CreateEndpointConfig request ({_API}CreateEndpointConfig.html), without EndpointConfigName, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,12 @@ from fresh_endpoints.problems import Where, format_path, near_misses
 
 # The names that the operators add to Airflow's context, with the facts of a sample run.
 SAMPLE_DATES = {"data_date": "2019-03-04", "date": "2019-03-05"}
+# Another day, month and year: what does not differ by each of them will one day be another day's.
+_OTHER_DATES = (
+    {"data_date": "2019-03-05", "date": "2019-03-06"},
+    {"data_date": "2019-04-04", "date": "2019-04-05"},
+    {"data_date": "2020-03-04", "date": "2020-03-05"},
+)
 OUR_NAMES = frozenset({*SAMPLE_DATES, "pipeline", "bucket"})
 # https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html
 AIRFLOW_NAMES = frozenset({
@@ -29,6 +36,9 @@ UTC_NAMES = frozenset({
     "prev_data_interval_start_success", "ts", "ts_nodash", "ts_nodash_with_tz",
 })  # fmt: skip
 SECRET_NAMES = frozenset({"conn"})
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+# What is the same in all of a pipeline's runs, or in all scheduled ones.
+_SAME_EVERY_DAY = frozenset({"bucket", "params", "pipeline", "var"})
 _AIRFLOW_FILTERS = frozenset({"ds", "ds_nodash", "ts", "ts_nodash", "ts_nodash_with_tz"})
 
 
@@ -42,6 +52,18 @@ def is_unknown(text: str) -> bool:
         Whether there is a template in it.
     """
     return "{{" in text or "{%" in text
+
+
+def without_templates(text: str) -> str:
+    """Blank out a text's templates, so that what stands around them can be looked at.
+
+    Args:
+        text: The text.
+
+    Returns:
+        A text of the same length.
+    """
+    return _TEMPLATE.sub(lambda found: "…" * len(found[0]), text)
 
 
 class Templates:
@@ -73,13 +95,47 @@ class Templates:
             return self._render_text(value, path)
         return value
 
-    def names(self, text: str) -> set[str]:
-        """List the names that a template takes from outside; none where it is no template."""
+    def on_sample_days(self, text: str) -> list[str] | None:
+        """Render a text for some days of which each differs from another in one way: day, month, year.
+
+        Args:
+            text: A template.
+
+        Returns:
+            The text of each day; None where only a run knows it, or where it cannot be rendered.
+        """
         try:
-            names = jinja2.meta.find_undeclared_variables(self._environment.parse(text))
+            tree = self._environment.parse(text)
+            if not self._is_known(tree):
+                return None
+            template = self._environment.from_string(tree)
+            return [template.render({**self.known, **dates}) for dates in (SAMPLE_DATES, *_OTHER_DATES)]
+        except Exception:  # a template may raise anything; render() reports it
+            return None
+
+    def differs_by_day(self, text: str) -> bool:
+        """Tell whether a template gives each day a text of its own; True where that cannot be told.
+
+        Args:
+            text: A template.
+        """
+        days = self.on_sample_days(text)
+        if days is not None:
+            return len(set(days)) == len(days)
+        try:
+            names = self._names(self._environment.parse(text))
         except jinja2.TemplateSyntaxError:
-            return set()
-        return names - self._environment.globals.keys()
+            return True
+        return bool(names & SAMPLE_DATES.keys() or names - _SAME_EVERY_DAY)
+
+    def _names(self, tree: jinja2.nodes.Template) -> set[str]:
+        """Return the names that a template takes from outside."""
+        return jinja2.meta.find_undeclared_variables(tree) - self._environment.globals.keys()
+
+    def _is_known(self, tree: jinja2.nodes.Template) -> bool:
+        """Tell whether the sample facts are all that a template needs."""
+        filters = {node.name for node in tree.find_all(jinja2.nodes.Filter)}
+        return not (self._names(tree) - self.known.keys() or filters & _AIRFLOW_FILTERS)
 
     def _render_text(self, text: str, path: Where) -> str:
         try:
@@ -88,11 +144,9 @@ class Templates:
         except jinja2.TemplateSyntaxError as error:
             self._report(path, text, f"it is not a Jinja template: {error.message}")
             return text
-        names = self.names(text)
-        for name in sorted(names - self.allowed):
+        for name in sorted(self._names(tree) - self.allowed):
             self._report(path, text, self._why_not(name))
-        filters = {node.name for node in tree.find_all(jinja2.nodes.Filter)}
-        if names - self.known.keys() or filters & _AIRFLOW_FILTERS:
+        if not self._is_known(tree):
             return text
         try:
             return template.render(self.known)

@@ -95,6 +95,8 @@ def test_a_smoke_test_is_patient_for_two_minutes_unless_the_file_says_otherwise(
                 "training:\n  InputDataConfig: [{ChannelName: training, ContentType: text/csv}]\n  Algo",
             )
         ],
+        [('/output/{{ data_date }}/"', '/output/{{ data_date }}/", CompressionType: NONE')],
+        [("endpoint_config", "model: {VpcConfig: null}\nendpoint_config")],
         [
             ('TrainingImage: "repo:latest"', "AlgorithmName: iris"),
             ("endpoint_config", 'model: {PrimaryContainer: {Image: "repo:serve"}}\nendpoint_config'),

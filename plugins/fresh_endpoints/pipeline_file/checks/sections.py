@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fresh_endpoints.aws import requests, service_model
+from fresh_endpoints.pipeline_file.checks.rendered import Rendered
 from fresh_endpoints.pipeline_file.templates import is_unknown
 from fresh_endpoints.problems import Where, format_path
 
@@ -29,15 +30,16 @@ OWNED = {
 }
 
 
-def check_owned(sections: dict[str, dict[str, Any]]) -> Iterator[str]:
+def check_owned(rendered: Rendered) -> Iterator[str]:
     """Report the members that are not the file's to give, and take them out of the sections.
 
     Args:
-        sections: The rendered sections by name; they are changed.
+        rendered: The pipeline; its sections are changed.
 
     Yields:
         One sentence for each such member.
     """
+    sections = rendered.sections
     for section, owned in OWNED.items():
         for member in owned.keys() & sections[section].keys():
             yield _not_yours((section, member), sections[section].pop(member), owned[member])
@@ -76,6 +78,24 @@ def check_section(operation: str, section: str, given: Mapping[str, Any], reques
         if problem.kind == "missing" or _is_given(given, problem.path):
             allowed = tuple(name for name in problem.allowed if name not in OWNED[section])
             yield str(dataclasses.replace(problem, path=(section, *problem.path), allowed=allowed))
+
+
+def variants(section: Mapping[str, Any]) -> list[tuple[Where, dict[str, Any]]]:
+    """List the variants of an ``endpoint_config`` section, those in shadow mode last.
+
+    Args:
+        section: The section, rendered.
+
+    Returns:
+        Each with its path in the section.
+    """
+    return [
+        ((key, position), variant)
+        for key in requests.VARIANT_LISTS
+        if isinstance(section.get(key), list)
+        for position, variant in enumerate(section[key])
+        if isinstance(variant, dict)
+    ]
 
 
 def _is_given(section: Any, path: Where) -> bool:

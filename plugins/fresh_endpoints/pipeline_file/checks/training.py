@@ -1,29 +1,29 @@
-"""What is trained: the ``training`` section, and the rules on its metrics."""
+"""What is trained: the ``training`` section."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from fresh_endpoints.aws import requests
+from fresh_endpoints.pipeline_file.checks.rendered import Rendered
 from fresh_endpoints.pipeline_file.checks.sections import check_section
-from fresh_endpoints.pipeline_file.model import Pipeline
-from fresh_endpoints.pipeline_file.quality import parse_rule
-from fresh_endpoints.pipeline_file.templates import is_unknown
-from fresh_endpoints.problems import Problem, near_misses
+from fresh_endpoints.problems import Problem
+
+# What SageMaker takes where StoppingCondition names no MaxRuntimeInSeconds: a day.
+_DEFAULT_RUNTIME = 86_400
 
 
-def check_training(section: dict[str, Any], bucket: str, keys: Mapping[str, str]) -> Iterator[str]:
-    """Check the ``training`` section, and that each channel has a folder of its own.
+def check_training(rendered: Rendered) -> Iterator[str]:
+    """Check the ``training`` section.
 
     Args:
-        section: The section, rendered.
-        bucket: The bucket, rendered.
-        keys: The S3 keys of the data files, rendered, by channel.
+        rendered: The pipeline.
 
     Yields:
         One sentence for each problem.
     """
+    section, bucket, keys = rendered.sections["training"], rendered.bucket, rendered.keys
     request = requests.create_training_job(section, name="sample", bucket=bucket, data=keys, tags={})
     yield from check_section("CreateTrainingJob", "training", section, request)
     if "ServerlessJobConfig" not in section:
@@ -31,47 +31,52 @@ def check_training(section: dict[str, Any], bucket: str, keys: Mapping[str, str]
         for member in ("AlgorithmSpecification", "ResourceConfig"):
             if member not in section:
                 yield str(Problem(("training", member), "missing", None, ""))
-    channels = request["InputDataConfig"]
-    uris = [_s3_uri(channel) for channel in channels] if isinstance(channels, list) else []
-    ours = [requests.folder_uri(bucket, keys[channel]) for channel in ("training", "validation")]
-    short, long = sorted((keys[channel].rpartition("/")[0] + "/" for channel in ("training", "validation")), key=len)
-    if long.startswith(short) and not is_unknown(long) and all(uri in uris for uri in ours):
+    yield from _check_algorithm(section)
+    yield from _check_spot(request)
+    yield from _check_checkpoints(rendered)
+
+
+def _check_algorithm(section: dict[str, Any]) -> Iterator[str]:
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html, AlgorithmName
+    algorithm = section.get("AlgorithmSpecification")
+    if not isinstance(algorithm, dict):
+        return
+    if "AlgorithmName" in algorithm and "TrainingImage" in algorithm:
+        found = f"found {algorithm['AlgorithmName']!r} beside TrainingImage"
+        yield f"training.AlgorithmSpecification.AlgorithmName: {found}; SageMaker takes one of them; remove the other"
+    if "AlgorithmName" not in algorithm and "TrainingImage" not in algorithm:
         yield (
-            f"data.validation: found {keys['validation']!r} beside or below data.training, {keys['training']!r}; "
-            "SageMaker gives a channel its whole folder, so each needs a folder of its own"
+            "training.AlgorithmSpecification.TrainingImage: found nothing; it must be given, or AlgorithmName in its "
+            "place"
         )
 
 
-def check_quality(pipeline: Pipeline, training: Mapping[str, Any]) -> Iterator[str]:
-    """Check that the rules of ``quality`` are about metrics that the training has.
-
-    Args:
-        pipeline: The pipeline.
-        training: The ``training`` section, rendered.
-
-    Yields:
-        One sentence for each problem.
-    """
-    algorithm = training.get("AlgorithmSpecification")
-    definitions = algorithm.get("MetricDefinitions") if isinstance(algorithm, Mapping) else None
-    if pipeline.quality is None or not isinstance(definitions, list):
-        return  # SageMaker's own algorithms bring metrics that no file names.
-    names = [str(definition.get("Name")) for definition in definitions if isinstance(definition, Mapping)]
-    if any(map(is_unknown, names)):
+def _check_spot(request: dict[str, Any]) -> Iterator[str]:
+    # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
+    stopping = request.get("StoppingCondition", {})
+    if not isinstance(stopping, dict):
         return
-    for position, text in enumerate(pipeline.quality.rules):
-        metric = parse_rule(text).metric
-        if metric not in names:
-            near = near_misses(metric, names)
-            hint = f"did you mean {near}?" if near else f"allowed {', '.join(names) or 'none'}"
-            yield (
-                f"quality.rules[{position}]: found {text!r}; training.AlgorithmSpecification.MetricDefinitions names "
-                f"no metric {metric!r}; {hint}"
-            )
+    spot, most = request.get("EnableManagedSpotTraining", False), stopping.get("MaxWaitTimeInSeconds")
+    running = stopping.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME)
+    where = "training.StoppingCondition.MaxWaitTimeInSeconds"
+    rule = f"it is for the waiting and the training together, so it must be at least MaxRuntimeInSeconds, {running}"
+    if spot is True and most is None:
+        yield f"{where}: found nothing; with EnableManagedSpotTraining it must be given; {rule}"
+    elif spot is True and isinstance(most, int) and isinstance(running, int) and most < running:
+        yield f"{where}: found {most}; {rule}"
+    elif spot is False and most is not None:
+        yield (
+            f"{where}: found {most}; SageMaker takes it with EnableManagedSpotTraining: true only; add that, or remove "
+            "this"
+        )
 
 
-def _s3_uri(channel: Any) -> Any:
-    try:
-        return channel["DataSource"]["S3DataSource"]["S3Uri"]
-    except (KeyError, TypeError):
-        return None
+def _check_checkpoints(rendered: Rendered) -> Iterator[str]:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
+    config = rendered.pipeline.training.get("CheckpointConfig")
+    template = config.get("S3Uri") if isinstance(config, dict) else None
+    if isinstance(template, str) and not rendered.templates.differs_by_day(template):
+        yield (
+            f"training.CheckpointConfig.S3Uri: found {template!r}; a training goes on from the checkpoints that it "
+            "finds there, which would be those of the day before; put {{ data_date }} into it"
+        )

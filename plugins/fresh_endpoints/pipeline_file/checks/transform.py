@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from fresh_endpoints.aws import requests
+from fresh_endpoints.pipeline_file.checks.rendered import Rendered
 from fresh_endpoints.pipeline_file.checks.sections import check_section
-from fresh_endpoints.pipeline_file.model import Pipeline
 
 
-def check_transform(pipeline: Pipeline, section: dict[str, Any]) -> Iterator[str]:
-    """Check the ``transform`` section.
+def check_transform(rendered: Rendered) -> Iterator[str]:
+    """Check the ``transform`` section, if there is one.
 
     Args:
-        pipeline: The pipeline, which has one.
-        section: The section, rendered.
+        rendered: The pipeline.
 
     Yields:
         One sentence for each problem.
     """
+    pipeline, section = rendered.pipeline, rendered.sections["transform"]
+    if pipeline.transform is None:
+        return
     if pipeline.data.prediction is None:
         yield "data.prediction: found nothing; it must be given where there is a transform section"
     request = requests.create_transform_job(

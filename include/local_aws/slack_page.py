@@ -89,10 +89,10 @@ Json = Mapping[str, Any]
 
 
 def render(messages: Sequence[Json]) -> str:
-    """Renders a page of messages: the newest run first, and in a run the messages in order.
+    """Render a page of messages: the newest run first, and in a run the messages in order.
 
     Args:
-        messages: each with ``received`` (epoch seconds) and ``payload`` (what the webhook took), oldest first.
+        messages: Each with ``received`` (epoch seconds) and ``payload`` (what the webhook took), oldest first.
 
     Returns:
         HTML.
@@ -127,7 +127,7 @@ def _days(messages: Sequence[Json], show_channel: bool) -> str:
 
 
 def _runs(messages: Sequence[Json]) -> list[list[Json]]:
-    """Groups the messages by the Airflow run that they link to; one without a run stands alone. Newest run first."""
+    """Group the messages by the Airflow run that they link to; one without a run stands alone. Newest run first."""
     runs: dict[str, list[Json]] = {}
     for number, message in enumerate(messages):
         link = _RUN.search(json.dumps(message["payload"]))
@@ -159,10 +159,10 @@ _EMPTY = '<p class="empty">No messages yet.</p>'
 
 
 def mrkdwn(text: str) -> str:
-    """Converts Slack's markup to HTML.
+    """Convert Slack's markup to HTML.
 
     Args:
-        text: mrkdwn; ``&``, ``<`` and ``>`` in it are escaped as Slack wants them.
+        text: Mrkdwn; ``&``, ``<`` and ``>`` in it are escaped as Slack wants them.
 
     Returns:
         HTML in which nothing of the text is markup except what mrkdwn knows.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import requests
 
 _INCLUDE = Path(__file__).resolve().parent.parent
 _PLUGINS = _INCLUDE.parent / "plugins"
@@ -220,13 +219,11 @@ class LocalAws:
         self._request("POST", "/_local_aws/reset")
 
     def _request(self, method: str, path: str, content: Any = None) -> Any:
-        body = None if content is None else json.dumps(content).encode()
-        request = urllib.request.Request(self.url + path, body, method=method)  # noqa: S310 - our own http address
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            raise ValueError(json.load(error)["error"]) from None
+        response = requests.request(method, self.url + path, json=content, timeout=60)
+        answer = response.json()
+        if not response.ok:
+            raise ValueError(answer["error"])
+        return answer
 
 
 class Hold:

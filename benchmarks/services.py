@@ -153,8 +153,9 @@ class Bench:
         """
         self.prepare(dag_id)
         first = datetime.fromisoformat(f"{DATA_DATE + timedelta(days=1)}T00:00:00+09:00")
+        last = first + timedelta(days=days - 1)
         self.airflow.backfill(
-            dag_id, first, first + timedelta(days=days - 1), max_active_runs=PARALLELISM, run_backwards=False
+            dag_id, first.isoformat(), last.isoformat(), max_active_runs=PARALLELISM, run_backwards=False
         )
         # Not until the backfill's own end, which Airflow looks for once a minute. Its runs exist from the beginning.
         started = [run["dag_run_id"] for run in self.airflow.runs(dag_id) if run["run_type"] == "backfill"]

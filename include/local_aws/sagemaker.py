@@ -13,6 +13,7 @@ from local_aws.backends import MotoBackends
 from local_aws.container import ContainerHost
 from local_aws.endpoints import Endpoints
 from local_aws.faults import Faults
+from local_aws.list_rate import ListRate
 from local_aws.models import EndpointConfigs, Models
 from local_aws.permissions import PermissionRecord
 from local_aws.resources import Collection, Json, Region, Request
@@ -109,6 +110,7 @@ class SageMaker:
         self._faults = faults
         self._permissions = permissions
         self._on_change = on_change
+        self._list_rate = ListRate(settings.lists_per_second, settings.lists_burst)
         self._lock = threading.Lock()
         self._regions: dict[str, _RegionalSageMaker] = {}
 
@@ -129,15 +131,16 @@ class SageMaker:
         region = self._region(call.region)
         if call.operation == "InvokeEndpoint":
             return region.endpoints.invoke(call.parameters["EndpointName"], body, dict(headers))
-        operation = region.operations.get(call.operation)
-        if operation is None:
+        if call.operation not in region.operations:
             known = ", ".join(sorted([*region.operations, "InvokeEndpoint"]))
             raise AwsError(
                 "UnknownOperationException", f"local AWS: SageMaker {call.operation} is not there; it answers {known}."
             )
+        if call.operation.startswith("List") and call.operation != "ListTags":
+            self._list_rate.take(call.region, call.operation)
         request = _parse(body)
         check(call.operation, request)
-        return json_response(operation(request))
+        return json_response(region.operations[call.operation](request))
 
     def saved(self) -> Json:
         """Describes all for the state folder.

@@ -16,8 +16,10 @@ from local_aws.faults import Faults
 from local_aws.list_rate import ListRate
 from local_aws.models import EndpointConfigs, Models
 from local_aws.permissions import PermissionRecord
+from local_aws.quotas import Quotas
 from local_aws.resources import Collection, Json, Region, Request
 from local_aws.settings import Settings
+from local_aws.stale_reads import StaleReads
 from local_aws.tags import Tags
 from local_aws.training import TrainingJobs
 from local_aws.transform import TransformJobs
@@ -44,6 +46,8 @@ class _RegionalSageMaker:
             "training_jobs": jobs,
             "transform_jobs": transforms,
         }
+        self._reads = StaleReads(region, list(self._collections.values()), self.endpoints.describe)
+        self._quotas = Quotas(region.faults, jobs, transforms, configs, self.endpoints)
         self.operations: dict[str, Operation] = {
             "CreateTrainingJob": jobs.create,
             "DescribeTrainingJob": jobs.describe,
@@ -70,6 +74,23 @@ class _RegionalSageMaker:
             "ListTags": tags.list_all,
             "DeleteTags": tags.delete,
         }
+
+    def perform(self, operation: str, request: Request) -> Json:
+        """Answer one operation.
+
+        Args:
+            operation: One of ``operations``.
+            request: Its checked input.
+
+        Returns:
+            Its output.
+
+        Raises:
+            AwsError: It is refused.
+        """
+        self._reads.refuse_unseen(operation, request)
+        with self._quotas.kept(operation, request):
+            return self._reads.answer(operation, request, self.operations[operation])
 
     def saved(self) -> Json:
         """Describes the region for the state folder.
@@ -140,7 +161,7 @@ class SageMaker:
             self._list_rate.take(call.region, call.operation)
         request = _parse(body)
         check(call.operation, request)
-        return json_response(region.operations[call.operation](request))
+        return json_response(region.perform(call.operation, request))
 
     def saved(self) -> Json:
         """Describes all for the state folder.

@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         images={**defaults.images, **dict(options.image)},
         ping_timeout=options.ping_timeout,
         stop_grace=options.stop_grace,
+        lists_per_second=options.lists_per_second,
+        lists_burst=options.lists_burst,
         state=options.state,
         permissions=options.record_permissions,
     )
@@ -78,6 +80,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ping-timeout", type=float, default=defaults.ping_timeout, metavar="SECONDS")
     parser.add_argument("--stop-grace", type=float, default=defaults.stop_grace, metavar="SECONDS")
     parser.add_argument(
+        "--lists-per-second",
+        type=_rate,
+        default=defaults.lists_per_second,
+        metavar="REQUESTS",
+        help="requests a second that each List operation takes, as on AWS; inf for no limit (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lists-burst",
+        type=_count,
+        default=defaults.lists_burst,
+        metavar="REQUESTS",
+        help="requests of a List operation that may come at once (default: %(default)s)",
+    )
+    parser.add_argument(
         "--state",
         type=Path,
         metavar="FOLDER",
@@ -95,6 +111,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
     return parser
+
+
+def _rate(text: str) -> float:
+    try:
+        if (rate := float(text)) > 0:
+            return rate
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0, or inf")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 1 or more")
+    return int(text)
 
 
 def _image(text: str) -> tuple[str, Path]:

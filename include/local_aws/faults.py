@@ -13,7 +13,12 @@ A fault is a JSON object with an ``operation`` ("CreateTrainingJob", "s3:GetObje
   "training-job:Downloading", "endpoint:Creating", "endpoint:Updating", "endpoint:RollingBack" or
   "transform-job:InProgress";
 - ``fail_training``: the next training jobs end Failed with ``failure_reason``, before their program starts;
-- ``fail_deployment``: the next endpoint creations end Failed, the next updates roll back, with ``failure_reason``.
+- ``fail_deployment``: the next endpoint creations end Failed, the next updates roll back, with ``failure_reason``;
+- ``stale_read``: what was written less than ``seconds`` ago is not seen yet by the ``operation`` (default all) that
+  reads it, such as "DescribeModel" or "CreateEndpoint"; ``resource`` is a pattern of the names of what is read; see
+  stale_reads.py;
+- ``quota``: ``limit`` is how many instances of ``instance_type`` (a pattern, default all) an ``operation`` that starts
+  some (default all) may bring into use; see quotas.py.
 
 Every kind takes ``times`` (at most that many; default no limit), ``skip`` (the first matching ones go through) and
 ``rate`` (0..1, seeded by ``seed``).
@@ -40,10 +45,15 @@ _KINDS: dict[str, dict[str, Any]] = {
     "hold_status": {},
     "fail_training": {"failure_reason": str},
     "fail_deployment": {"failure_reason": str},
+    "stale_read": {"seconds": (int, float), "resource": str},
+    "quota": {"limit": int, "instance_type": str},
 }
+_REQUIRED = {"stale_read": "seconds", "quota": "limit"}
 _DEFAULT_OPERATION = {
     "fail_training": {"operation": "CreateTrainingJob"},
     "fail_deployment": {"operation": "*Endpoint"},
+    "stale_read": {"operation": "*"},
+    "quota": {"operation": "*"},
 }
 _ERRORS = {
     500: AwsError("InternalFailure", "The request processing has failed because of an unknown error.", 500),
@@ -72,6 +82,9 @@ class Fault:
     seconds: float = 0.0
     when: str = "before"
     failure_reason: str = ""
+    resource: str = "*"
+    limit: int = 0
+    instance_type: str = "*"
     matched: int = 0
     waiting: int = 0
     removed: threading.Event = field(default_factory=threading.Event)
@@ -188,6 +201,36 @@ class Faults:
             return fault.failure_reason
         return None
 
+    def is_stale(self, operation: str, resource: str, age: float) -> bool:
+        """Tell whether an operation is to miss what was written.
+
+        Args:
+            operation: The SageMaker operation that reads.
+            resource: Name of what it reads.
+            age: Seconds since it was written.
+
+        Returns:
+            Whether a ``stale_read`` strikes.
+        """
+        fault = self._first("stale_read", operation, lambda f: fnmatchcase(resource, f.resource) and age < f.seconds)
+        return fault is not None
+
+    def exceeded_quota(self, operation: str, instance_type: str, instances: int) -> int | None:
+        """Tell which quota is too small.
+
+        Args:
+            operation: The SageMaker operation that is to start instances.
+            instance_type: Their type.
+            instances: How many there would be.
+
+        Returns:
+            The limit of the first ``quota`` that strikes; None where they may be started.
+        """
+        fault = self._first(
+            "quota", operation, lambda f: fnmatchcase(instance_type, f.instance_type) and instances > f.limit
+        )
+        return fault.limit if fault else None
+
     def apply(self, call: Call, effect: Callable[[], Any], is_connected: Callable[[], bool]) -> Any:
         """Runs a call under the rules in force.
 
@@ -236,6 +279,13 @@ class Faults:
         with self._lock:
             return [f for f in self._faults if f.kind in kinds and f.matches(call) and f.take()]
 
+    def _first(self, kind: str, operation: str, applies: Callable[[Fault], bool]) -> Fault | None:
+        """Find the first rule that strikes. ``skip``, ``times`` and ``rate`` are about what it applies to only."""
+        call = Call("sagemaker", operation, "", None, "json")
+        with self._lock:
+            striking = (f for f in self._faults if f.kind == kind and f.matches(call) and applies(f) and f.take())
+            return next(striking, None)
+
     def _hold(self, fault: Fault) -> None:
         with self._lock:
             fault.waiting += 1
@@ -260,6 +310,8 @@ def _check(rule: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"fault {dict(rule)}: 'status' must be 500 or 503")
     if kind == "hold" and rule.get("when", "before") not in ("before", "after"):
         raise ValueError(f"fault {dict(rule)}: 'when' must be 'before' or 'after'")
+    if (member := _REQUIRED.get(kind)) and member not in rule:
+        raise ValueError(f"fault {dict(rule)}: {kind} needs {member!r}")
     default = _DEFAULT_OPERATION.get(kind, {})
     if "operation" not in {**default, **rule}:
         raise ValueError(f"fault {dict(rule)}: 'operation' is missing, for example 'CreateTrainingJob' or '*'")

@@ -109,7 +109,19 @@ class _Records(Collection[Resource]):
         """
         with self.region.lock:
             found = self.find(request[self.kind.member])
-            return {**found.request, self._arn_member: found.arn, "CreationTime": found.creation_time}
+            told = self.told(found.request)
+            return {**told, self._arn_member: found.arn, "CreationTime": found.creation_time}
+
+    def told(self, request: Request) -> Json:
+        """Tell what Describe says of a request.
+
+        Args:
+            request: The Create operation's input, without tags.
+
+        Returns:
+            It, with what AWS adds.
+        """
+        return request
 
     def delete(self, request: Request) -> Json:
         """Answers the Delete operation. Endpoints in service go on, as on AWS.
@@ -160,6 +172,21 @@ class Models(_Records):
                 self.region.s3(request.get("ExecutionRoleArn", ""), arn).read(S3Url.parse(url))
             except (StorageError, ValueError) as error:
                 raise validation_error(f"Could not find model data at {url}.") from error
+
+    def told(self, request: Request) -> Json:
+        """Tell what DescribeModel says of a request, as recorded answers have it.
+
+        Args:
+            request: CreateModel's input, without tags.
+
+        Returns:
+            It, with what AWS adds.
+        """
+        container = {"Mode": "SingleModel", "Environment": {}, **request["PrimaryContainer"]}
+        if url := container.get("ModelDataUrl"):
+            source = {"S3Uri": url, "S3DataType": "S3Object", "CompressionType": "Gzip"}
+            container["ModelDataSource"] = {"S3DataSource": source}
+        return {"EnableNetworkIsolation": False, **request, "PrimaryContainer": container}
 
 
 class EndpointConfigs(_Records):

@@ -23,6 +23,9 @@ class Settings:
         stop_grace: seconds between SIGTERM and SIGKILL. AWS's are 120 for training
             (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-envvariables.html)
             and 30 for serving.
+        lists_per_second: requests a second that each List operation takes in the long run; see list_rate.py. ``inf``
+            for no limit.
+        lists_burst: requests of a List operation that may come at once.
         state: folder that keeps the state between two runs; None keeps it in memory only.
         permissions: folder that a file of the permissions used is put in; None records none.
     """
@@ -32,5 +35,7 @@ class Settings:
     images: Mapping[str, Path] = field(default_factory=lambda: {"sagemaker-repo": TRAINING_IMAGE})
     ping_timeout: float = 30.0
     stop_grace: float = 120.0
+    lists_per_second: float = 2.0
+    lists_burst: int = 4
     state: Path | None = None
     permissions: Path | None = None

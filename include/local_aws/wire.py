@@ -149,7 +149,9 @@ def _json_error(error: AwsError, _request_id: str) -> Response:
 
 
 def _rest_json_error(error: AwsError, _request_id: str) -> Response:
-    response = Response(json.dumps({"Message": error.message, **error.members}), content_type="application/json")
+    # InvokeEndpoint says nothing about throttling (recorded in opensearch-project/ml-commons issue 2429).
+    said = {"message": None} if error.code == "ThrottlingException" else {"Message": error.message}
+    response = Response(json.dumps({**said, **error.members}), content_type="application/json")
     response.headers["X-Amzn-ErrorType"] = error.code
     return response
 

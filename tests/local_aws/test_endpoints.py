@@ -361,10 +361,8 @@ def test_models_and_configs_are_records_with_unique_names(local_aws: LocalAws, b
     client = local_aws.client("sagemaker")
     model = new_model(local_aws, bucket, "record")
     config = new_config(local_aws, model)
-    described = client.describe_model(ModelName=model)
-    assert described["PrimaryContainer"]["Image"] == TINY
     with pytest.raises(ClientError, match='Cannot create already existing model "arn:aws:sagemaker:'):
-        client.create_model(ModelName=model, ExecutionRoleArn=ROLE, PrimaryContainer=described["PrimaryContainer"])
+        client.create_model(ModelName=model, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": TINY})
     variants = client.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
     assert [variant["ModelName"] for variant in variants] == [model]
     with pytest.raises(ClientError, match='Cannot create already existing endpoint configuration "arn:'):

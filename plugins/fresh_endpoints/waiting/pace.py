@@ -38,6 +38,8 @@ SHARE_OF_WAIT_BEFORE_WINDOW = 0.25
 LONGEST_SECONDS_BEFORE_WINDOW = 120.0
 
 LONGEST_BACKOFF_SECONDS = 20.0
+# Between two looks of a task whose trigger AWS refuses to tell while it tells the task itself.
+LONGEST_SECONDS_AFTER_REFUSALS = 300.0
 
 
 def next_look(elapsed: float, expected: float | None = None) -> float:
@@ -90,6 +92,16 @@ def after_fault(number: int) -> float:
         number: Which fault in a row this is, from 1.
     """
     return random.uniform(0, min(2.0 ** min(number, 10), LONGEST_BACKOFF_SECONDS))  # noqa: S311 - no secret
+
+
+def first_look(refusals: int = 0) -> float:
+    """Return how long after its deferral a trigger looks for the first time, and until when it fires no event.
+
+    Args:
+        refusals: How many of the task's waits, one after the other, have ended because their triggers could not look.
+            The task could, or it would not wait again; so it is woken ever more seldom, to look itself.
+    """
+    return max(FIRST_LOOK_SECONDS, min(FIRST_LOOK_SECONDS * 2.0 ** min(refusals, 10), LONGEST_SECONDS_AFTER_REFUSALS))
 
 
 def _within(seconds: float, longest: float) -> float:

@@ -13,8 +13,8 @@ import json
 import sys
 import threading
 import time
-from bisect import bisect_right
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import formatdate
@@ -152,6 +152,18 @@ def past_jobs(count: int, now: float) -> dict[str, tuple[float, float]]:
         Each one's creation and end.
     """
     return {f"past-{number}": (now - 600 * (number + 1), now - 600 * number - 300) for number in range(count)}
+
+
+def most_per_second(calls: Iterable[Sequence[Any]], seconds: int, operations: str = "") -> float:
+    """Return how many calls were made in the worst time, per second.
+
+    Args:
+        calls: The time and operation of each.
+        seconds: How long that time is.
+        operations: How the operations begin that count.
+    """
+    times = sorted(moment for moment, operation in calls if operation.startswith(operations))
+    return max((bisect_left(times, at + seconds) - n for n, at in enumerate(times)), default=0) / seconds
 
 
 def _refusal(code: str, message: str, operation: str) -> ClientError:

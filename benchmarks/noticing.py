@@ -10,12 +10,10 @@ import asyncio
 import math
 import random
 import time
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
 from statistics import mean, quantiles
 from typing import Any
 
-from benchmarks.fake_sagemaker import FakeSageMaker, past_jobs
+from benchmarks.fake_sagemaker import FakeSageMaker, most_per_second, past_jobs
 from benchmarks.simulated_time import simulate
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.watcher import Watcher
@@ -161,18 +159,6 @@ async def _herd(
         "latest": max(late.values()),
         "p90": p90(list(late.values())),
     }
-
-
-def most_per_second(calls: Iterable[Sequence[Any]], seconds: int, operations: str = "") -> float:
-    """Return how many calls were made in the worst time, per second.
-
-    Args:
-        calls: The time and operation of each.
-        seconds: How long that time is.
-        operations: How the operations begin that count.
-    """
-    times = sorted(moment for moment, operation in calls if operation.startswith(operations))
-    return max((bisect_left(times, at + seconds) - n for n, at in enumerate(times)), default=0) / seconds
 
 
 def _median_of_past(duration: float, spread: float, numbers: random.Random) -> float:

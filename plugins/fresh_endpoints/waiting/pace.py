@@ -9,7 +9,6 @@ names.
 from __future__ import annotations
 
 import os
-import random
 
 # How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
 # within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
@@ -37,7 +36,8 @@ LOOKS_IN_WINDOW = 84
 SHARE_OF_WAIT_BEFORE_WINDOW = 0.25
 LONGEST_SECONDS_BEFORE_WINDOW = 120.0
 
-LONGEST_BACKOFF_SECONDS = 20.0
+# Between two looks of a task whose trigger AWS refuses to tell while it tells the task itself.
+LONGEST_SECONDS_AFTER_REFUSALS = 300.0
 
 
 def next_look(elapsed: float, expected: float | None = None) -> float:
@@ -79,17 +79,6 @@ def next_look_in_worker(elapsed: float, expected: float | None = None) -> float:
     if expected is None:
         return SHORTEST_SECONDS_IN_WORKER + elapsed * SHARE_OF_WAIT_IN_WORKER
     return max(abs(expected - elapsed) * SHARE_OF_DISTANCE_IN_WORKER, SHORTEST_SECONDS_IN_WORKER)
-
-
-def after_fault(number: int) -> float:
-    """Return how long to wait before a request is made again that AWS has not answered.
-
-    Full jitter, as botocore has it: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-
-    Args:
-        number: Which fault in a row this is, from 1.
-    """
-    return random.uniform(0, min(2.0 ** min(number, 10), LONGEST_BACKOFF_SECONDS))  # noqa: S311 - no secret
 
 
 def _within(seconds: float, longest: float) -> float:

@@ -169,7 +169,7 @@ class LocalAws:
         return [entry for entry in entries if operation in (None, entry["operation"])]
 
     def add_faults(self, *faults: Mapping[str, Any]) -> list[int]:
-        """Add faults; see local_aws.faults for their members.
+        """Add faults; see local_aws.fault_rules for their members.
 
         Args:
             faults: For example ``{"operation": "CreateModel", "kind": "lost_answer", "times": 1}``.

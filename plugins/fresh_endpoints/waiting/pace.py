@@ -81,5 +81,15 @@ def next_look_in_worker(elapsed: float, expected: float | None = None) -> float:
     return max(abs(expected - elapsed) * SHARE_OF_DISTANCE_IN_WORKER, SHORTEST_SECONDS_IN_WORKER)
 
 
+def first_look(refusals: int = 0) -> float:
+    """Return how long after its deferral a trigger looks for the first time, and until when it fires no event.
+
+    Args:
+        refusals: How many of the task's waits, one after the other, have ended because their triggers could not look.
+            The task could, or it would not wait again; so it is woken ever more seldom, to look itself.
+    """
+    return max(FIRST_LOOK_SECONDS, min(FIRST_LOOK_SECONDS * 2.0 ** min(refusals, 10), LONGEST_SECONDS_AFTER_REFUSALS))
+
+
 def _within(seconds: float, longest: float) -> float:
     return min(max(seconds, SHORTEST_SECONDS), longest)

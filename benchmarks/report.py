@@ -147,8 +147,9 @@ without Step Functions, so only its waits and its calls are counted.
   SageMaker that answers Describe and List (`benchmarks/waiting.py`): a page is cut before it is filtered, and an
   account has two lists a second. The account of the {results["waiting"]["ours"][-1]["jobs"]} has had
   {results["waiting"]["ours"][-1]["past"]} jobs before; the other accounts share one process.
-  What Airflow's triggerer itself holds for each trigger is the same for all and not in the figure. Over an hour in simulated time, {results["herd"]["jobs"]} jobs
-  cost {results["herd"]["mean"]:.2f} calls a second, and every end was noticed within {results["herd"]["latest"]:.1f} s.
+  What Airflow's triggerer itself holds for each trigger is the same for all and not in the figure. Over an hour in
+  simulated time, {results["herd"]["jobs"]} jobs cost {results["herd"]["mean"]:.2f} calls a second, and every end was
+  noticed within {results["herd"]["latest"]:.1f} s.
 - **Parsing**: CPU time of new processes that load one DAG file by its path, the best of some, minus that with no
   pipeline file.
 """

@@ -14,6 +14,7 @@ from fresh_endpoints.pipeline_file.checks.metrics import check_metrics
 from fresh_endpoints.pipeline_file.checks.model import check_model
 from fresh_endpoints.pipeline_file.checks.rendered import render
 from fresh_endpoints.pipeline_file.checks.sections import check_owned
+from fresh_endpoints.pipeline_file.checks.smoke_test import check_smoke_test
 from fresh_endpoints.pipeline_file.checks.tags import check_tags
 from fresh_endpoints.pipeline_file.checks.training import check_training
 from fresh_endpoints.pipeline_file.checks.transform import check_transform
@@ -42,6 +43,7 @@ def find_problems(pipeline: Pipeline) -> list[str]:
         *check_endpoint_config(rendered),
         *check_endpoint(rendered),
         *check_metrics(rendered),
+        *check_smoke_test(rendered),
         *check_transform(rendered),
     ]
     return list(dict.fromkeys(problems))

@@ -22,14 +22,15 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG, AssetAll, task_group
 
+from fresh_endpoints.aws.kinds import TRANSFORM_JOB
 from fresh_endpoints.model_facts import model_asset
-from fresh_endpoints.pipeline_file.model import Pipeline, load_pipelines_of_dags
+from fresh_endpoints.pipeline_file.loading import load_pipelines_of_dags
+from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
 from fresh_endpoints.steps.find_models import FindModelsOperator
-from fresh_endpoints.steps.job import TRANSFORM
 from fresh_endpoints.steps.predict import PredictOperator, WaitForPredictionDataSensor
-from fresh_endpoints.telling.messages import BackstopNotifier, FailureNotifier, NoNewDataNotifier
+from fresh_endpoints.telling.callbacks import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 
 
 def _predict_with(models: Any, pipeline: Pipeline) -> None:
@@ -58,7 +59,7 @@ for pipeline in load_pipelines_of_dags("batch_predict_"):
         schedule=AssetAll(model_asset(pipeline)),
         start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=ZoneInfo(pipeline.timezone)),
         catchup=False,
-        on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRANSFORM)],
+        on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRANSFORM_JOB)],
         default_args={
             "owner": pipeline.owner,
             "retries": pipeline.retries,

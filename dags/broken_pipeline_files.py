@@ -6,7 +6,7 @@ files are raised here, where no other pipeline suffers.
 
 from __future__ import annotations
 
-from fresh_endpoints.pipeline_file.model import load_pipelines
+from fresh_endpoints.pipeline_file.loading import load_pipelines
 
 # Airflow reads only files in which the words airflow and DAG occur, as they do above.
 errors = load_pipelines().errors

@@ -29,16 +29,16 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.timetables.trigger import CronTriggerTimetable  # type: ignore[assignment]
 
-from fresh_endpoints.pipeline_file.model import load_pipelines_of_dags
+from fresh_endpoints.aws.kinds import TRAINING_JOB
+from fresh_endpoints.pipeline_file.loading import load_pipelines_of_dags
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
 from fresh_endpoints.steps.deploy import DeployOperator
-from fresh_endpoints.steps.job import TRAINING
 from fresh_endpoints.steps.publish import PublishOperator
 from fresh_endpoints.steps.train import TrainOperator
 from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
+from fresh_endpoints.telling.callbacks import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 from fresh_endpoints.telling.deadline import deadline_alert
-from fresh_endpoints.telling.messages import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 
 for pipeline in load_pipelines_of_dags("train_and_deploy_"):
     timezone = ZoneInfo(pipeline.timezone)
@@ -52,7 +52,7 @@ for pipeline in load_pipelines_of_dags("train_and_deploy_"):
         catchup=pipeline.catchup,
         max_active_runs=pipeline.max_active_runs,
         deadline=deadline_alert(pipeline),
-        on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRAINING)],
+        on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRAINING_JOB)],
         default_args={
             "owner": pipeline.owner,
             "retries": pipeline.retries,

@@ -15,10 +15,10 @@ _POLL_INTERVAL = 0.1  # seconds in which the server notices that it is to stop
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serves until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM.
 
     Args:
-        arguments: command line without the program's name; None for the process's own.
+        arguments: Command line without the program's name; None for the process's own.
 
     Returns:
         Exit code; 2 where the state folder cannot be used.

@@ -29,8 +29,8 @@ class S3Url:
     """A place in S3.
 
     Attributes:
-        bucket: bucket name.
-        key: object key or key prefix; may be empty.
+        bucket: Bucket name.
+        key: Object key or key prefix; may be empty.
     """
 
     bucket: str
@@ -38,7 +38,7 @@ class S3Url:
 
     @classmethod
     def parse(cls, url: str) -> S3Url:
-        """Reads an S3 URL.
+        """Read an S3 URL.
 
         Args:
             url: ``s3://bucket/key`` or a path-style https URL.
@@ -47,7 +47,7 @@ class S3Url:
             The place.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: It is neither.
         """
         match = _S3_URL.fullmatch(url)
         if not match:
@@ -58,12 +58,12 @@ class S3Url:
         return f"s3://{self.bucket}/{self.key}"
 
     def relative(self, key: str) -> str:
-        """Tells where an object of this prefix lies below it.
+        """Tell where an object of this prefix lies below it.
 
         ``s3://b/day/`` and ``s3://b/day`` both give ``iris.csv`` for ``day/iris.csv``; a full key gives the file name.
 
         Args:
-            key: key of an object that the prefix matches.
+            key: Key of an object that the prefix matches.
 
         Returns:
             A relative path.
@@ -79,7 +79,7 @@ class MotoBackends:
     """S3 objects, log events, alarms and scaling targets of one account.
 
     Attributes:
-        lock: held while moto works.
+        lock: Held while moto works.
     """
 
     def __init__(self, account_id: str) -> None:
@@ -87,7 +87,7 @@ class MotoBackends:
         self._account_id = account_id
 
     def s3(self) -> Any:
-        """Gets moto's S3. The caller holds the lock.
+        """Get moto's S3. The caller holds the lock.
 
         Returns:
             The backend of the account.
@@ -98,16 +98,16 @@ class MotoBackends:
         return get_backend("s3")[self._account_id]["aws"]
 
     def keys(self, prefix: S3Url) -> list[str]:
-        """Lists the objects whose keys begin with a prefix.
+        """List the objects whose keys begin with a prefix.
 
         Args:
-            prefix: bucket and key prefix.
+            prefix: Bucket and key prefix.
 
         Returns:
             Their keys, sorted; without "folders" (keys that end with a slash).
 
         Raises:
-            StorageError: there is no such bucket.
+            StorageError: There is no such bucket.
         """
         with self.lock:
             bucket = self._bucket(prefix.bucket)
@@ -115,16 +115,16 @@ class MotoBackends:
         return sorted(key for key in keys if key.startswith(prefix.key) and not key.endswith("/"))
 
     def read(self, url: S3Url) -> bytes:
-        """Reads an object.
+        """Read an object.
 
         Args:
-            url: bucket and key.
+            url: Bucket and key.
 
         Returns:
             Its content.
 
         Raises:
-            StorageError: there is no such bucket or object.
+            StorageError: There is no such bucket or object.
         """
         with self.lock:
             self._bucket(url.bucket)
@@ -134,27 +134,27 @@ class MotoBackends:
             return bytes(found.value)
 
     def write(self, url: S3Url, content: bytes) -> None:
-        """Writes an object.
+        """Write an object.
 
         Args:
-            url: bucket and key.
-            content: what it is to hold.
+            url: Bucket and key.
+            content: What it is to hold.
 
         Raises:
-            StorageError: there is no such bucket.
+            StorageError: There is no such bucket.
         """
         with self.lock:
             self._bucket(url.bucket)
             self.s3().put_object(url.bucket, url.key, content)
 
     def log(self, region: str, group: str, stream: str, messages: Iterable[str]) -> None:
-        """Appends events to a CloudWatch Logs stream, which is made where it is missing.
+        """Append events to a CloudWatch Logs stream, which is made where it is missing.
 
         Args:
-            region: region of the log group.
-            group: log group.
-            stream: log stream.
-            messages: one per event. Empty ones are left out, as CloudWatch Logs takes none.
+            region: Region of the log group.
+            group: Log group.
+            stream: Log stream.
+            messages: One per event. Empty ones are left out, as CloudWatch Logs takes none.
         """
         now = int(time.time() * 1000)
         events = [{"timestamp": now, "message": message} for message in messages if message]

@@ -26,15 +26,15 @@ class Endpoint(Resource):
         config_name: EndpointConfigName: what answers, or what a creation is to bring up.
         endpoint_status: EndpointStatus.
         failure_reason: FailureReason of the last creation or update.
-        live: what ``config_name`` stands for once it is in service, with the counts and weights of now; the config and
+        live: What ``config_name`` stands for once it is in service, with the counts and weights of now; the config and
             the models may be deleted since.
         deployment: DeploymentConfig of the last update.
         async_inference: AsyncInferenceConfig of what is in service.
-        variants: what is in service. It stays while the endpoint is deleted.
-        incoming: what an update shifts the traffic to.
-        share: share of the requests, 0 to 1, that ``incoming`` answers.
+        variants: What is in service. It stays while the endpoint is deleted.
+        incoming: What an update shifts the traffic to.
+        share: Share of the requests, 0 to 1, that ``incoming`` answers.
         pending: PendingDeploymentSummary while one is brought up.
-        settled: not set while a restored endpoint is brought back.
+        settled: Not set while a restored endpoint is brought back.
     """
 
     config_name: str = ""
@@ -63,8 +63,8 @@ class Endpoint(Resource):
         """Change the status. The caller holds the region's lock.
 
         Args:
-            status: the new EndpointStatus.
-            failure_reason: the new FailureReason.
+            status: The new EndpointStatus.
+            failure_reason: The new FailureReason.
         """
         self.endpoint_status = status
         self.failure_reason = failure_reason
@@ -74,7 +74,7 @@ class Endpoint(Resource):
         """Let variants answer alone. The caller holds the region's lock.
 
         Args:
-            variants: the variants.
+            variants: The variants.
             failure_reason: FailureReason of an endpoint in service.
         """
         self.variants, self.incoming, self.share, self.pending = variants, [], 0.0, None
@@ -87,7 +87,7 @@ class Endpoint(Resource):
         """Refuse another change while one is under way. The caller holds the region's lock.
 
         Raises:
-            AwsError: one is.
+            AwsError: One is.
         """
         if self.status not in _CHANGEABLE:
             raise validation_error(f'Cannot update in-progress endpoint "{self.arn}".')
@@ -102,7 +102,7 @@ class Endpoint(Resource):
             The variant.
 
         Raises:
-            AwsError: there is none of that name, or no weight to go by.
+            AwsError: There is none of that name, or no weight to go by.
         """
         is_shifted = bool(self.incoming) and random.random() < self.share  # noqa: S311 - not secret
         fleets = (self.incoming, self.variants) if is_shifted else (self.variants, self.incoming if self.share else [])

@@ -73,7 +73,7 @@ class Fleets:
         return endpoint.serves and variant in endpoint.variants and not self._region.host.closed
 
     def _keep_serving(self, endpoint: Endpoint, variant: Variant) -> None:
-        """Starts the program of a variant in service again when it dies, as SageMaker replaces a dead container."""
+        """Start the program of a variant in service again when it dies, as SageMaker replaces a dead container."""
         while True:
             variant.server.wait_until_ended()
             with self._region.lock:

@@ -215,7 +215,8 @@ def check(operation: str, request: Request) -> None:
     Raises:
         AwsError: AWS would refuse it. Members that AWS does not know are refused, too.
     """
-    from fresh_endpoints.aws.service_model import check_request, format_path
+    from fresh_endpoints.aws.service_model import check_request
+    from fresh_endpoints.problems import format_path
 
     problems = check_request(operation, request)
     for problem in problems:

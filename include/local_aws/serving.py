@@ -28,8 +28,8 @@ class ModelServer:
     """A running ``serve`` program.
 
     Attributes:
-        port: where it listens on 127.0.0.1.
-        log_stream: its CloudWatch Logs stream.
+        port: Where it listens on 127.0.0.1.
+        log_stream: Its CloudWatch Logs stream.
     """
 
     def __init__(self, container: Container, port: int, log_stream: str) -> None:
@@ -59,7 +59,7 @@ class ModelServer:
         """Waits until GET /ping answers 200.
 
         Args:
-            timeout: seconds.
+            timeout: Seconds.
 
         Returns:
             Whether it did; False at once when the program ends.
@@ -81,7 +81,7 @@ class ModelServer:
         """Ends the program.
 
         Args:
-            grace: seconds between SIGTERM and SIGKILL.
+            grace: Seconds between SIGTERM and SIGKILL.
         """
         self._container.stop(grace)
 
@@ -102,17 +102,17 @@ def start_model_server(
     """Unpacks a model's data and starts ``serve`` on it.
 
     Args:
-        region: where the model is.
-        model: the model.
-        log_group: where the program's log goes.
-        name: first part of the log stream.
-        environment: what a transform job adds to the model's environment.
+        region: Where the model is.
+        model: The model.
+        log_group: Where the program's log goes.
+        name: First part of the log stream.
+        environment: What a transform job adds to the model's environment.
 
     Returns:
         The program, which may not answer yet.
 
     Raises:
-        DeploymentError: the image or the model data is missing, or the data is no tar.gz.
+        DeploymentError: The image or the model data is missing, or the data is no tar.gz.
     """
     definition = model.request["PrimaryContainer"]
     image = definition["Image"]
@@ -151,16 +151,16 @@ def invoke(
     """Asks a model.
 
     Args:
-        server: the program that serves it.
-        body: the request's body.
-        headers: the request's headers.
-        timeout: seconds in which it must answer.
+        server: The program that serves it.
+        body: The request's body.
+        headers: The request's headers.
+        timeout: Seconds in which it must answer.
 
     Returns:
         Status, body and headers (names in lower case) of the answer.
 
     Raises:
-        OSError: it does not listen or takes longer.
+        OSError: It does not listen or takes longer.
         http.client.HTTPException: it does not speak HTTP.
     """
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)

@@ -9,17 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fresh_endpoints.pipeline_file.model import (
-    Pipeline,
-    PipelineFileError,
-    load_pipeline,
-    load_pipelines,
-    pipelines_dir,
-)
+from fresh_endpoints.pipeline_file.loading import load_pipeline, load_pipelines, pipelines_dir
+from fresh_endpoints.pipeline_file.model import Pipeline
+from fresh_endpoints.problems import PipelineFileError
 
 
 def json_schema() -> dict[str, Any]:
-    """Makes the JSON Schema of pipeline files, which editors complete and check them by.
+    """Make the JSON Schema of pipeline files, which editors complete and check them by.
 
     Returns:
         The schema (draft 2020-12).
@@ -29,10 +25,10 @@ def json_schema() -> dict[str, Any]:
 
 
 def check(paths: Sequence[Path]) -> bool:
-    """Checks pipeline files, names the usable ones on stdout and the problems of the others on stderr.
+    """Check pipeline files, name the usable ones on stdout and the problems of the others on stderr.
 
     Args:
-        paths: the files; none for all of the pipelines folder.
+        paths: The files; none for all of the pipelines folder.
 
     Returns:
         Whether all can be used.
@@ -54,10 +50,10 @@ def check(paths: Sequence[Path]) -> bool:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command.
+    """Run a command.
 
     Args:
-        arguments: the command line without the program; None for the process's own.
+        arguments: The command line without the program; None for the process's own.
 
     Returns:
         The exit status: 1 where a file cannot be used.

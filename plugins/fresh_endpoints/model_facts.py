@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
 
-from fresh_endpoints.aws.requests import TAG_PREFIX
+from fresh_endpoints.aws import tags
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.run import Run
 
-TRAINING_JOB_TAG = TAG_PREFIX + "training-job"
-METRICS_TAG = TAG_PREFIX + "metrics"
-_TAGGED = ("training_job", "artifact", "model", "endpoint", "endpoint_config")
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
-_TAG_VALUE = re.compile(r"[\w\s.:/=+\-@]{0,256}")
-_LONGEST_TAG_VALUE = 256
+# Which of the facts become tags.
+_TAGGED = {
+    tags.TRAINING_JOB: "training_job",
+    tags.ARTIFACT: "artifact",
+    tags.MODEL: "model",
+    tags.ENDPOINT: "endpoint",
+    tags.ENDPOINT_CONFIG: "endpoint_config",
+}
 
 
 def model_asset(pipeline: Pipeline) -> Asset:
@@ -53,34 +54,23 @@ def model_facts(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def deployed_facts(facts: Mapping[str, Any], name: str, endpoint: str) -> dict[str, Any]:
-    """Add to a model's facts where it is deployed.
-
-    Args:
-        facts: From model_facts().
-        name: The name of model and endpoint config.
-        endpoint: The endpoint's name.
-    """
-    return {**facts, "model": name, "endpoint": endpoint, "endpoint_config": name}
-
-
 def fact_tags(facts: Mapping[str, Any]) -> dict[str, str]:
     """Write a model's facts as AWS tags, beside the run's own; what does not fit a tag is left out.
 
     Args:
-        facts: From model_facts() or deployed_facts().
+        facts: From model_facts(), or with where it is deployed, as a Deployment has them.
 
     Returns:
         Tag values by tag key; the metrics are one tag, ``name=value`` separated by spaces.
     """
-    tags = {TAG_PREFIX + key.replace("_", "-"): str(facts[key]) for key in _TAGGED if key in facts}
+    found = {key: str(facts[fact]) for key, fact in _TAGGED.items() if fact in facts}
     metrics = ""
     for name, value in facts["metrics"].items():
         longer = f"{metrics} {name}={value:.6g}".strip()
-        if len(longer) <= _LONGEST_TAG_VALUE:
+        if tags.fits(longer):
             metrics = longer
-    tags[METRICS_TAG] = metrics
-    return {key: value for key, value in tags.items() if _TAG_VALUE.fullmatch(value)}
+    found[tags.METRICS] = metrics
+    return {key: value for key, value in found.items() if tags.fits(value)}
 
 
 def final_metrics(job: Mapping[str, Any]) -> dict[str, float]:
@@ -92,11 +82,11 @@ def final_metrics(job: Mapping[str, Any]) -> dict[str, float]:
     return {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
 
 
-def tagged_metrics(tags: Mapping[str, str]) -> dict[str, float]:
+def tagged_metrics(found: Mapping[str, str]) -> dict[str, float]:
     """Read the metrics back from the tags that fact_tags() has made.
 
     Args:
-        tags: Tag values by tag key.
+        found: Tag values by tag key.
     """
-    pairs = (item.rpartition("=") for item in tags.get(METRICS_TAG, "").split())
+    pairs = (item.rpartition("=") for item in found.get(tags.METRICS, "").split())
     return {name: float(value) for name, _, value in pairs}

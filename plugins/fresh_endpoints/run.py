@@ -13,19 +13,15 @@ from zoneinfo import ZoneInfo
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from fresh_endpoints.aws.requests import TAG_PREFIX
+from fresh_endpoints.aws import tags
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
 
-PIPELINE_TAG = TAG_PREFIX + "pipeline"
-DATA_DATE_TAG = TAG_PREFIX + "data-date"
-DAG_ID_TAG = TAG_PREFIX + "dag-id"
-RUN_ID_TAG = TAG_PREFIX + "run-id"
-
-# What a tag's value may not hold: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html
-_NOT_IN_TAG = re.compile(r"[^\w\s.:/=+\-@]")
-_LONGEST_TAG_VALUE = 256
+# What a job's name says; a deployment's may end with the generation in which it was cleared.
+_NAMED = re.compile(
+    r"(?P<training_job>(?P<pipeline>.+)-(?P<data_date>\d{4}-\d{2}-\d{2})-[0-9a-f]{8}(?:-(?:c\d+)?(?:a\d+)?)?)(?:-d\d+)?"
+)
 # How a job's name ends: the digest, and what tells jobs of one run apart.
 _SUFFIX = re.compile(r"-[0-9a-f]{8}(?:-(?:c(?P<generation>\d+))?(?:a\d+)?)?$")
 
@@ -142,13 +138,26 @@ class Run:
             aws_tags: The pipeline's own tags, rendered.
         """
         ours = {
-            PIPELINE_TAG: self.pipeline,
-            DATA_DATE_TAG: self.data_date.isoformat(),
-            DAG_ID_TAG: self.dag_id,
-            RUN_ID_TAG: self.run_id,
+            tags.PIPELINE: self.pipeline,
+            tags.DATA_DATE: self.data_date.isoformat(),
+            tags.DAG_ID: self.dag_id,
+            tags.RUN_ID: self.run_id,
         }
         # A run id may hold what AWS refuses in a tag.
-        return {**aws_tags, **{key: _NOT_IN_TAG.sub("_", value)[:_LONGEST_TAG_VALUE] for key, value in ours.items()}}
+        return {**aws_tags, **{key: tags.fitting(value) for key, value in ours.items()}}
+
+
+def named_parts(name: str) -> dict[str, str]:
+    """Read what the name of a job, a model or an endpoint config says that a run has made.
+
+    Args:
+        name: The name.
+
+    Returns:
+        ``pipeline``, ``data_date`` (YYYY-MM-DD) and ``training_job``; empty for a name of another form.
+    """
+    found = _NAMED.fullmatch(name)
+    return {key: value for key, value in found.groupdict().items() if value} if found else {}
 
 
 def generation_of(job_name: str) -> int:

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import parsing, plots, report, seed_state_machine, services
 from benchmarks.dags.stock_requests import stock_requests
 
-from fresh_endpoints.pipeline_file.model import load_pipelines
+from fresh_endpoints.pipeline_file.loading import load_pipelines
 from local_aws.process import LocalAws
 
 BENCHMARKS = Path(services.__file__).parent

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from fresh_endpoints.aws import service_model
+from fresh_endpoints.aws import tags as aws_tags
 
 Request = dict[str, Any]
 
-# Every tag that the package itself sets begins with this.
-TAG_PREFIX = "fresh-endpoints:"
-# How many such tags one resource may get: the run's four, a model's facts, what Slack was told, what was proven.
-MOST_OWN_TAGS = 16
+# What a model takes over from its training, as it does image and role: https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
+TAKEN_OVER = ("VpcConfig", "EnableNetworkIsolation")
 # What may give a container its model; where one of them is given, the artifact of the training has no place.
 MODEL_SOURCES = ("ModelDataUrl", "ModelDataSource", "ModelPackageName")
 VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
@@ -26,17 +25,17 @@ VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
 def create_training_job(
     section: Mapping[str, Any], *, name: str, bucket: str, data: Mapping[str, str], tags: Mapping[str, str]
 ) -> Request:
-    """Completes the ``training`` section into a CreateTrainingJob request.
+    """Complete the ``training`` section into a CreateTrainingJob request.
 
     The channels ``training`` and ``validation`` always exist. A channel of these that brings no S3Uri reads the folder
     of its data file, as the article's do: SageMaker gives a container folders, not files.
 
     Args:
-        section: the rendered section.
-        name: the training job's name.
-        bucket: the bucket of the data files.
-        data: the rendered S3 keys of the day's files by channel; at least training and validation.
-        tags: tag values by tag key.
+        section: The rendered section.
+        name: The training job's name.
+        bucket: The bucket of the data files.
+        data: The rendered S3 keys of the day's files by channel; at least training and validation.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
@@ -46,76 +45,127 @@ def create_training_job(
         named = {channel.get("ChannelName") for channel in given if isinstance(channel, Mapping)}
         ours = [{"ChannelName": name} for name in ("training", "validation") if name not in named]
         given = [_channel(channel, bucket, data) for channel in [*given, *ours]]
-    request = {"TrainingJobName": name, **section, "InputDataConfig": given, "Tags": _tag_list(tags)}
+    request = {"TrainingJobName": name, **section, "InputDataConfig": given, "Tags": aws_tags.as_list(tags)}
     return service_model.coerce("CreateTrainingJob", request)
 
 
 def create_model(
     section: Mapping[str, Any], *, name: str, artifact: str, training: Mapping[str, Any], tags: Mapping[str, str]
 ) -> Request:
-    """Completes the ``model`` section into a CreateModel request.
+    """Complete the ``model`` section into a CreateModel request.
 
-    The artifact goes to the primary container; where ``Containers`` are given (an inference pipeline), to the first
-    that brings no model of its own. The container that gets it runs the training image, unless it names another.
+    The artifact goes to the primary container; where ``Containers`` are given (an inference pipeline), to the one that
+    artifact_container() finds. The container that gets it runs the training image, unless it names another. Role, VPC
+    and network isolation are the training's, unless the section gives them; a VPC that is null is none.
 
     Args:
-        section: the rendered section.
-        name: the model's name.
-        artifact: S3 URL of the trained model.tar.gz.
-        training: the rendered ``training`` section, or DescribeTrainingJob's answer, which names image and role alike.
-        tags: tag values by tag key.
+        section: The rendered section.
+        name: The model's name.
+        artifact: S3 URL of the trained model.tar.gz, or of its folder where the training does not compress it.
+        training: The rendered ``training`` section, or DescribeTrainingJob's answer, which names them alike.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
+
+    Raises:
+        ValueError: It is not clear which of the Containers gets the artifact.
     """
-    request = {"ModelName": name, **section, "Tags": _tag_list(tags)}
-    if training.get("RoleArn"):
-        request.setdefault("ExecutionRoleArn", training["RoleArn"])
-    algorithm = training.get("AlgorithmSpecification")
-    image = algorithm.get("TrainingImage") if isinstance(algorithm, Mapping) else None
-    trained = {"Image": image, "ModelDataUrl": artifact} if image else {"ModelDataUrl": artifact}
+    ours = {"ExecutionRoleArn": training.get("RoleArn"), **{member: training.get(member) for member in TAKEN_OVER}}
+    given = {member: value for member, value in section.items() if value is not None or member not in TAKEN_OVER}
+    ours = {member: value for member, value in ours.items() if value and member not in section}
+    request = {"ModelName": name, **ours, **given, "Tags": aws_tags.as_list(tags)}
+    image = training_image(training)
+    trained = {**({"Image": image} if image else {}), **_model_data(artifact, training)}
     containers = section.get("Containers")
     if isinstance(containers, list):
-        position = artifact_container(containers)
-        request["Containers"] = [
-            {**trained, **container} if index == position else container for index, container in enumerate(containers)
-        ]
+        position = artifact_container(containers, image)
+        if position is None:
+            raise ValueError("It is not clear which of model.Containers gets the trained model; mark it with {}.")
+        own = {member: value for member, value in containers[position].items() if member != "ModelDataSource"}
+        request["Containers"] = [*containers[:position], {**trained, **own}, *containers[position + 1 :]]
     else:
         primary = section.get("PrimaryContainer", {})
         request["PrimaryContainer"] = {**trained, **primary} if isinstance(primary, Mapping) else primary
     return service_model.coerce("CreateModel", request)
 
 
-def artifact_container(containers: list[Any]) -> int | None:
-    """Finds the container of an inference pipeline that gets the trained model.
+def training_image(training: Mapping[str, Any]) -> Any:
+    """Return the image that a training runs; None where it names an algorithm.
+
+    Args:
+        training: The ``training`` section, or DescribeTrainingJob's answer.
+    """
+    algorithm = training.get("AlgorithmSpecification")
+    return algorithm.get("TrainingImage") if isinstance(algorithm, Mapping) else None
+
+
+def free_containers(containers: list[Any]) -> list[int]:
+    """Find the containers of an inference pipeline that bring no model of their own.
 
     Args:
         containers: CreateModel's Containers.
 
     Returns:
-        The position of the first that brings no model of its own; None where each does.
+        Their positions.
     """
-    for position, container in enumerate(containers):
-        if isinstance(container, Mapping) and not any(source in container for source in MODEL_SOURCES):
-            return position
+    return [
+        position
+        for position, container in enumerate(containers)
+        if isinstance(container, Mapping) and not any(container.get(source, {}) != {} for source in MODEL_SOURCES)
+    ]
+
+
+def artifact_container(containers: list[Any], image: Any) -> int | None:
+    """Find the container of an inference pipeline that gets the trained model.
+
+    An empty mapping says it outright: ``ModelDataSource: {}``, or a container that names neither image nor model, such
+    as ``{}``. Else it is the one that runs the training's image, else the only one that brings no model of its own.
+
+    Args:
+        containers: CreateModel's Containers.
+        image: The training's image, if it has one.
+
+    Returns:
+        Its position; None where it is not clear which it is.
+    """
+    free = free_containers(containers)
+    for chosen in (
+        [position for position in free if "ModelDataSource" in containers[position]],
+        [position for position in free if not containers[position].get("Image")],
+        [position for position in free if containers[position].get("Image") == image],
+        free,
+    ):
+        if chosen:
+            return chosen[0] if len(chosen) == 1 else None
     return None
+
+
+def is_uncompressed(training: Mapping[str, Any]) -> bool:
+    """Tell whether a training leaves its model as the objects of a folder instead of a model.tar.gz.
+
+    Args:
+        training: The ``training`` section, or DescribeTrainingJob's answer.
+    """
+    output = training.get("OutputDataConfig")
+    return isinstance(output, Mapping) and output.get("CompressionType") == "NONE"
 
 
 def create_endpoint_config(
     section: Mapping[str, Any], *, name: str, model_name: str, tags: Mapping[str, str]
 ) -> Request:
-    """Completes the ``endpoint_config`` section into a CreateEndpointConfig request.
+    """Complete the ``endpoint_config`` section into a CreateEndpointConfig request.
 
     Args:
-        section: the rendered section.
-        name: the endpoint config's name.
-        model_name: the model's name, for each variant that names none.
-        tags: tag values by tag key.
+        section: The rendered section.
+        name: The endpoint config's name.
+        model_name: The model's name, for each variant that names none.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
     """
-    request = {"EndpointConfigName": name, **section, "Tags": _tag_list(tags)}
+    request = {"EndpointConfigName": name, **section, "Tags": aws_tags.as_list(tags)}
     for key in VARIANT_LISTS:
         if isinstance(section.get(key), list):
             request[key] = [
@@ -126,28 +176,28 @@ def create_endpoint_config(
 
 
 def create_endpoint(section: Mapping[str, Any], *, config_name: str, tags: Mapping[str, str]) -> Request:
-    """Completes the ``endpoint`` section into a CreateEndpoint request; what only UpdateEndpoint takes is left out.
+    """Complete the ``endpoint`` section into a CreateEndpoint request; what only UpdateEndpoint takes is left out.
 
     Args:
-        section: the rendered section.
-        config_name: the endpoint config's name.
-        tags: tag values by tag key.
+        section: The rendered section.
+        config_name: The endpoint config's name.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
     """
-    request = {**section, "EndpointConfigName": config_name, "Tags": _tag_list(tags)}
+    request = {**section, "EndpointConfigName": config_name, "Tags": aws_tags.as_list(tags)}
     return service_model.coerce("CreateEndpoint", _only_members("CreateEndpoint", request))
 
 
 def update_endpoint(section: Mapping[str, Any], *, config_name: str) -> Request:
-    """Completes the ``endpoint`` section into an UpdateEndpoint request; what only CreateEndpoint takes is left out.
+    """Complete the ``endpoint`` section into an UpdateEndpoint request; what only CreateEndpoint takes is left out.
 
     UpdateEndpoint takes no tags: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html.
 
     Args:
-        section: the rendered section.
-        config_name: the endpoint config's name.
+        section: The rendered section.
+        config_name: The endpoint config's name.
 
     Returns:
         The request.
@@ -165,15 +215,15 @@ def create_transform_job(
     output_uri: str,
     tags: Mapping[str, str],
 ) -> Request:
-    """Completes the ``transform`` section into a CreateTransformJob request.
+    """Complete the ``transform`` section into a CreateTransformJob request.
 
     Args:
-        section: the rendered section.
-        name: the transform job's name.
-        model_name: the model's name.
+        section: The rendered section.
+        name: The transform job's name.
+        model_name: The model's name.
         input_uri: S3 URL of the folder that is predicted on.
         output_uri: S3 URL of the folder that gets a ``.out`` file for each input file.
-        tags: tag values by tag key.
+        tags: Tag values by tag key.
 
     Returns:
         The request.
@@ -186,18 +236,18 @@ def create_transform_job(
         **section,
         "TransformInput": {**source, **given} if isinstance(given, Mapping) else given,
         "TransformOutput": {"S3OutputPath": output_uri, **output} if isinstance(output, Mapping) else output,
-        "Tags": _tag_list(tags),
+        "Tags": aws_tags.as_list(tags),
     }
     return service_model.coerce("CreateTransformJob", request)
 
 
 def prediction_uri(bucket: str, data_date: str, pipeline: str) -> str:
-    """Names the folder in S3 that gets the predictions of a data date.
+    """Name the folder in S3 that gets the predictions of a data date.
 
     Args:
-        bucket: the bucket.
-        data_date: the data date, YYYY-MM-DD.
-        pipeline: the pipeline's name.
+        bucket: The bucket.
+        data_date: The data date, YYYY-MM-DD.
+        pipeline: The pipeline's name.
 
     Returns:
         The folder's S3 URL.
@@ -206,16 +256,25 @@ def prediction_uri(bucket: str, data_date: str, pipeline: str) -> str:
 
 
 def folder_uri(bucket: str, key: str) -> str:
-    """Names the folder of a file in S3.
+    """Name the folder of a file in S3.
 
     Args:
-        bucket: the bucket.
-        key: the file's key.
+        bucket: The bucket.
+        key: The file's key.
 
     Returns:
         The folder's S3 URL, with a slash at its end so that no longer folder name begins with it.
     """
     return f"s3://{bucket}/{key.rpartition('/')[0]}/"
+
+
+def _model_data(artifact: str, training: Mapping[str, Any]) -> dict[str, Any]:
+    if not is_uncompressed(training):
+        return {"ModelDataUrl": artifact}
+    # CreateModel refuses a folder as ModelDataUrl:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/large-model-inference-uncompressed.html
+    folder = artifact.rstrip("/") + "/"
+    return {"ModelDataSource": {"S3DataSource": {"S3Uri": folder, "S3DataType": "S3Prefix", "CompressionType": "None"}}}
 
 
 def _channel(channel: Any, bucket: str, data: Mapping[str, str]) -> Any:
@@ -233,17 +292,22 @@ def _only_members(operation: str, request: Request) -> Request:
     return {key: value for key, value in request.items() if key in members}
 
 
-def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
+def without_tags(request: Mapping[str, Any]) -> Request:
+    """Return a request without its tags, which no Describe operation tells.
+
+    Args:
+        request: A Create request.
+    """
+    return {key: value for key, value in request.items() if key != "Tags"}
 
 
 def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
-    """Compares what a request asks for with what SageMaker describes.
+    """Compare what a request asks for with what SageMaker describes.
 
     Args:
-        wanted: the request, or a part of it.
-        found: the description, or the same part of it; what it holds beyond the request is SageMaker's own.
-        path: where the part stands.
+        wanted: The request, or a part of it.
+        found: The description, or the same part of it; what it holds beyond the request is SageMaker's own.
+        path: Where the part stands.
 
     Returns:
         One sentence for each difference.

@@ -12,116 +12,13 @@ https://botocore.amazonaws.com/v1/documentation/api/latest/development/designnot
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-Kind = Literal["missing", "unknown", "type", "pattern", "length", "range", "enum"]
-Path = tuple[str | int, ...]
+from fresh_endpoints.problems import Kind, Problem, Where, near_misses
+
 IsUnknown = Callable[[str], bool]
-
-# Longer lists of allowed values help nobody, and even shorter ones only where there is no near miss to show.
-_LONGEST_LIST = 40
-_LONGEST_LIST_WITH_HINT = 12
-_LONGEST_VALUE = 120
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One member of a request that AWS would refuse. ``str()`` is a sentence for the person who wrote the request.
-
-    Attributes:
-        path: where it is, from the request's top: member names, map keys and list positions (from 0).
-        kind: which rule it breaks.
-        value: what was found; None where a member is missing.
-        constraint: the rule, in the words of AWS's ValidationException ("Member must ...").
-        allowed: the enum's values, or the members that the structure has where the one found is unknown.
-    """
-
-    path: Path
-    kind: Kind
-    value: Any
-    constraint: str
-    allowed: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{format_path(self.path)}: {self.explanation}"
-
-    @property
-    def explanation(self) -> str:
-        """What was found, what is allowed and the near misses, without the path."""
-        parts = [f"found {self._found()}"]
-        near = near_misses(self.path[-1] if self.kind == "unknown" and self.path else self.value, self.allowed)
-        if not near or len(self.allowed) <= _LONGEST_LIST_WITH_HINT:
-            parts.append(self._rule())
-        if near:
-            parts.append(f"did you mean {near}?")
-        elif self._needs_quotes():
-            parts.append("put the value in quotes")
-        return "; ".join(parts)
-
-    def _needs_quotes(self) -> bool:
-        return self.kind == "type" and "a string" in self.constraint and not isinstance(self.value, (list, Mapping))
-
-    def _found(self) -> str:
-        if self.kind == "unknown":
-            return "an unknown key"
-        if self.kind == "missing" or self.value is None:
-            return "nothing"
-        found = self.value.isoformat() if isinstance(self.value, dt.date) else _shorten(repr(self.value))
-        if self.kind == "length":
-            unit = "characters" if isinstance(self.value, str) else "items"
-            return f"{found} ({len(self.value)} {unit})"
-        return f"{found} ({_type_name(self.value)})" if self.kind == "type" else found
-
-    def _rule(self) -> str:
-        if self.kind == "missing":
-            return "a value is required here"
-        if self.kind in ("unknown", "enum") and len(self.allowed) <= _LONGEST_LIST:
-            return f"allowed {', '.join(self.allowed) or 'none'}"
-        if self.kind in ("unknown", "enum"):
-            return f"it is none of the {len(self.allowed)} that AWS knows"
-        return self.constraint.replace("Member must", "it must", 1)
-
-
-def format_path(path: Path) -> str:
-    """Writes a path as people write it.
-
-    Args:
-        path: member names, map keys and list positions.
-
-    Returns:
-        For example ``ProductionVariants[0].InstanceType``.
-    """
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
-def near_misses(word: Any, allowed: Sequence[str]) -> str:
-    """Finds what a misspelt word was probably meant to be.
-
-    Args:
-        word: what was found; anything but a string has no near misses.
-        allowed: the words that would have been right.
-
-    Returns:
-        Up to three quoted candidates that are about equally near; empty where none is near.
-    """
-    if not isinstance(word, str):
-        return ""
-    by_lower = {candidate.lower(): candidate for candidate in allowed}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.75)
-    likeness = [difflib.SequenceMatcher(None, candidate, word.lower()).ratio() for candidate in close]
-    quoted = [
-        repr(by_lower[candidate])
-        for candidate, ratio in zip(close, likeness, strict=True)
-        if ratio > likeness[0] - 0.03
-    ]
-    return " or ".join(filter(None, [", ".join(quoted[:-1]), *quoted[-1:]]))
 
 
 def check_request(
@@ -130,67 +27,67 @@ def check_request(
     service: str = "sagemaker",
     is_unknown: IsUnknown = lambda _: False,
 ) -> list[Problem]:
-    """Checks a whole request and finds every problem in it, not only the first.
+    """Check a whole request and finds every problem in it, not only the first.
 
     Args:
-        operation: the API operation's name, for example ``CreateTrainingJob``.
-        request: the operation's input, keyed as the API reference has it.
-        service: botocore's name of the service.
-        is_unknown: tells which strings get their value only later (templates). Of those only the type is checked, and
+        operation: The API operation's name, for example ``CreateTrainingJob``.
+        request: The operation's input, keyed as the API reference has it.
+        service: Botocore's name of the service.
+        is_unknown: Tells which strings get their value only later (templates). Of those only the type is checked, and
             they may stand where a number or a boolean belongs.
 
     Returns:
         The problems, in the request's order; empty where AWS's model allows the request.
 
     Raises:
-        ValueError: the service has no such operation.
+        ValueError: The service has no such operation.
     """
     return list(_check(_input_shape(service, operation), request, (), is_unknown))
 
 
 def coerce(operation: str, request: Mapping[str, Any], service: str = "sagemaker") -> dict[str, Any]:
-    """Converts strings to the numbers and booleans that the operation takes there.
+    """Convert strings to the numbers and booleans that the operation takes there.
 
     A rendered template is always a string; ``VolumeSizeInGB: "{{ params.size }}"`` needs this. A string that does not
     read as a number or boolean stays as it is, for check_request (or AWS) to refuse.
 
     Args:
-        operation: the API operation's name.
-        request: the operation's input. It is not changed.
-        service: botocore's name of the service.
+        operation: The API operation's name.
+        request: The operation's input. It is not changed.
+        service: Botocore's name of the service.
 
     Returns:
         A copy of the request.
 
     Raises:
-        ValueError: the service has no such operation.
+        ValueError: The service has no such operation.
     """
     coerced: dict[str, Any] = _coerce(_input_shape(service, operation), request)
     return coerced
 
 
 def members(operation: str, service: str = "sagemaker") -> frozenset[str]:
-    """Lists what an operation's request may hold at its top.
+    """List what an operation's request may hold at its top.
 
     Args:
-        operation: the API operation's name.
-        service: botocore's name of the service.
+        operation: The API operation's name.
+        service: Botocore's name of the service.
 
     Returns:
         The members' names.
 
     Raises:
-        ValueError: the service has no such operation.
+        ValueError: The service has no such operation.
     """
     return frozenset(_input_shape(service, operation).members)
 
 
 @functools.cache
 def loader(data_path: str | None) -> Any:
-    """Returns the one botocore loader of this process for a data path: what it has read, it need not read again.
+    """Return the one botocore loader of this process for a data path: what it has read, it need not read again.
 
     Args:
-        data_path: where to look for descriptions beside botocore's own (its setting ``data_path``), if anywhere.
+        data_path: Where to look for descriptions beside botocore's own (its setting ``data_path``), if anywhere.
     """
     # Imported here because reading a pipeline file that was checked before must not pay for botocore.
     from botocore.loaders import create_loader
@@ -215,7 +112,7 @@ def _input_shape(service: str, operation: str) -> Any:
     return model.operation_model(operation).input_shape
 
 
-def _check(shape: Any, value: Any, path: Path, is_unknown: IsUnknown) -> Iterator[Problem]:
+def _check(shape: Any, value: Any, path: Where, is_unknown: IsUnknown) -> Iterator[Problem]:
     if value is None:
         yield Problem(path, "missing", None, "Member must not be null")
         return
@@ -238,7 +135,7 @@ def _check(shape: Any, value: Any, path: Path, is_unknown: IsUnknown) -> Iterato
         yield from _check_string(shape, value, path)
 
 
-def _check_structure(shape: Any, value: Mapping[str, Any], path: Path, is_unknown: IsUnknown) -> Iterator[Problem]:
+def _check_structure(shape: Any, value: Mapping[str, Any], path: Where, is_unknown: IsUnknown) -> Iterator[Problem]:
     members = shape.members
     for name in shape.required_members:
         if name not in value:
@@ -253,7 +150,7 @@ def _check_structure(shape: Any, value: Mapping[str, Any], path: Path, is_unknow
             yield Problem((*path, str(name)), "unknown", item, constraint, tuple(members))
 
 
-def _check_map(shape: Any, value: Mapping[str, Any], path: Path, is_unknown: IsUnknown) -> Iterator[Problem]:
+def _check_map(shape: Any, value: Mapping[str, Any], path: Where, is_unknown: IsUnknown) -> Iterator[Problem]:
     for key, item in value.items():
         here = (*path, str(key))
         for problem in _check(shape.key, key, here, is_unknown):
@@ -262,7 +159,7 @@ def _check_map(shape: Any, value: Mapping[str, Any], path: Path, is_unknown: IsU
         yield from _check(shape.value, item, here, is_unknown)
 
 
-def _check_string(shape: Any, value: str, path: Path) -> Iterator[Problem]:
+def _check_string(shape: Any, value: str, path: Where) -> Iterator[Problem]:
     if shape.enum and value not in shape.enum:
         constraint = f"Member must satisfy enum value set: [{', '.join(shape.enum)}]"
         yield Problem(path, "enum", _hidden(shape, value), constraint, tuple(shape.enum))
@@ -272,7 +169,7 @@ def _check_string(shape: Any, value: str, path: Path) -> Iterator[Problem]:
         yield Problem(path, "pattern", _hidden(shape, value), constraint)
 
 
-def _check_size(shape: Any, value: Any, path: Path) -> Iterator[Problem]:
+def _check_size(shape: Any, value: Any, path: Where) -> Iterator[Problem]:
     numeric = shape.type_name in _NUMBERS
     if not numeric and not hasattr(value, "__len__"):
         return
@@ -319,24 +216,6 @@ def _must_be(expected: str) -> str:
 
 def _hidden(shape: Any, value: Any) -> Any:
     return "(hidden)" if shape.metadata.get("sensitive") else value
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
-
-
-def _type_name(value: Any) -> str:
-    names = {
-        bool: "a boolean",
-        int: "an integer",
-        float: "a number",
-        str: "a string",
-        list: "a list",
-        dict: "a mapping",
-        dt.date: "a date",
-        dt.datetime: "a timestamp",
-    }
-    return names.get(type(value), type(value).__name__)
 
 
 def _is_integer(value: Any) -> bool:

@@ -26,16 +26,16 @@ Model = TypeVar("Model", bound=BaseModel)
 # Everything but the file that decides whether a file is right.
 _LIBRARIES = ("botocore", "croniter", "Jinja2", "pydantic", "PyYAML", "regex")
 # The modules of the checks: this room and what it checks by.
-_MODULES = ("problems.py", "aws/requests.py", "aws/service_model.py", "aws/tags.py", "pipeline_file/*.py")
+_MODULES = ("problems.py", "aws/requests.py", "aws/service_model.py", "aws/tags.py", "pipeline_file/**/*.py")
 _KEPT_SECONDS = 30 * 24 * 3600
 
 
 def entry(file_name: str, content: bytes) -> Path | None:
-    """Names the place where the answer for a file is remembered.
+    """Name the place where the answer for a file is remembered.
 
     Args:
-        file_name: the file's name without its folder; a rule depends on it.
-        content: the file's bytes.
+        file_name: The file's name without its folder; a rule depends on it.
+        content: The file's bytes.
 
     Returns:
         The entry's path, or None where this machine offers no private folder for it.
@@ -48,11 +48,11 @@ def entry(file_name: str, content: bytes) -> Path | None:
 
 
 def recall(entry: Path | None, model: type[Model]) -> Model | None:
-    """Reads an entry.
+    """Read an entry.
 
     Args:
-        entry: from entry().
-        model: what it was when it was remembered.
+        entry: From entry().
+        model: What it was when it was remembered.
 
     Returns:
         An equal of what was remembered; None where there is no entry, or no readable one.
@@ -66,11 +66,11 @@ def recall(entry: Path | None, model: type[Model]) -> Model | None:
 
 
 def remember(entry: Path | None, value: BaseModel) -> None:
-    """Writes an entry, atomically. What JSON cannot carry unchanged is not remembered; faults cost time only.
+    """Write an entry, atomically. What JSON cannot carry unchanged is not remembered; faults cost time only.
 
     Args:
-        entry: from entry().
-        value: what recall() is to give.
+        entry: From entry().
+        value: What recall() is to give.
     """
     if entry is None:
         return

@@ -1,26 +1,18 @@
-"""Pipeline files: what one holds, how it is read, and what it says about itself when it is wrong.
+"""The shape of a pipeline file: its keys, their types, their defaults, and what editors say of them.
 
-One file in the pipelines folder is one pipeline. Its shape is the pydantic model ``Pipeline``; what the values mean to
-SageMaker, S3, cron and Jinja is checked once per content by ``pipeline_check``. Importing this module costs pydantic
-and PyYAML and no more, because the dag-processor does it for every parse.
+One file in the pipelines folder is one pipeline. What the values mean to SageMaker, S3, cron and Jinja is checked
+elsewhere: see ``checks``.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
-from fresh_endpoints.aws.service_model import Problem, format_path
-from fresh_endpoints.pipeline_file import memory
 from fresh_endpoints.pipeline_file.quality import parse_rule
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
@@ -28,20 +20,6 @@ _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 _LONGEST_NAME = 32
 _REGION = r"[a-z]{2,4}(-[a-z]+)+-\d+"
 _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
-
-
-class PipelineFileError(ValueError):
-    """A pipeline file (or the folder of them) cannot be used. ``str()`` names the file and every problem in it.
-
-    Attributes:
-        path: the file or folder.
-        problems: one sentence for each problem, beginning with the field's path where it belongs to one.
-    """
-
-    def __init__(self, path: Path, problems: Iterable[str]) -> None:
-        self.path = path
-        self.problems = tuple(problems)
-        super().__init__("\n".join([f"{path}:", *(f"  {problem}" for problem in self.problems)]))
 
 
 def _name(value: str) -> str:
@@ -161,6 +139,12 @@ class SmokeTest(_Part):
         "Left out: any answer.",
         examples=["[0-2]"],
     )
+    patience_seconds: int = Field(
+        default=120,
+        ge=0,
+        description="Seconds for which an endpoint that is not ready yet, or throttles, is asked again: a model may "
+        "still be loading when the endpoint is InService. 0: it is asked once.",
+    )
 
     @model_validator(mode="after")
     def _one_body(self) -> Self:
@@ -268,7 +252,8 @@ class Pipeline(_Part):
     model: dict[str, Any] = Field(
         default_factory=dict,
         description=f"The CreateModel request ({_API}CreateModel.html), without ModelName, Tags and the artifact's "
-        "path, which are added. The image and the role are the training's, unless given.",
+        "path, which are added. Image, role, VpcConfig and EnableNetworkIsolation are the training's, unless given; "
+        "VpcConfig: null is no VPC.",
     )
     endpoint_config: dict[str, Any] = Field(
         description=f"The CreateEndpointConfig request ({_API}CreateEndpointConfig.html), without EndpointConfigName, "
@@ -296,230 +281,3 @@ class Pipeline(_Part):
     def _name_the_endpoint(self) -> Self:
         self.endpoint.setdefault("EndpointName", self.name)
         return self
-
-
-@dataclass(frozen=True)
-class LoadedPipelines:
-    """What a pipelines folder holds.
-
-    Attributes:
-        pipelines: the usable ones, sorted by name.
-        errors: one for each file that cannot be used, sorted by path.
-    """
-
-    pipelines: list[Pipeline]
-    errors: list[PipelineFileError]
-
-
-def pipelines_dir() -> Path:
-    """Finds the folder of the pipeline files.
-
-    Returns:
-        What the environment variable PIPELINES_DIR names; without it ``include/pipelines`` beside the plugins folder
-        that holds this package, else beside (or in) Airflow's dags folder, else in the folder dags beside the plugins
-        folder, as on MWAA. It need not exist.
-    """
-    if configured := os.environ.get("PIPELINES_DIR"):
-        return Path(configured).expanduser()
-    homes = [Path(__file__).resolve().parents[3]]
-    if dags := os.environ.get("AIRFLOW__CORE__DAGS_FOLDER"):
-        homes += [Path(dags).parent, Path(dags)]
-    homes.append(homes[0] / "dags")
-    candidates = [home / "include" / "pipelines" for home in homes]
-    return next((candidate for candidate in candidates if candidate.is_dir()), candidates[0])
-
-
-def load_pipelines(folder: Path | None = None) -> LoadedPipelines:
-    """Reads every pipeline file of a folder. A file that cannot be used takes no other with it.
-
-    Args:
-        folder: the folder; None for pipelines_dir().
-
-    Returns:
-        The pipelines, and the errors of the files that are none.
-    """
-    folder = pipelines_dir() if folder is None else folder
-    try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
-    except OSError as error:
-        problem = f"cannot be listed: {error.strerror}; make the folder, or set PIPELINES_DIR to the one that exists"
-        return LoadedPipelines([], [PipelineFileError(folder, [problem])])
-    pipelines, errors = [], []
-    taken: dict[tuple[str, str, str], Path] = {}
-    for path in paths:
-        try:
-            pipeline = load_pipeline(path)
-            _refuse_shared_endpoint(path, pipeline, taken)
-            pipelines.append(pipeline)
-        except PipelineFileError as error:
-            errors.append(error)
-    return LoadedPipelines(sorted(pipelines, key=lambda pipeline: pipeline.name), errors)
-
-
-class _Checked(BaseModel):
-    """What is remembered of a file's content: the pipeline, or what is wrong with it."""
-
-    pipeline: Pipeline | None
-    problems: tuple[str, ...]
-
-
-def load_pipelines_of_dags(dag_id_prefix: str) -> list[Pipeline]:
-    """Reads the pipelines whose DAGs a DAG file is to build.
-
-    The dag-processor wants all of them. Where Airflow wants one DAG, as in every task's process, only that one's file
-    is read: https://airflow.apache.org/docs/apache-airflow/stable/howto/dynamic-dag-generation.html#optimizing-dag-parsing-delays-during-execution
-
-    Args:
-        dag_id_prefix: what precedes the pipeline's name in the DAG file's DAG ids.
-
-    Returns:
-        The pipelines, sorted by name.
-
-    Raises:
-        PipelineFileError: the one DAG that is wanted is that of a file which cannot be used.
-    """
-    from airflow.sdk import get_parsing_context
-
-    wanted = get_parsing_context().dag_id
-    if wanted is None:
-        return load_pipelines().pipelines
-    name = wanted.removeprefix(dag_id_prefix)
-    return [] if name == wanted else [load_pipeline(pipelines_dir() / f"{name}.yaml")]
-
-
-def load_pipeline(path: Path) -> Pipeline:
-    """Reads and checks one pipeline file. A content that was checked before is not checked again.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The pipeline, its templates not yet rendered.
-
-    Raises:
-        PipelineFileError: the file cannot be read, is not YAML, or says something that is not allowed. It holds all
-            problems of its kind, not the first only.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PipelineFileError(path, [f"cannot be read: {error.strerror}"]) from error
-    entry = memory.entry(path.name, content)
-    if (checked := memory.recall(entry, _Checked)) is None:
-        pipeline = _parse(path, content)
-        from fresh_endpoints.pipeline_file.checks import find_problems
-
-        checked = _Checked(pipeline=pipeline, problems=tuple(find_problems(pipeline)))
-        memory.remember(entry, checked if not checked.problems else checked.model_copy(update={"pipeline": None}))
-    if checked.problems:
-        raise PipelineFileError(path, checked.problems)
-    assert checked.pipeline
-    return checked.pipeline
-
-
-def _refuse_shared_endpoint(path: Path, pipeline: Pipeline, taken: dict[tuple[str, str, str], Path]) -> None:
-    name = str(pipeline.endpoint["EndpointName"])
-    if pipeline.deploy == "never" or "{" in name:
-        return
-    # CreateEndpoint does not tell upper case from lower case.
-    other = taken.setdefault((pipeline.aws_conn_id, pipeline.region, name.lower()), path)
-    if other != path:
-        problem = f"endpoint.EndpointName: found {name!r}, which {other.name} deploys to; give one of them another"
-        raise PipelineFileError(path, [problem])
-
-
-def _parse(path: Path, content: bytes) -> Pipeline:
-    if path.suffix != ".yaml":
-        raise PipelineFileError(path, [f"found the suffix {path.suffix!r}; allowed .yaml; rename it {path.stem}.yaml"])
-    try:
-        values = yaml.load(content, Loader=_Loader)  # noqa: S506 - a safe loader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        problem = error.problem or error.context
-        if mark and re.search(rb"[:-]\s+{{", b"".join(content.splitlines()[mark.line : mark.line + 1])):
-            problem = f"{problem}; put a value that begins with {{{{ in quotes"
-        raise PipelineFileError(path, [f"{where}: {problem}"]) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise PipelineFileError(path, [f"not YAML: {' '.join(str(error).split())}"]) from error
-    if not isinstance(values, dict):
-        found = "nothing" if values is None else f"a {type(values).__name__}"
-        raise PipelineFileError(path, [f"found {found}; it must be a mapping of keys such as name, region, bucket"])
-    try:
-        pipeline = Pipeline.model_validate(values)
-    except ValidationError as error:
-        raise PipelineFileError(path, [_explain(dict(problem)) for problem in error.errors()]) from None
-    if pipeline.name != path.stem:
-        problem = f"name: found {pipeline.name!r}; it must be {path.stem!r}, as the file is {path.name}; change either"
-        raise PipelineFileError(path, [problem])
-    return pipeline
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """PyYAML's safe loader, but a repeated key is an error instead of winning, and every error says where."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: dict[tuple[str, str], int] = {}
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if (key.tag, key.value) in seen:
-                problem = f"found the key {key.value!r} again (first in line {seen[key.tag, key.value]}); remove one"
-                raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
-            seen[key.tag, key.value] = key.start_mark.line + 1
-        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        return mapping
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except ValueError as error:  # a date such as 2019-02-30
-            raise yaml.constructor.ConstructorError(
-                None, None, f"found {node.value!r}: {error}", node.start_mark
-            ) from error
-
-
-_TYPES = {
-    "string_type": "a string",
-    "int_type": "an integer",
-    "int_from_float": "an integer",
-    "bool_type": "true or false",
-    "dict_type": "a mapping",
-    "model_type": "a mapping",
-    "tuple_type": "a list",
-    "date_type": "a date without quotes, such as 2019-03-01",
-    "date_from_datetime_parsing": "a date without quotes, such as 2019-03-01",
-    "date_from_datetime_inexact": "a date without quotes, such as 2019-03-01",
-}
-
-
-def _explain(error: dict[str, Any]) -> str:
-    """Says one of pydantic's errors in this package's words."""
-    path = tuple(part for part in error["loc"] if part != "[key]")
-    kind, value = error["type"], error["input"]
-    if kind == "invalid_key":
-        return f"{format_path((*path[:-1], str(value)))}: found a key that is no text; put it in quotes"
-    if kind == "missing":
-        problem = Problem(path, "missing", None, "")
-    elif kind == "extra_forbidden":
-        problem = Problem(path, "unknown", None, "", _keys_beside(path))
-    elif kind in _TYPES:
-        problem = Problem(path, "type", value, f"Member must be {_TYPES[kind]}")
-    elif kind == "literal_error":
-        allowed = tuple(re.findall(r"'([^']*)'", error["ctx"]["expected"]))
-        problem = Problem(path, "enum", value, "", allowed)
-    elif kind == "greater_than_equal":
-        problem = Problem(path, "range", value, f"Member must have value greater than or equal to {error['ctx']['ge']}")
-    else:
-        message = error["ctx"]["error"] if kind == "value_error" else error["msg"]
-        return f"{format_path(path)}: found {value!r}; {message}"
-    return str(problem)
-
-
-def _keys_beside(path: tuple[str | int, ...]) -> tuple[str, ...]:
-    parts: dict[Any, type[_Part]] = {
-        "data": Data,
-        "slack": Slack,
-        "quality": Quality,
-        "smoke_test": SmokeTest,
-        "retention": Retention,
-    }
-    return tuple((parts[path[0]] if len(path) > 1 else Pipeline).model_fields)

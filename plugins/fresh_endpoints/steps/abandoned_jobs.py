@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
-from fresh_endpoints.run import DAG_ID_TAG, RUN_ID_TAG, Run, generation_of
-from fresh_endpoints.telling.messages import read_tags
+from fresh_endpoints.run import Run, generation_of
 
 if TYPE_CHECKING:
+    from fresh_endpoints.aws.kinds import Kind
     from fresh_endpoints.pipeline_file.model import Pipeline
-    from fresh_endpoints.steps.job import JobKind
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class AbandonedJobsStopper:
         kind: The kind of job that the DAG runs.
     """
 
-    def __init__(self, pipeline: Pipeline, kind: JobKind):
+    def __init__(self, pipeline: Pipeline, kind: Kind):
         self.pipeline = pipeline
         self.kind = kind
 
@@ -54,31 +54,29 @@ class AbandonedJobsStopper:
         ).get_conn()
         try:
             for job in self._jobs_in_progress(client):
-                name = job[f"{self.kind.stem}Name"]
-                if generation_of(name) == run.generation and _is_of(
-                    run, read_tags(client, job[f"{self.kind.stem}Arn"])
-                ):
+                name = self.kind.name_of(job)
+                if generation_of(name) == run.generation and _is_of(run, tags.read(client, self.kind.arn_of(job))):
                     self._stop(client, name)
         except (ClientError, BotoCoreError) as error:
             log.warning("Could not look for %ss of the failed run %s: %s", self.kind.noun, run.run_id, error)
 
     def _jobs_in_progress(self, client: Any) -> list[dict[str, Any]]:
-        pages = client.get_paginator(f"list_{self.kind.operation}s").paginate(
+        pages = client.get_paginator(self.kind.list).paginate(
             NameContains=f"{self.pipeline.name}-", StatusEquals="InProgress"
         )
-        found = [job for page in pages for job in page[f"{self.kind.stem}Summaries"]]
+        found = [job for page in pages for job in page[self.kind.summaries]]
         # Somebody else's job may have the pipeline's name within its own, and tags that nobody here may read.
-        return [job for job in found if job[f"{self.kind.stem}Name"].startswith(f"{self.pipeline.name}-")]
+        return [job for job in found if self.kind.name_of(job).startswith(f"{self.pipeline.name}-")]
 
     def _stop(self, client: Any, name: str) -> None:
         try:
-            getattr(client, f"stop_{self.kind.operation}")(**{f"{self.kind.stem}Name": name})
+            getattr(client, str(self.kind.stop))(**self.kind.named(name))
             log.info("Stopped %s %s: its run has failed.", self.kind.noun, name)
         except ClientError as error:
             # SageMaker refuses to stop a job that has ended, which is as good.
             log.info("Did not stop %s %s: %s", self.kind.noun, name, error)
 
 
-def _is_of(run: Run, tags: dict[str, str]) -> bool:
+def _is_of(run: Run, found: dict[str, str]) -> bool:
     wanted = run.tags({})
-    return all(tags.get(key) == wanted[key] for key in (DAG_ID_TAG, RUN_ID_TAG))
+    return all(found.get(key) == wanted[key] for key in (tags.DAG_ID, tags.RUN_ID))

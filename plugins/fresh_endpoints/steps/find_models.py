@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerBaseOperator
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, explained
 from fresh_endpoints.model_facts import model_asset, model_facts
-from fresh_endpoints.run import DATA_DATE_TAG, PIPELINE_TAG, Run
+from fresh_endpoints.run import Run
 from fresh_endpoints.steps.step import PipelineStep
-from fresh_endpoints.telling.messages import read_tags
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
@@ -102,7 +102,7 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
                 for summary in page["TrainingJobSummaries"]:
                     name = summary["TrainingJobName"]
                     # Somebody else's job may have the prefix within its name, and tags that nobody here may read.
-                    if name.startswith(prefix) and _is_of(run, read_tags(self.hook.conn, summary["TrainingJobArn"])):
+                    if name.startswith(prefix) and _is_of(run, tags.read(self.hook.conn, summary["TrainingJobArn"])):
                         job = self.hook.conn.describe_training_job(TrainingJobName=name)
                         return {**model_facts(run, job), "model": name}
         raise AirflowFailException(
@@ -112,5 +112,5 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
         )
 
 
-def _is_of(run: Run, tags: Mapping[str, str]) -> bool:
-    return tags.get(PIPELINE_TAG) == run.pipeline and tags.get(DATA_DATE_TAG) == run.data_date.isoformat()
+def _is_of(run: Run, found: Mapping[str, str]) -> bool:
+    return found.get(tags.PIPELINE) == run.pipeline and found.get(tags.DATA_DATE) == run.data_date.isoformat()

@@ -5,17 +5,21 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws.console import LogStreamLink, log_page, sagemaker_page
+from fresh_endpoints.aws.console import log_page, sagemaker_page
+from fresh_endpoints.aws.container_logs import last_lines
 from fresh_endpoints.aws.errors import already_exists, explained
-from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, TRAINING_JOB, TRANSFORM_JOB, Answer, answer_to, is_healable
-from fresh_endpoints.steps.step import PipelineStep, StepFailed
+from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, Kind, is_healable
+from fresh_endpoints.steps.buttons import LogStreamLink
+from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow, failure
+from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.sending import run_links
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.task_state import state_of
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
@@ -27,33 +31,6 @@ PREDICTING_JOBS = 5
 
 # A task that a user has given up is failed, success or skipped; one cleared while it runs is restarting.
 _STATES_OF_A_WANTED_TASK = ("running", "deferred", "up_for_retry", "scheduled", "queued")
-
-
-@dataclass(frozen=True)
-class JobKind:
-    """A kind of SageMaker job.
-
-    Attributes:
-        noun: What people call it.
-        operation: What follows ``create_``, ``describe_`` and ``stop_`` in boto3, and the trigger's kind.
-        stem: What precedes ``Name``, ``Status`` and ``Arn`` in its members.
-        statuses: What each of its statuses means.
-        log_group: Where its containers log.
-        page: Where the SageMaker console shows them.
-    """
-
-    noun: str
-    operation: str
-    stem: str
-    statuses: Mapping[str, Answer]
-    log_group: str
-    page: str
-
-
-TRAINING = JobKind("training job", "training_job", "TrainingJob", TRAINING_JOB, "/aws/sagemaker/TrainingJobs", "jobs")
-TRANSFORM = JobKind(
-    "transform job", "transform_job", "TransformJob", TRANSFORM_JOB, "/aws/sagemaker/TransformJobs", "transform-jobs"
-)
 
 
 class JobStep(PipelineStep):
@@ -68,7 +45,7 @@ class JobStep(PipelineStep):
             what it meets then is no news.
     """
 
-    kind: JobKind
+    kind: Kind
     aws_conn_id: Any
     region_name: Any
 
@@ -155,21 +132,20 @@ class JobStep(PipelineStep):
 
     def expected_seconds(self) -> float | None:
         """Return how long the pipeline's last such jobs took, in the median; it predicts this one's end."""
-        stem = self.kind.stem
         try:
-            found = getattr(self._client, f"list_{self.kind.operation}s")(
+            found = getattr(self._client, self.kind.list)(
                 NameContains=f"{self.pipeline.name}-",
                 StatusEquals="Completed",
                 SortBy="CreationTime",
                 SortOrder="Descending",
                 MaxResults=100,
-            )[f"{stem}Summaries"]
+            )[self.kind.summaries]
         except (ClientError, BotoCoreError) as error:
             self.log.info("No past %s to predict this one's end by: %s", self.kind.noun, error)
             return None
         # Another pipeline's name may begin with this one's; what follows the name is the data date.
         ours = [job for job in found if self.name_of(job).startswith(f"{self.pipeline.name}-2")][:PREDICTING_JOBS]
-        seconds = [(job[f"{stem.removesuffix('Job')}EndTime"] - job["CreationTime"]).total_seconds() for job in ours]
+        seconds = [(job[self.kind.end_member] - job["CreationTime"]).total_seconds() for job in ours]
         return median(seconds) if seconds else None
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
@@ -193,17 +169,42 @@ class JobStep(PipelineStep):
             LogStreamLink.name: log_page(region, self.kind.log_group, f"{name}/"),
         }
 
+    def links_of(self, job: Job, context: Any = None) -> dict[str, str]:
+        """Return the addresses for a message about the job: its console page and, given the context, the task's log.
+
+        Args:
+            job: What the Describe operation returned.
+            context: The task's context.
+        """
+        page = self.kind.noun.capitalize()
+        return {page: self.addresses_of(job)[page], **(run_links(context) if context else {})}
+
+    def failure_of(self, job: Job, reason: str, message: Message) -> StepFailed | StepFailedForNow:
+        """Log why a job has failed, with the last lines of its log, and make the failure.
+
+        Args:
+            job: What the Describe operation returned.
+            reason: Why it has failed.
+            message: What people are told.
+        """
+        name = self.name_of(job)
+        self.log.error("%s %s: %s", self.kind.noun.capitalize(), name, reason)
+        lines = last_lines(self.aws_conn_id, self.region_name, self.kind.log_group, name)
+        if lines:
+            self.log.error("The last lines of its log:\n%s", "\n".join(lines))
+        return failure(message, job)
+
     def name_of(self, job: Job) -> str:
         """Return the job's name."""
-        return str(job[f"{self.kind.stem}Name"])
+        return self.kind.name_of(job)
 
     def status_of(self, job: Job) -> str:
         """Return the job's status."""
-        return str(job[f"{self.kind.stem}Status"])
+        return self.kind.status_of(job)
 
     def answer_to(self, job: Job) -> Answer:
         """Return what the job's status means."""
-        return answer_to(self.kind.statuses, self.status_of(job))
+        return self.kind.answer_to(self.status_of(job))
 
     def _create(self, name: str, create: Callable[[str], Any]) -> bool:
         with explained(f"create {self.kind.noun} {name}"):
@@ -239,14 +240,13 @@ class JobStep(PipelineStep):
 
     def _describe(self, name: str) -> dict[str, Any]:
         with explained(f"describe {self.kind.noun} {name}"):
-            describe = getattr(self._client, f"describe_{self.kind.operation}")
-            job = dict(describe(**{f"{self.kind.stem}Name": name}))
+            job = dict(getattr(self._client, self.kind.describe)(**self.kind.named(name)))
         self.addresses = self.addresses_of(job)
         return job
 
     def _stop(self, name: str) -> None:
         try:
-            getattr(self._client, f"stop_{self.kind.operation}")(**{f"{self.kind.stem}Name": name})
+            getattr(self._client, str(self.kind.stop))(**self.kind.named(name))
             self.log.info("Stopped %s %s.", self.kind.noun, name)
         except (ClientError, BotoCoreError) as error:
             # SageMaker refuses to stop a job that has ended, which is as good.

@@ -13,9 +13,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.errors import is_not_found
-from fresh_endpoints.run import PIPELINE_TAG
-from fresh_endpoints.telling.messages import read_tags
 
 log = logging.getLogger(__name__)
 
@@ -107,13 +106,13 @@ def _ours(client: Any, pipeline: str, operation: str, stem: str) -> list[str]:
         summary[f"{stem}Name"]
         for summary in found
         if summary[f"{stem}Name"].startswith(f"{pipeline}-")
-        and _tags_of(client, summary[f"{stem}Arn"]).get(PIPELINE_TAG) == pipeline
+        and _tags_of(client, summary[f"{stem}Arn"]).get(tags.PIPELINE) == pipeline
     ]
 
 
 def _tags_of(client: Any, arn: str) -> dict[str, str]:
     try:
-        return read_tags(client, arn)
+        return tags.read(client, arn)
     except ClientError as error:
         if is_not_found(error):
             return {}  # Deleted since it was listed.

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
 from fresh_endpoints.run import Run
-from fresh_endpoints.telling.messages import Message, PipelineNotifier
+from fresh_endpoints.telling.sending import PipelineNotifier
 from fresh_endpoints.waiting import pace
 
 try:
@@ -22,30 +22,6 @@ if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
 
 T = TypeVar("T")
-
-
-class StepFailed(AirflowFailException):
-    """A step has failed for good; its message goes to Slack as it stands.
-
-    Args:
-        message: What to tell.
-    """
-
-    def __init__(self, message: Message):
-        super().__init__(message.sentence)
-        self.message = message
-
-
-class StepFailedForNow(AirflowException):
-    """A step has failed by a fault of AWS's own; Airflow retries it, and Slack is told if no retry is left.
-
-    Args:
-        message: What to tell.
-    """
-
-    def __init__(self, message: Message):
-        super().__init__(message.sentence)
-        self.message = message
 
 
 class PipelineStep:

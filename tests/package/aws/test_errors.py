@@ -6,6 +6,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from fresh_endpoints.aws import errors
 from fresh_endpoints.aws.errors import already_exists, explained, is_not_found, may_heal
 
 
@@ -64,3 +65,27 @@ def test_missing_is_told_from_malformed(error, missing):
 )
 def test_a_name_that_is_taken(error, taken):
     assert already_exists(error) is taken
+
+
+def test_pauses_after_faults_grow_up_to_a_limit():
+    assert all(0 <= errors.pause_after_fault(1) <= 2 for _ in range(100))
+    assert all(errors.pause_after_fault(number) <= errors.LONGEST_PAUSE_SECONDS for number in range(1, 2000))
+
+
+def test_a_call_is_made_again_while_its_refusal_may_pass(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    answers = [refusal("Could not find model"), refusal("Could not find model"), None]
+
+    def call():
+        if error := answers.pop(0):
+            raise error
+        return "found"
+
+    assert errors.again_while(is_not_found, call) == "found"
+    answers[:] = [refusal("1 validation error detected")]
+    with pytest.raises(ClientError):
+        errors.again_while(is_not_found, call)
+
+
+def refusal(message):
+    return ClientError({"Error": {"Code": "ValidationException", "Message": message}}, "CreateEndpointConfig")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import boto3
 import botocore.session
 import pytest
 
-from fresh_endpoints.aws.kinds import ENDPOINT, TRAINING_JOB, TRANSFORM_JOB, Answer, answer_to, is_healable
+from fresh_endpoints.aws.kinds import ENDPOINT, KINDS, TRAINING_JOB, TRANSFORM_JOB, Answer, is_healable
 
 ROWS = [
     (TRAINING_JOB, "InProgress", Answer.WAIT),
@@ -31,28 +32,43 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("table", "status", "answer"), ROWS)
-def test_every_row(table, status, answer):
-    assert answer_to(table, status) is answer
+@pytest.mark.parametrize(("kind", "status", "answer"), ROWS)
+def test_every_row(kind, status, answer):
+    assert kind.answer_to(status) is answer
 
 
-@pytest.mark.parametrize("table", [TRAINING_JOB, TRANSFORM_JOB, ENDPOINT])
-def test_a_status_that_aws_adds_later_is_unknown(table):
-    assert answer_to(table, "Hibernating") is Answer.UNKNOWN
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_a_status_that_aws_adds_later_is_unknown(kind):
+    assert kind.answer_to("Hibernating") is Answer.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    ("operation", "member", "table"),
-    [
-        ("DescribeTrainingJob", "TrainingJobStatus", TRAINING_JOB),
-        ("DescribeTransformJob", "TransformJobStatus", TRANSFORM_JOB),
-        ("DescribeEndpoint", "EndpointStatus", ENDPOINT),
-    ],
-)
-def test_the_tables_hold_what_botocores_service_model_holds(operation, member, table):
-    model = botocore.session.get_session().get_service_model("sagemaker").operation_model(operation)
-    assert set(table) == set(model.output_shape.members[member].enum)
-    assert set(table) == {status for rows, status, _ in ROWS if rows is table}
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_tables_hold_what_botocores_service_model_holds(kind):
+    member = output_of(kind.describe).members[f"{kind.stem}Status"]
+    assert set(kind.statuses) == set(member.enum)
+    assert set(kind.statuses) == {status for rows, status, _ in ROWS if rows is kind}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_members_and_calls_of_a_kind_are_botocores(kind):
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    described, listed = output_of(kind.describe), output_of(kind.list)
+    summary = listed.members[kind.summaries].member
+    for shape in (described, summary):
+        assert {f"{kind.stem}Name", f"{kind.stem}Arn", f"{kind.stem}Status"} <= set(shape.members)
+    if kind.can_be_stopped:
+        assert {kind.end_member} <= set(described.members) & set(summary.members)
+    assert (f"Stop{kind.stem}" in model.operation_names) is kind.can_be_stopped
+
+
+def test_what_is_waited_for_is_what_the_table_says():
+    assert TRAINING_JOB.waiting_statuses == ("InProgress", "Stopping")
+    assert "InService" not in ENDPOINT.waiting_statuses
+
+
+def output_of(method):
+    client = boto3.client("sagemaker", "eu-west-1")
+    return client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).output_shape
 
 
 @pytest.mark.parametrize(
@@ -61,6 +77,9 @@ def test_the_tables_hold_what_botocores_service_model_holds(operation, member, t
         ("CapacityError: Unable to provision requested ML compute capacity.", True),
         ("Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error.", True),
         ("InternalServerError: We encountered an internal error. Please try again.", True),
+        ("Request to service failed. If failure persists after retry, contact customer support.", True),
+        (" Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error.", True),
+        (" The primary container for production variant a did not pass the ping health check.", False),
         ("AlgorithmError: CapacityError in my own words, exit code: 1", False),
         ("ClientError: Data download failed", False),
         ("", False),

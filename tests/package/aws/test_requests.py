@@ -106,16 +106,88 @@ def test_a_models_own_image_and_role_win():
     }
 
 
-def test_in_an_inference_pipeline_the_first_container_without_a_model_gets_it():
-    before = {"Image": "scaler", "ModelDataUrl": "s3://sample-bucket/scaler.tar.gz"}
-    after = {"Image": "labels"}
-    request = model({"Containers": [before, {"ContainerHostname": "classifier"}, after]})
+@pytest.mark.parametrize("artifact", ["s3://sample-bucket/job/output/model", "s3://sample-bucket/job/output/model/"])
+def test_an_uncompressed_artifact_is_a_folder(artifact):
+    training = {**TRAINING, "OutputDataConfig": {"S3OutputPath": "s3://sample-bucket/", "CompressionType": "NONE"}}
+    request = requests.create_model({}, name="job", artifact=artifact, training=training, tags=TAGS)
+    source = {"S3Uri": "s3://sample-bucket/job/output/model/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+    assert request["PrimaryContainer"] == {"Image": IMAGE, "ModelDataSource": {"S3DataSource": source}}
+    assert check_request("CreateModel", request) == []
+
+
+def test_a_compressed_artifact_is_a_file():
+    training = {**TRAINING, "OutputDataConfig": {"S3OutputPath": "s3://sample-bucket/", "CompressionType": "GZIP"}}
+    assert model({}, training)["PrimaryContainer"]["ModelDataUrl"] == "s3://sample-bucket/model.tar.gz"
+
+
+VPC = {"SecurityGroupIds": ["sg-0123456789abcdef0"], "Subnets": ["subnet-0123456789abcdef0"]}
+
+
+def test_a_model_is_as_isolated_as_its_training():
+    request = model({}, {**TRAINING, "VpcConfig": VPC, "EnableNetworkIsolation": True})
+    assert (request["VpcConfig"], request["EnableNetworkIsolation"]) == (VPC, True)
+    assert check_request("CreateModel", request) == []
+    # As DescribeTrainingJob answers for a training without.
+    assert not model({}, {**TRAINING, "EnableNetworkIsolation": False}).keys() & set(requests.TAKEN_OVER)
+
+
+def test_a_models_own_vpc_and_isolation_win():
+    own = {"VpcConfig": {**VPC, "Subnets": ["subnet-1"]}, "EnableNetworkIsolation": False}
+    request = model(own, {**TRAINING, "VpcConfig": VPC, "EnableNetworkIsolation": True})
+    assert {member: request[member] for member in requests.TAKEN_OVER} == own
+
+
+def test_a_model_may_do_without_the_vpc_of_its_training():
+    request = model({"VpcConfig": None, "EnableNetworkIsolation": None}, {**TRAINING, "VpcConfig": VPC})
+    assert not request.keys() & set(requests.TAKEN_OVER)
+
+
+ARTIFACT = "s3://sample-bucket/model.tar.gz"
+SCALER = {"Image": "scaler", "ModelDataUrl": "s3://sample-bucket/scaler.tar.gz"}
+LABELS = {"Image": "labels"}
+
+
+@pytest.mark.parametrize(
+    ("containers", "position"),
+    [
+        ([SCALER, LABELS, {"Image": IMAGE}], 2),
+        ([LABELS, {"ContainerHostname": "classifier"}, SCALER], 1),
+        ([LABELS, {}], 1),
+        ([LABELS, {"Image": "serving", "ModelDataSource": {}}], 1),
+        ([{"Image": IMAGE}, {"Image": "serving", "ModelDataSource": {}}], 1),
+        ([{"Image": IMAGE}, {}], 1),
+        ([SCALER, {"Image": "serving"}], 1),
+    ],
+    ids=str,
+)
+def test_in_an_inference_pipeline_one_container_gets_the_model(containers, position):
+    untouched = copy.deepcopy(containers)
+    request = model({"Containers": containers})
     assert "PrimaryContainer" not in request
-    assert request["Containers"] == [
-        before,
-        {"Image": IMAGE, "ModelDataUrl": "s3://sample-bucket/model.tar.gz", "ContainerHostname": "classifier"},
-        after,
-    ]
+    trained = request["Containers"].pop(position)
+    given = containers[position]
+    assert trained["ModelDataUrl"] == ARTIFACT
+    assert trained["Image"] == given.get("Image", IMAGE)
+    assert "ModelDataSource" not in trained
+    assert request["Containers"] == containers[:position] + containers[position + 1 :]
+    assert containers == untouched
+
+
+@pytest.mark.parametrize(
+    "containers",
+    [[LABELS, {"Image": "serving"}], [{"Image": IMAGE}, {"Image": IMAGE}], [{}, {}], [SCALER], []],
+    ids=str,
+)
+def test_no_model_is_made_where_it_is_not_clear_which_container_gets_it(containers):
+    with pytest.raises(ValueError, match="not clear which"):
+        model({"Containers": containers})
+
+
+def test_an_inference_pipelines_container_gets_an_uncompressed_artifact():
+    training = {**TRAINING, "OutputDataConfig": {"S3OutputPath": "s3://sample-bucket/", "CompressionType": "NONE"}}
+    request = model({"Containers": [LABELS, {"Image": "serving", "ModelDataSource": {}}]}, training)
+    assert request["Containers"][1]["ModelDataSource"]["S3DataSource"]["S3DataType"] == "S3Prefix"
+    assert check_request("CreateModel", request) == []
 
 
 def test_without_a_training_image_no_image_is_made_up():

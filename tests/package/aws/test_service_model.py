@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fresh_endpoints.aws.service_model import Problem, check_request, coerce, format_path, members, near_misses
+from fresh_endpoints.aws.service_model import check_request, coerce, members
+from fresh_endpoints.problems import Problem
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 ROLE = "arn:aws:iam::123456789012:role/dev-sagemaker"
@@ -266,12 +267,6 @@ def test_an_unknown_operation_is_refused_with_its_near_miss():
 def test_members():
     assert members("UpdateEndpoint") >= {"EndpointName", "EndpointConfigName", "RetainAllVariantProperties"}
     assert "Tags" not in members("UpdateEndpoint")
-
-
-def test_paths_and_near_misses():
-    assert format_path(("ProductionVariants", 0, "InstanceType")) == "ProductionVariants[0].InstanceType"
-    assert near_misses("enviroment", ["Environment", "Image"]) == "'Environment'"
-    assert near_misses("zzz", ["Environment"]) == near_misses(3, ["3"]) == ""
 
 
 def test_every_pattern_of_the_model_can_be_compiled():

@@ -93,6 +93,43 @@ def test_a_live_model_without_the_metric_breaks_nothing():
     assert parse_rule("m >= live").broken_by({"m": 0}, None) is None
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), "NaN", "Infinity", "good", None])
+@pytest.mark.parametrize("rule", ["m >= 0", "m <= 0", "m < 1", "m >= live", "m <= live + 1"])
+@pytest.mark.parametrize("live", [{"m": 1.0}, {"m": float("nan")}, {}, None])
+def test_of_what_is_no_number_no_rule_holds(rule, value, live):
+    assert parse_rule(rule).broken_by({"m": value}, live) == (
+        f'Rule "{rule}": m is {value}, which is no number; no rule holds of it.'
+    )
+
+
+def test_a_number_that_came_as_text_is_a_number():
+    assert parse_rule("m >= 0.9").broken_by({"m": "0.95"}) is None
+    assert parse_rule("m >= live").broken_by({"m": 0.9}, {"m": "0.95"}).endswith("(the live model's is 0.95).")
+
+
+@pytest.mark.parametrize(
+    ("live", "said"),
+    [
+        ({"m": float("nan")}, "is nan, which is no number"),
+        ({"m": "Infinity"}, "is Infinity, which is no number"),
+        ({"other": 1}, "is not known"),
+        (None, "is not known"),
+    ],
+)
+def test_a_rule_against_a_live_value_that_is_not_known_says_so_and_holds(live, said, caplog):
+    assert (
+        broken_rules(["m >= live", "m >= 0.5", "n >= live"], {"m": 0.0, "n": 1.0}, live=live, against_live=True) == []
+    )
+    assert f'Rule "m >= live": the live model\'s m {said}; the rule holds.' in caplog.text
+    assert 'Rule "n >= live": the live model\'s n is not known; the rule holds.' in caplog.text
+    assert "0.5" not in caplog.text
+
+
+def test_a_rule_that_is_judged_is_not_told_of(caplog):
+    assert broken_rules(["m >= live", "m > 0"], {"m": 2}, live={"m": 1}, against_live=True) == []
+    assert caplog.text == ""
+
+
 def test_the_two_kinds_of_rules_are_judged_apart():
     rules = ["m >= 1", "m >= live", "n < 0"]
     assert len(broken_rules(rules, {"m": 0, "n": 0}, live=None, against_live=False)) == 2

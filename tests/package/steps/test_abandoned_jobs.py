@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from fresh_endpoints.aws.kinds import TRAINING_JOB, TRANSFORM_JOB
 from fresh_endpoints.run import Run
 from fresh_endpoints.steps import abandoned_jobs
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
-from fresh_endpoints.steps.job import TRAINING, TRANSFORM
 from local_aws.connections import airflow_connections
 from sagemaker_requests import new_bucket, new_model, training_job, unique, wait_for
 
-KINDS = {"training": TRAINING, "transform": TRANSFORM}
+KINDS = {"training": TRAINING_JOB, "transform": TRANSFORM_JOB}
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ class Jobs:
         self.client = aws.client("sagemaker")
         self.bucket = new_bucket(aws, {"in/one.csv": b"1"})
         # A training that makes the transform jobs' model comes before trainings are held.
-        self.model = new_model(aws, self.bucket, "m") if kind is TRANSFORM else ""
+        self.model = new_model(aws, self.bucket, "m") if kind is TRANSFORM_JOB else ""
 
     def start(self, name, run):
         tags = [{"Key": key, "Value": value} for key, value in run.tags({}).items()]
-        if self.kind is TRAINING:
+        if self.kind is TRAINING_JOB:
             self.client.create_training_job(
                 **training_job(self.bucket, {"model": "m"}, TrainingJobName=name, Tags=tags)
             )
@@ -109,7 +109,7 @@ def test_the_failed_runs_own_jobs_are_stopped_and_no_others(pipeline, run, jobs)
 
 
 def test_without_a_run_there_is_nothing_to_look_for(pipeline, caplog):
-    AbandonedJobsStopper(pipeline, TRAINING)({"run_id": "run"})
+    AbandonedJobsStopper(pipeline, TRAINING_JOB)({"run_id": "run"})
     assert "Airflow tells nothing of the failed run run" in caplog.text
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from fresh_endpoints.pipeline_file.model import load_pipeline
+from fresh_endpoints.pipeline_file.loading import load_pipeline
 from fresh_endpoints.steps.find_models import FindModelsOperator
 
 PIPELINE = load_pipeline(Path(__file__).parents[3] / "include" / "pipelines" / "multiclass.yaml")

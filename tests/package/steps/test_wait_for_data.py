@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from fresh_endpoints.pipeline_file.model import load_pipeline
+from fresh_endpoints.pipeline_file.loading import load_pipeline
 from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
 
 PIPELINE = load_pipeline(Path(__file__).parents[3] / "include" / "pipelines" / "multiclass.yaml")

@@ -1,0 +1,118 @@
+"""The tags that this package writes: every key, what fits into one, how they are read and written.
+
+What is live, for which data date and whether it is proven is read back from these, not from Airflow's database.
+The limits: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Tag.html and, for how many,
+https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+# Every key of this package's own begins with it.
+PREFIX = "fresh-endpoints:"
+
+# On all that a run creates.
+PIPELINE = PREFIX + "pipeline"
+DATA_DATE = PREFIX + "data-date"
+DAG_ID = PREFIX + "dag-id"
+RUN_ID = PREFIX + "run-id"
+# On models, endpoint configs and transform jobs: the model's facts.
+TRAINING_JOB = PREFIX + "training-job"
+ARTIFACT = PREFIX + "artifact"
+MODEL = PREFIX + "model"
+ENDPOINT = PREFIX + "endpoint"
+ENDPOINT_CONFIG = PREFIX + "endpoint-config"
+METRICS = PREFIX + "metrics"
+# On the endpoint config that a run deploys: what the endpoint served before; the version of the endpoint (see
+# endpoint.Seen) over which it was asked for; and how it is proven, or why it is not.
+PREVIOUS_CONFIG = PREFIX + "previous-config"
+ASKED_OVER = PREFIX + "asked-over"
+SMOKE_TEST = PREFIX + "smoke-test"
+# What the smoke test's tag holds when it has passed, and when none was asked for and the endpoint was verified.
+PASSED = "passed"
+VERIFIED = "verified"
+# On what messages are about: the events that have been told, separated by spaces.
+TOLD = PREFIX + "told"
+
+# How many of these one resource may get. A test counts them.
+MOST_OWN = 14
+MOST = 50
+
+_NOT_ALLOWED = re.compile(r"[^\w\s.:/=+\-@]")
+_LONGEST_VALUE = 256
+
+
+def is_proven(found: Mapping[str, str]) -> bool:
+    """Tell whether an endpoint config's tags say that it was seen to work.
+
+    Args:
+        found: Tag values by tag key.
+    """
+    return found.get(SMOKE_TEST) in (PASSED, VERIFIED)
+
+
+def has_failed(found: Mapping[str, str]) -> bool:
+    """Tell whether an endpoint config's tags say that its smoke test has failed.
+
+    Args:
+        found: Tag values by tag key.
+    """
+    return SMOKE_TEST in found and not is_proven(found)
+
+
+def fits(value: str) -> bool:
+    """Tell whether a tag can hold a value as it is.
+
+    Args:
+        value: The value.
+    """
+    return len(value) <= _LONGEST_VALUE and not _NOT_ALLOWED.search(value)
+
+
+def fitting(value: str) -> str:
+    """Make a value fit into a tag: what AWS refuses becomes ``_``, and what is too long is cut.
+
+    Args:
+        value: The value.
+    """
+    return _NOT_ALLOWED.sub("_", value)[:_LONGEST_VALUE]
+
+
+def as_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Write tags as requests have them.
+
+    Args:
+        tags: Tag values by tag key.
+    """
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def read(client: Any, arn: str) -> dict[str, str]:
+    """Return a SageMaker resource's tags: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ListTags.html.
+
+    Args:
+        client: A boto3 SageMaker client.
+        arn: The resource.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused.
+    """
+    pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
+    return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+
+def write(client: Any, arn: str, tags: Mapping[str, str]) -> None:
+    """Add tags to a SageMaker resource: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AddTags.html.
+
+    Args:
+        client: A boto3 SageMaker client.
+        arn: The resource.
+        tags: Tag values by tag key; one that is there is overwritten.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused.
+    """
+    client.add_tags(ResourceArn=arn, Tags=as_list(tags))

@@ -1,0 +1,47 @@
+"""All that the shape of a pipeline file does not decide, each subject in a module of its own.
+
+These checks need botocore's service model, Jinja and croniter, so they are imported only for a file whose content has
+not been seen before.
+"""
+
+from __future__ import annotations
+
+from fresh_endpoints.pipeline_file.checks.calendar import check_calendar
+from fresh_endpoints.pipeline_file.checks.data import check_data
+from fresh_endpoints.pipeline_file.checks.endpoint import check_endpoint, check_endpoint_config
+from fresh_endpoints.pipeline_file.checks.images import check_images
+from fresh_endpoints.pipeline_file.checks.metrics import check_metrics
+from fresh_endpoints.pipeline_file.checks.model import check_model
+from fresh_endpoints.pipeline_file.checks.rendered import render
+from fresh_endpoints.pipeline_file.checks.sections import check_owned
+from fresh_endpoints.pipeline_file.checks.tags import check_tags
+from fresh_endpoints.pipeline_file.checks.training import check_training
+from fresh_endpoints.pipeline_file.checks.transform import check_transform
+from fresh_endpoints.pipeline_file.model import Pipeline
+
+
+def find_problems(pipeline: Pipeline) -> list[str]:
+    """Check all that the shape of a pipeline file does not decide.
+
+    Args:
+        pipeline: The pipeline as its file has it.
+
+    Returns:
+        One sentence for each problem, beginning with the field's path; empty where the pipeline is right.
+    """
+    rendered = render(pipeline)
+    problems = [
+        *check_calendar(pipeline),
+        *check_data(rendered),
+        *check_tags(pipeline.aws_tags),
+        *rendered.templates.problems,
+        *check_owned(rendered),
+        *check_training(rendered),
+        *check_images(rendered),
+        *check_model(rendered),
+        *check_endpoint_config(rendered),
+        *check_endpoint(rendered),
+        *check_metrics(rendered),
+        *check_transform(rendered),
+    ]
+    return list(dict.fromkeys(problems))

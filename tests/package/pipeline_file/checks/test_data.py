@@ -1,0 +1,274 @@
+"""Where the data files may be."""
+
+import pytest
+
+from pipeline_files import changed
+
+PREDICTION = (
+    "name: iris\n",
+    (
+        "name: iris\ntransform: {TransformResources: {InstanceType: ml.m4.xlarge, InstanceCount: 1}, "
+        "TransformInput: {}, TransformOutput: {}}\n"
+    ),
+)
+WRONG = {
+    "bucket": (
+        [("sample-bucket", "Sample_Bucket")],
+        [
+            (
+                "bucket: found 'Sample_Bucket'; it must be an S3 bucket's name: 3 to 63 lower-case "
+                "letters, digits, dots "
+                "and hyphens, with a letter or digit at both ends"
+            )
+        ],
+    ),
+    "key with the bucket": (
+        [("training: training/", "training: s3://{{ bucket }}/training/")],
+        [
+            (
+                "data.training: found 's3://{{ bucket }}/training/{{ data_date }}/iris.csv'; write the key alone, "
+                "as the bucket is in `bucket`"
+            )
+        ],
+    ),
+    "key with a slash before it": (
+        [("training: training/", "training: /training/")],
+        [
+            "data.training: found '/training/{{ data_date }}/iris.csv'; S3 keys do not begin with a slash; remove it",
+        ],
+    ),
+    "folder for a file": (
+        [("training/{{ data_date }}/iris.csv", "training/{{ data_date }}/")],
+        ["data.training: found 'training/{{ data_date }}/'; it must be a file's key, not a folder's"],
+    ),
+    "file in no folder": (
+        [("training/{{ data_date }}/iris.csv", "iris-{{ data_date }}.csv")],
+        [
+            (
+                "data.training: found 'iris-{{ data_date }}.csv'; it must be in a folder, because SageMaker "
+                "reads whole folders"
+            ),
+        ],
+    ),
+    "the same file every day": (
+        [("training/{{ data_date }}/iris.csv", "training/iris.csv")],
+        [
+            (
+                "data.training: found 'training/iris.csv'; every day has a file of its own; "
+                "put {{ data_date }} where the day stands"
+            )
+        ],
+    ),
+    "the same file every day, but for what is the same every day": (
+        [("training/{{ data_date }}/iris.csv", "training/{{ pipeline }}/{{ var.value.x }}/{{ params.data_date }}.csv")],
+        [
+            (
+                "data.training: found 'training/{{ pipeline }}/{{ var.value.x }}/{{ params.data_date }}.csv'; every "
+                "day has a file of its own; put {{ data_date }} where the day stands"
+            )
+        ],
+    ),
+    "the same file every month": (
+        [("training/{{ data_date }}/iris.csv", "training/{{ data_date[-2:] }}/iris.csv")],
+        [
+            (
+                "data.training: found 'training/{{ data_date[-2:] }}/iris.csv'; every day has a file of its own; put "
+                "{{ data_date }} where the day stands"
+            )
+        ],
+    ),
+    "one folder for the files of all days": (
+        [("training/{{ data_date }}/iris.csv", "training/{{ data_date }}.csv")],
+        [
+            (
+                "data.training: found 'training/{{ data_date }}.csv'; SageMaker reads its whole folder, which is the "
+                "same every day, with the files of all days; put {{ data_date }} into the folder, as in training/{{ "
+                "data_date }}/{{ data_date }}.csv"
+            )
+        ],
+    ),
+    "one folder for the files of a month": (
+        [
+            (
+                "validation: validation/{{ data_date }}/iris.csv",
+                "validation: \"v/{{ data_date.replace('-', '/') }}.csv\"",
+            )
+        ],
+        [
+            (
+                "data.validation: found \"v/{{ data_date.replace('-', '/') }}.csv\"; SageMaker reads its whole folder, "
+                "which is the same every day, with the files of all days; put {{ data_date }} into the folder, as in "
+                "v/{{ data_date }}/{{ data_date.replace('-', '/') }}.csv"
+            )
+        ],
+    ),
+    "one folder for the files of all days, whose names only a run knows": (
+        [("training/{{ data_date }}/iris.csv", "training/{{ macros.ds_format(data_date, '%Y-%m-%d', '%d/%m') }}.csv")],
+        [
+            (
+                "data.training: found \"training/{{ macros.ds_format(data_date, '%Y-%m-%d', '%d/%m') }}.csv\"; "
+                "SageMaker reads its whole folder, which is the same every day, with the files of all days; put {{ "
+                "data_date }} into the folder, as in training/{{ data_date }}/{{ macros.ds_format(data_date, "
+                "'%Y-%m-%d', '%d/%m') }}.csv"
+            )
+        ],
+    ),
+    "one folder for the predictions of all days": (
+        [PREDICTION, ("  validation: ", "  prediction: prediction/{{ data_date }}.csv\n  validation: ")],
+        [
+            (
+                "data.prediction: found 'prediction/{{ data_date }}.csv'; SageMaker reads its whole folder, which is "
+                "the same every day, with the files of all days; put {{ data_date }} into the folder, as in "
+                "prediction/{{ data_date }}/{{ data_date }}.csv"
+            )
+        ],
+    ),
+    "prediction above the channels": (
+        [
+            PREDICTION,
+            (
+                "training: training/{{ data_date }}",
+                "prediction: in/{{ data_date }}/iris.csv\n  training: in/{{ data_date }}/training",
+            ),
+            ("validation: validation/{{ data_date }}", "validation: in/{{ data_date }}/validation"),
+        ],
+        [
+            (
+                "data.training: found 'in/2019-03-04/training/iris.csv' beside or below data.prediction, "
+                "'in/2019-03-04/iris.csv'; SageMaker reads whole folders, so each needs a folder of its own"
+            ),
+            (
+                "data.validation: found 'in/2019-03-04/validation/iris.csv' beside or below data.prediction, "
+                "'in/2019-03-04/iris.csv'; SageMaker reads whole folders, so each needs a folder of its own"
+            ),
+        ],
+    ),
+    "a folder of both channels that only a run knows": (
+        [
+            ("training: training/{{ data_date }}", "training: '{{ macros.ds_add(data_date, 1) }}"),
+            (
+                "iris.csv\n  validation: validation/{{ data_date }}",
+                "iris.csv'\n  validation: '{{ macros.ds_add(data_date, 1) }}",
+            ),
+            ("iris.csv\ntraining:", "iris.csv'\ntraining:"),
+        ],
+        [
+            (
+                "data.validation: found '{{ macros.ds_add(data_date, 1) }}/iris.csv' beside or below data.training, "
+                "'{{ macros.ds_add(data_date, 1) }}/iris.csv'; SageMaker reads whole folders, so each needs a folder "
+                "of its own"
+            )
+        ],
+    ),
+    "wildcards": (
+        [
+            ("training/{{ data_date }}/iris.csv", "training/{{ data_date }}/*.csv"),
+            ("validation/{{ data_date }}/iris", "validation/{{ data_date }}/{{ macros.uuid }}[0-9]"),
+        ],
+        [
+            (
+                "data.training: found 'training/{{ data_date }}/*.csv'; S3 knows no wildcards, so no file is ever "
+                "found; write the whole key, without *"
+            ),
+            (
+                "data.validation: found 'validation/{{ data_date }}/{{ macros.uuid }}[0-9].csv'; S3 knows no "
+                "wildcards, so no file is ever found; write the whole key, without ["
+            ),
+        ],
+    ),
+    "a key that begins as a URL does": (
+        [("training: training/", "training: raw:v1/"), ("validation: validation/", "validation: iris+v.1-0:/")],
+        [
+            (
+                "data.training: found 'raw:v1/{{ data_date }}/iris.csv'; 'raw:' makes a URL of it, so no file is ever "
+                "found; let the key begin with something else"
+            ),
+            (
+                "data.validation: found 'iris+v.1-0:/{{ data_date }}/iris.csv'; 'iris+v.1-0:' makes a URL of it, so no "
+                "file is ever found; let the key begin with something else"
+            ),
+        ],
+    ),
+    "a key that ends with a space": (
+        [("training: training/{{ data_date }}/iris.csv", "training: 'training/{{ data_date }}/iris.csv '")],
+        [
+            (
+                "data.training: found 'training/{{ data_date }}/iris.csv '; there is white space at its ends, which "
+                "would be part of the key; remove it"
+            )
+        ],
+    ),
+    "a smoke test's key that is none": (
+        [("name: iris\n", "name: iris\nsmoke_test: {key: 's3://{{ bucket }}/smoke.csv', content_type: text/csv}\n")],
+        ["smoke_test.key: found 's3://{{ bucket }}/smoke.csv'; write the key alone, as the bucket is in `bucket`"],
+    ),
+    "one folder for both channels": (
+        [("validation: validation/{{ data_date }}/", "validation: training/{{ data_date }}/held-out/")],
+        [
+            (
+                "data.validation: found 'training/2019-03-04/held-out/iris.csv' beside or below data.training, "
+                "'training/2019-03-04/iris.csv'; SageMaker reads whole folders, so each needs a folder of its own"
+            )
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "expected"), WRONG.values(), ids=WRONG)
+def test_wrong_files_say_what_is_wrong(problems, changes, expected):
+    assert sorted(problems(changed(*changes))) == sorted(expected)
+
+
+def test_two_channels_that_bring_their_own_sources_may_share_the_data_folder(problems):
+    sources = "".join(
+        (
+            f"\n    - {{ChannelName: {name}, DataSource: {{S3DataSource: {{S3DataType: S3Prefix, S3Uri: "
+            f"s3://b/{name}/}}}}}}"
+        )
+        for name in ("training", "validation")
+    )
+    text = changed(
+        ("  validation: validation/", "  validation: training/"),
+        ("training:\n  Algo", f"training:\n  InputDataConfig:{sources}\n  Algo"),
+    )
+    assert problems(text) == []
+
+
+@pytest.mark.parametrize(
+    "keys_folder",
+    [
+        "{{ data_date.replace('-', '/') }}/",
+        "{{ macros.ds_format(data_date, '%Y-%m-%d', '%Y%m%d') }}/",
+        "{{ dag_run.conf.day }}/",
+        "dt={{ data_date }}/part:1/",
+        "{{ macros.ds_add(data_date, 1) }}/",
+        "{% if data_date %}/{{ data_date }}/{% endif %}/",
+    ],
+)
+def test_a_folder_of_each_day(problems, keys_folder):
+    text = changed(("training: training/{{ data_date }}/iris.csv", f'training: "training/{keys_folder}iris.csv"'))
+    assert problems(text) == []
+
+
+@pytest.mark.parametrize("day", ["{{ data_date }}", "{{ macros.ds_add(data_date, 1) }}"])
+def test_a_key_in_a_block_of_its_own(problems, day):
+    """Jinja drops the line's end."""
+    text = changed(("training: training/{{ data_date }}/iris.csv", f"training: |\n    training/{day}/iris.csv"))
+    assert problems(text) == []
+
+
+def test_a_channel_that_brings_its_own_source_needs_no_folder_of_the_day(problems):
+    source = "{S3DataSource: {S3DataType: S3Prefix, S3Uri: s3://b/all/}}"
+    text = changed(
+        ("training/{{ data_date }}/iris.csv", "training/{{ data_date }}.csv"),
+        (
+            "training:\n  Algo",
+            f"training:\n  InputDataConfig: [{{ChannelName: training, DataSource: {source}}}]\n  Algo",
+        ),
+    )
+    assert problems(text) == []
+    assert problems(text.replace("training/{{ data_date }}.csv", "'{{ data_date }}.csv'")) == []
+
+
+def test_a_prediction_file_that_nothing_reads_needs_no_folder(problems):
+    assert problems(changed(("  validation: ", "  prediction: 'p/{{ data_date }}.csv'\n  validation: "))) == []

@@ -1,0 +1,41 @@
+"""Pipeline files of the test's own, read as from a pipelines folder."""
+
+from __future__ import annotations
+
+import tempfile
+
+import pytest
+
+from fresh_endpoints.pipeline_file.loading import load_pipelines
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Nothing that another test (or the developer) has checked is remembered."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "pipelines"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def problems(folder):
+    """Loads a text as iris.yaml; the problems, or none."""
+
+    def load(text):
+        path = folder / "iris.yaml"
+        path.write_text(text, encoding="utf-8")
+        [*errors] = load_pipelines(folder).errors
+        for error in errors:
+            assert str(error) == "\n  ".join([f"{path}:", *error.problems])
+            assert "pydantic" not in str(error)
+        return [problem.replace(str(path), path.name) for error in errors for problem in error.problems]
+
+    return load

@@ -139,6 +139,11 @@ def test_a_quota_below_the_request_never_lets_it_through(name, limit, utilizatio
     assert may_heal(error) is not never
 
 
+def test_a_quota_may_be_written_with_commas():
+    error = refusal("ResourceLimitExceeded", LIMIT.format("Concurrent instances", "1,000", "998", "3"))
+    assert quota_of(error) == Quota("Concurrent instances", 1000, 998, 3)
+
+
 @pytest.mark.parametrize(
     "error",
     [

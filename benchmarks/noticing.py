@@ -13,7 +13,7 @@ import time
 from statistics import mean, quantiles
 from typing import Any
 
-from benchmarks.fake_sagemaker import FakeSageMaker
+from benchmarks.fake_sagemaker import FakeSageMaker, most_per_second, past_jobs
 from benchmarks.simulated_time import simulate
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.watcher import Watcher
@@ -21,6 +21,11 @@ from fresh_endpoints.waiting.watcher import Watcher
 STOCK_SECONDS = 30
 SEED_SECONDS = 60
 SHORTEST, LONGEST = 30.0, 3600.0
+# How many wait at once, and how many training jobs the account has had before.
+GRID_WAITS = (12, 30, 100, 1000)
+GRID_PAST = (0, 3000)
+GRID_SECONDS = 900.0
+THROTTLED_SECONDS = 600.0
 # What a step calls beside its looks: create, describe, list past jobs, tags read and written for two Slack messages,
 # and the look with which the task resumes.
 CALLS_OF_THE_STEP = 8
@@ -90,34 +95,69 @@ def herd(jobs: int, seed: int = 5) -> dict[str, Any]:
         seed: Of the random ends.
 
     Returns:
-        SageMaker calls per second in the worst ten seconds and in the mean, and the latest notice in seconds.
+        See _herd().
     """
-    return simulate(_herd(jobs, random.Random(seed)))  # noqa: S311 - repeatable, not secret
+    return simulate(_herd(jobs, LONGEST, random.Random(seed)))  # noqa: S311 - repeatable, not secret
 
 
-async def _herd(jobs: int, numbers: random.Random) -> dict[str, Any]:
+def grid(seed: int = 5) -> list[dict[str, Any]]:
+    """Simulate many jobs that wait at once in accounts with and without a past, lists throttled at times or not.
+
+    Args:
+        seed: Of the random ends.
+
+    Returns:
+        For each number of waits and of past jobs: as _herd() returns, and `throttled`, the same where all lists are
+        throttled for ten minutes.
+    """
+    cells = []
+    for jobs in GRID_WAITS:
+        for past in GRID_PAST:
+            numbers = random.Random(seed)  # noqa: S311 - repeatable, not secret
+            cell = simulate(_herd(jobs, GRID_SECONDS, numbers, past))
+            throttled = simulate(_herd(jobs, GRID_SECONDS, numbers, past, THROTTLED_SECONDS))
+            cells.append({**cell, "throttled": throttled})
+    return cells
+
+
+async def _herd(
+    jobs: int, longest: float, numbers: random.Random, past: int = 0, throttled: float = 0.0
+) -> dict[str, Any]:
+    """Let many wait at once.
+
+    Args:
+        jobs: How many.
+        longest: The longest job, in seconds.
+        numbers: Their ends.
+        past: How many jobs the account has had.
+        throttled: For how long all lists are throttled, in seconds.
+
+    Returns:
+        SageMaker calls per second in the mean and in the worst ten seconds, lists in the worst one, how many ends were
+        noticed, and the latest notice in seconds.
+    """
     started = time.time()
-    ends = {f"job-{number:04}": (started, started + numbers.uniform(60, 3600)) for number in range(jobs)}
-    sagemaker = FakeSageMaker(ends)
+    ends = {f"job-{number:04}": (started, started + numbers.uniform(60, longest)) for number in range(jobs)}
+    sagemaker = FakeSageMaker(ends | past_jobs(past, started), lists_throttled_until=started + throttled)
     watcher = Watcher(sagemaker)
-    late = []
+    late: dict[str, float] = {}
 
     async def wait(name: str) -> None:
         await watcher.wait("training_job", name, started)
-        late.append(time.time() - ends[name][1])
+        late[name] = time.time() - ends[name][1]
 
     await asyncio.gather(*(wait(name) for name in ends))
     times = [moment for moment, _ in sagemaker.calls]
-    windows = [
-        sum(start <= moment < start + 10 for moment in times) / 10 for start in range(int(started), int(times[-1]), 10)
-    ]
     return {
         "jobs": jobs,
+        "past": past,
         "calls": len(times),
         "mean": len(times) / (times[-1] - started),
-        "most": max(windows),
-        "latest": max(late),
-        "p90": p90(late),
+        "most": most_per_second(sagemaker.calls, 10),
+        "most_lists": most_per_second(sagemaker.calls, 1, "List"),
+        "noticed": len(late),
+        "latest": max(late.values()),
+        "p90": p90(list(late.values())),
     }
 
 

@@ -86,7 +86,7 @@ def write_pipelines(folder: Path, count: int) -> Path:
 
 
 def _best_in_turn(repetitions: int, measurements: Sequence[Callable[[], float]]) -> list[float]:
-    """The least of each measurement; all are taken in every repetition, so that they meet the same machine."""
+    """Take the least of each measurement; all are taken in every repetition, so that they meet the same machine."""
     rounds = [[measurement() for measurement in measurements] for _ in range(repetitions)]
     return [min(of_one) for of_one in zip(*rounds, strict=True)]
 

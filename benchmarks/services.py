@@ -153,8 +153,9 @@ class Bench:
         """
         self.prepare(dag_id)
         first = datetime.fromisoformat(f"{DATA_DATE + timedelta(days=1)}T00:00:00+09:00")
+        last = first + timedelta(days=days - 1)
         self.airflow.backfill(
-            dag_id, first, first + timedelta(days=days - 1), max_active_runs=PARALLELISM, run_backwards=False
+            dag_id, first.isoformat(), last.isoformat(), max_active_runs=PARALLELISM, run_backwards=False
         )
         # Not until the backfill's own end, which Airflow looks for once a minute. Its runs exist from the beginning.
         started = [run["dag_run_id"] for run in self.airflow.runs(dag_id) if run["run_type"] == "backfill"]
@@ -177,9 +178,8 @@ class Bench:
         Raises:
             TimeoutError: They were not.
         """
-        pages = self.aws.client("sagemaker").get_paginator("list_training_jobs")
         deadline = time.monotonic() + timeout
-        while sum(len(page["TrainingJobSummaries"]) for page in pages.paginate(NameContains=name_contains)) < count:
+        while len(self._training_jobs(name_contains)) < count:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"fewer than {count} training jobs of {name_contains!r} within {timeout:.0f} s")
             time.sleep(1)
@@ -204,9 +204,14 @@ class Bench:
         first = [(TIMED.search(log), DEFERRED.search(log)) for log in logs]
         return tuple((_moment(end[1]) - _moment(begin[1])).total_seconds() for begin, end in first if begin and end)
 
+    def _training_jobs(self, name_contains: str) -> list[dict[str, Any]]:
+        # Names are compared in each page only, and the rate is limited: few large pages.
+        pages = self.aws.client("sagemaker").get_paginator("list_training_jobs")
+        found = pages.paginate(NameContains=name_contains, PaginationConfig={"PageSize": 100})
+        return [job for page in found for job in page["TrainingJobSummaries"]]
+
     def _training_seconds(self, prefix: str) -> float:
-        sagemaker = self.aws.client("sagemaker")
-        [job] = sagemaker.list_training_jobs(NameContains=prefix)["TrainingJobSummaries"]
+        [job] = self._training_jobs(prefix)
         return float((job["TrainingEndTime"] - job["CreationTime"]).total_seconds())
 
     def _endpoint_seconds(self, name: str) -> float:

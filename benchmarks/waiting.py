@@ -1,7 +1,9 @@
 """Many training jobs that wait in one process with one event loop, as in a triggerer; on the real clock.
 
-Run as a program (``python -m benchmarks.waiting ours 1000``) it prints one JSON object: each measurement has a process
-of its own. SageMaker is the fake one, in another process, and every request is a real one, by boto3 or aiobotocore.
+Run as a program (``python -m benchmarks.waiting '["ours", [[1000, 0]], true]'``) it prints one JSON object: each
+measurement has a process of its own. What is imported at the top here counts as the empty triggerer's memory, so there
+is nothing of the package. SageMaker is the fake one, in another process, and every request is a real one, by boto3 or
+aiobotocore.
 """
 
 from __future__ import annotations
@@ -29,34 +31,52 @@ TICK_SECONDS = 0.01
 START_SECONDS = 12.0
 
 
-def measure(system: str, jobs: int, *, to_the_end: bool = False) -> dict[str, Any]:
-    """Measure in a new process.
+def measure(system: str, jobs: int, *, past: int = 0, to_the_end: bool = False) -> dict[str, Any]:
+    """Measure many that wait in an account, in a new process.
 
     Args:
         system: ``ours`` or ``stock``.
         jobs: How many wait.
+        past: How many training jobs the account has had.
         to_the_end: Until all jobs have ended; otherwise only until all wait, for the memory.
 
     Returns:
-        memory_mb (in all, on top of the process that runs no trigger), calls_per_second (most in ten seconds), late
-        (each job's seconds from its end to the event; ours only) and blocked_seconds (the event loop's longest pauses).
+        memory_mb (in all, on top of the process that runs no trigger), blocked_seconds (the event loop's longest
+        pauses), and the account's figures (see _Account.figures).
     """
+    done = _in_a_new_process(system, [(jobs, past)], to_the_end)
+    return {"system": system, **done, **done.pop("accounts")[0]}
+
+
+def measure_grid(accounts: list[tuple[int, int]]) -> list[dict[str, Any]]:
+    """Measure ours in several accounts at once, each with a connection, and so a watcher, of its own.
+
+    Args:
+        accounts: In each, how many wait, and how many training jobs it has had.
+
+    Returns:
+        Each account's figures.
+    """
+    return list(_in_a_new_process("ours", accounts, True)["accounts"])
+
+
+def _in_a_new_process(system: str, accounts: list[tuple[int, int]], to_the_end: bool) -> dict[str, Any]:
     path = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
-    command = [sys.executable, "-m", "benchmarks.waiting", system, str(jobs)]
-    command += ["to-the-end"] if to_the_end else []
+    command = [sys.executable, "-m", "benchmarks.waiting", json.dumps([system, accounts, to_the_end])]
     with _fake_sagemaker() as url:
-        connection = {
-            "conn_type": "aws",
-            "login": "x",
-            "password": "x",
-            "extra": {"endpoint_url": url, "region_name": "us-east-1"},
-        }
         environment = {
             **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
             "PYTHONPATH": path,
-            "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection),
             "FAKE_SAGEMAKER": url,
         }
+        for number in range(len(accounts)):
+            connection = {
+                "conn_type": "aws",
+                "login": "x",
+                "password": "x",
+                "extra": {"endpoint_url": f"{url}/{number}", "region_name": "us-east-1"},
+            }
+            environment[f"AIRFLOW_CONN_AWS_{number}"] = json.dumps(connection)
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, timeout=400)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -75,28 +95,73 @@ def _fake_sagemaker() -> Iterator[str]:
         server.stdout.close()
 
 
-async def _run(system: str, jobs: int, to_the_end: bool) -> dict[str, Any]:
+class _Account:
+    """An account of the fake SageMaker, and the triggers that wait for its jobs."""
+
+    def __init__(self, number: int, jobs: int, past: int, started: float):
+        self.connection = f"aws_{number}"
+        self.url = f"{os.environ['FAKE_SAGEMAKER']}/{number}"
+        self.jobs, self.past, self.started = jobs, past, started
+        spread = random.Random(jobs)  # noqa: S311 - repeatable, not secret
+        self.ends = {f"job-{n:04}": started + SETTLE_SECONDS + spread.uniform(0, ENDING_SECONDS) for n in range(jobs)}
+        self.late: dict[str, float] = {}
+        from benchmarks.fake_sagemaker import past_jobs
+
+        _post(f"{self.url}/jobs", past_jobs(past, started) | {name: (started, end) for name, end in self.ends.items()})
+
+    async def wait(self, system: str, name: str) -> None:
+        trigger: Any
+        if system == "ours":
+            from fresh_endpoints.waiting.triggers import SageMakerTrigger as OurTrigger
+
+            trigger = OurTrigger("training_job", name, self.started, aws_conn_id=self.connection)
+        else:
+            from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerTrigger as StockTrigger
+
+            trigger = StockTrigger(job_name=name, job_type="Training", aws_conn_id=self.connection)
+        async for _ in trigger.run():
+            self.late[name] = time.time() - self.ends[name]
+            return
+
+    def calls(self) -> list[tuple[float, str]]:
+        with urllib.request.urlopen(f"{self.url}/calls") as answer:  # noqa: S310 - our own address
+            return [(moment, operation) for moment, operation in json.load(answer)]
+
+    def figures(self) -> dict[str, Any]:
+        """Return how many waited, most calls a second (in ten) and lists (in one), and how late each end was noticed.
+
+        The times, in seconds, are sorted; there are as many as were noticed.
+        """
+        from benchmarks.fake_sagemaker import most_per_second
+
+        calls = self.calls()
+        return {
+            "jobs": self.jobs,
+            "past": self.past,
+            "calls": len(calls),
+            "calls_per_second": most_per_second(calls, 10),
+            "lists_per_second": most_per_second(calls, 1, "List"),
+            "late": sorted(self.late.values()),
+        }
+
+
+async def _run(system: str, accounts: list[tuple[int, int]], to_the_end: bool) -> dict[str, Any]:
     # What every triggerer has imported before it runs its first trigger.
     import airflow.jobs.triggerer_job_runner  # noqa: F401
 
-    url = os.environ["FAKE_SAGEMAKER"]
     process = psutil.Process()
     started = time.time()
-    spread = random.Random(jobs)  # noqa: S311 - repeatable, not secret
-    names = [f"job-{number:04}" for number in range(jobs)]
-    ends = {name: started + SETTLE_SECONDS + spread.uniform(0, ENDING_SECONDS) for name in names}
-    _post(f"{url}/jobs", {name: (started, end) for name, end in ends.items()})
     empty = process.memory_info().rss
+    waited = [_Account(number, jobs, past, started) for number, (jobs, past) in enumerate(accounts)]
     if system == "ours":  # As the plugin does in every triggerer.
         from fresh_endpoints.preload import preload
 
         preload()
     pauses = {"start": 0.0, "waiting": 0.0}
     watchdog = asyncio.create_task(_watch(pauses))
-    late: dict[str, float] = {}
-    tasks = [asyncio.create_task(_wait(system, name, started, ends[name], late)) for name in names]
+    tasks = [asyncio.create_task(account.wait(system, name)) for account in waited for name in account.ends]
     # Until all have looked. The stock triggers make a client each first, in the event loop.
-    while time.time() < started + SETTLE_SECONDS - 5 or (system == "stock" and _calls(url) < jobs):
+    while time.time() < started + SETTLE_SECONDS - 5 or (system == "stock" and len(waited[0].calls()) < len(tasks)):
         await asyncio.sleep(1)
     used = process.memory_info().rss
     if to_the_end:
@@ -104,32 +169,11 @@ async def _run(system: str, jobs: int, to_the_end: bool) -> dict[str, Any]:
     for task in tasks:
         task.cancel()
     watchdog.cancel()
-    with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own address
-        calls = [moment for moment, _ in json.load(answer)]
     return {
-        "system": system,
-        "jobs": jobs,
         "memory_mb": (used - empty) / 2**20,
-        "calls_per_second": max(sum(at <= moment < at + 10 for moment in calls) / 10 for at in calls),
-        "calls": len(calls),
-        "late": sorted(late.values()),
         "blocked_seconds": pauses,
+        "accounts": [account.figures() for account in waited],
     }
-
-
-async def _wait(system: str, name: str, started: float, end: float, late: dict[str, float]) -> None:
-    trigger: Any
-    if system == "ours":
-        from fresh_endpoints.waiting.triggers import SageMakerTrigger as OurTrigger
-
-        trigger = OurTrigger("training_job", name, started)
-    else:
-        from airflow.providers.amazon.aws.triggers.sagemaker import SageMakerTrigger as StockTrigger
-
-        trigger = StockTrigger(job_name=name, job_type="Training")
-    async for _ in trigger.run():
-        late[name] = time.time() - end
-        return
 
 
 async def _watch(pauses: dict[str, float]) -> None:
@@ -142,17 +186,12 @@ async def _watch(pauses: dict[str, float]) -> None:
         pauses[phase] = max(pauses[phase], time.monotonic() - before - TICK_SECONDS)
 
 
-def _calls(url: str) -> int:
-    with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own address
-        return len(json.load(answer))
-
-
 def _post(url: str, content: Any) -> None:
     urllib.request.urlopen(urllib.request.Request(url, json.dumps(content).encode(), method="POST")).close()  # noqa: S310
 
 
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
-    sys.stdout.write(json.dumps(asyncio.run(_run(sys.argv[1], int(sys.argv[2]), "to-the-end" in sys.argv))) + "\n")
+    sys.stdout.write(json.dumps(asyncio.run(_run(*json.loads(sys.argv[1])))) + "\n")
     sys.stdout.flush()
     os._exit(0)  # the stock trigger's clients close themselves one by one, noisily

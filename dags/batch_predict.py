@@ -30,7 +30,7 @@ from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
 from fresh_endpoints.steps.find_models import FindModelsOperator
 from fresh_endpoints.steps.predict import PredictOperator, WaitForPredictionDataSensor
-from fresh_endpoints.telling.messages import BackstopNotifier, FailureNotifier, NoNewDataNotifier
+from fresh_endpoints.telling.callbacks import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 
 
 def _predict_with(models: Any, pipeline: Pipeline) -> None:

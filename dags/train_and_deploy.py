@@ -37,8 +37,8 @@ from fresh_endpoints.steps.deploy import DeployOperator
 from fresh_endpoints.steps.publish import PublishOperator
 from fresh_endpoints.steps.train import TrainOperator
 from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
+from fresh_endpoints.telling.callbacks import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 from fresh_endpoints.telling.deadline import deadline_alert
-from fresh_endpoints.telling.messages import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 
 for pipeline in load_pipelines_of_dags("train_and_deploy_"):
     timezone = ZoneInfo(pipeline.timezone)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import base64
-import os
 import secrets
 import sys
 from pathlib import Path
@@ -74,8 +73,8 @@ def write(file: Path, port: int = 8080, aws_port: int = 5000) -> None:
         port=port,
         aws_port=aws_port,
     )
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(content)
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text(content)
 
 
 def main(arguments: list[str] | None = None) -> int:

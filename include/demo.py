@@ -21,6 +21,9 @@ from zoneinfo import ZoneInfo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "include"), str(ROOT / "plugins")]
 
+from botocore.exceptions import ClientError  # noqa: E402
+
+from fresh_endpoints.aws.errors import is_not_found  # noqa: E402
 from fresh_endpoints.pipeline_file.loading import load_pipeline  # noqa: E402
 from local_aws.connections import airflow_connections  # noqa: E402
 from local_aws.process import LocalAws  # noqa: E402 - found through the line above
@@ -126,9 +129,13 @@ def _slack_as_it_comes(aws: LocalAws) -> Iterator[None]:
 def _live_config(aws: LocalAws) -> str | None:
     """Return the endpoint config that the endpoint serves, None if there is no endpoint."""
     sagemaker = aws.client("sagemaker")
-    if not sagemaker.list_endpoints(NameContains=PIPELINE)["Endpoints"]:
-        return None
-    return sagemaker.describe_endpoint(EndpointName=PIPELINE)["EndpointConfigName"]
+    try:
+        found = sagemaker.describe_endpoint(EndpointName=PIPELINE)
+    except ClientError as error:
+        if is_not_found(error):
+            return None
+        raise
+    return str(found["EndpointConfigName"])
 
 
 def _report(aws: LocalAws, data_date: date, before: str | None) -> None:

@@ -57,7 +57,7 @@ def build(output: Path, pipelines: Path, airflow: str | None, python: str) -> No
         python: Its Python version, such as 3.12.
 
     Raises:
-        ValueError: requirements.txt does not allow that Airflow, a version is malformed, or there is no pipeline file.
+        ValueError: Our requirements do not allow that Airflow, a version is malformed, or there is no pipeline file.
     """
     requirements = _requirements(airflow, python)
     files = sorted(path for path in pipelines.glob("*") if path.suffix in (".yaml", ".yml"))

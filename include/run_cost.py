@@ -26,10 +26,10 @@ class Prices:
     """What AWS charges, in one currency.
 
     Attributes:
-        training: for an hour of the training job's instance.
-        hosting: for an hour of an instance behind the endpoint.
-        transform: for an hour of the transform job's instance.
-        storage: for a GB of a training job's volume in a month.
+        training: For an hour of the training job's instance.
+        hosting: For an hour of an instance behind the endpoint.
+        transform: For an hour of the transform job's instance.
+        storage: For a GB of a training job's volume in a month.
     """
 
     training: float

@@ -6,9 +6,8 @@ https://airflow.apache.org/docs/apache-airflow/stable/stable-rest-api-ref.html
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any
 from urllib.parse import quote
 
 import requests
@@ -16,7 +15,7 @@ import requests
 _POLL_SECONDS = 0.5
 _FINAL_RUN_STATES = frozenset({"success", "failed"})
 
-T = TypeVar("T")
+Json = dict[str, Any]
 
 
 class ApiError(RuntimeError):
@@ -63,7 +62,7 @@ class AirflowApi:
             raise ApiError("POST", "/auth/token", response)
         return str(response.json()["access_token"])
 
-    def api(self, method: str, path: str, json: Any = None, params: dict[str, Any] | None = None) -> Any:
+    def api(self, method: str, path: str, json: Any = None, params: Json | None = None) -> Any:
         """Call the REST API, version 2.
 
         Args:
@@ -96,22 +95,7 @@ class AirflowApi:
             raise ApiError(method, path, response)
         return response.json() if response.content else None
 
-    def health(self) -> dict[str, Any]:
-        """Ask which services are alive.
-
-        https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deployment/logging-monitoring/check-health.html
-
-        Returns:
-            Each service's status and latest heartbeat.
-
-        Raises:
-            requests.RequestException: The api-server does not answer.
-        """
-        response = requests.get(f"{self.url}/api/v2/monitor/health", timeout=10)
-        response.raise_for_status()
-        return dict(response.json())
-
-    def wait_for_dag(self, dag_id: str, timeout: float = 120) -> dict[str, Any]:
+    def wait_for_dag(self, dag_id: str, timeout: float = 120) -> Json:
         """Wait until the DAG has been parsed and can be triggered.
 
         Args:
@@ -125,20 +109,19 @@ class AirflowApi:
             TimeoutError: It did not appear; the message holds the import errors.
         """
 
-        def look() -> dict[str, Any] | None:
+        def look() -> Json:
             try:
-                dag = dict(self.api("GET", f"/dags/{quote(dag_id, safe='')}"))
+                return dict(self.api("GET", _path("dags", dag_id)))
             except ApiError as error:
                 if error.status == requests.codes.not_found:
-                    return None
+                    return {"is_stale": True}
                 raise
-            return None if dag["is_stale"] else dag
 
-        def complain() -> str:
+        def complain(_: Json) -> str:
             errors = [e["stack_trace"] for e in self.api("GET", "/importErrors")["import_errors"]]
             return f"DAG {dag_id} did not appear; import errors: {errors or 'none'}"
 
-        return _wait(look, timeout, complain)
+        return _wait(look, lambda dag: not dag["is_stale"], timeout, complain)
 
     def unpause(self, dag_id: str, *, paused: bool = False) -> None:
         """Let the scheduler run the DAG.
@@ -147,20 +130,20 @@ class AirflowApi:
             dag_id: The DAG.
             paused: True pauses it instead.
         """
-        self.api("PATCH", f"/dags/{quote(dag_id, safe='')}", {"is_paused": paused})
+        self.api("PATCH", _path("dags", dag_id), {"is_paused": paused})
 
     def trigger(
         self,
         dag_id: str,
-        logical_date: datetime | str | None = None,
-        conf: dict[str, Any] | None = None,
+        logical_date: str | None = None,
+        conf: Json | None = None,
         run_id: str | None = None,
     ) -> str:
         """Trigger a run.
 
         Args:
             dag_id: The DAG.
-            logical_date: The run's logical date, with a time zone; None for a run without one.
+            logical_date: The run's logical date in ISO 8601, with a time zone; None for a run without one.
             conf: The trigger form's params.
             run_id: The run's id; None lets Airflow choose.
 
@@ -170,12 +153,12 @@ class AirflowApi:
         Raises:
             ApiError: Airflow refuses, for example params that the DAG does not allow.
         """
-        body: dict[str, Any] = {"logical_date": _text(logical_date), "conf": conf or {}}
+        body: Json = {"logical_date": logical_date, "conf": conf or {}}
         if run_id is not None:
             body["dag_run_id"] = run_id
-        return str(self.api("POST", f"/dags/{quote(dag_id, safe='')}/dagRuns", body)["dag_run_id"])
+        return str(self.api("POST", _path("dags", dag_id, "dagRuns"), body)["dag_run_id"])
 
-    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+    def runs(self, dag_id: str) -> list[Json]:
         """List a DAG's runs.
 
         Args:
@@ -184,11 +167,10 @@ class AirflowApi:
         Returns:
             The latest 100 runs, oldest first.
         """
-        path = f"/dags/{quote(dag_id, safe='')}/dagRuns"
-        found: list[dict[str, Any]] = self.api("GET", path, params={"order_by": "-id", "limit": 100})["dag_runs"]
-        return found[::-1]
+        query = {"order_by": "-id", "limit": 100}
+        return list(reversed(self.api("GET", _path("dags", dag_id, "dagRuns"), params=query)["dag_runs"]))
 
-    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+    def run(self, dag_id: str, run_id: str) -> Json:
         """Describe a run.
 
         Args:
@@ -198,38 +180,30 @@ class AirflowApi:
         Returns:
             The run, as the API tells it.
         """
-        return dict(self.api("GET", _run_path(dag_id, run_id)))
+        return dict(self.api("GET", _path("dags", dag_id, "dagRuns", run_id)))
 
-    def wait_for_run(
-        self, dag_id: str, run_id: str, timeout: float = 180, states: Iterable[str] = _FINAL_RUN_STATES
-    ) -> dict[str, Any]:
-        """Wait until a run is in one of some states.
+    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 180) -> Json:
+        """Wait until a run has ended.
 
         Args:
             dag_id: The DAG.
             run_id: The run.
             timeout: Seconds.
-            states: The states; by default those in which a run ends.
 
         Returns:
             The run, as the API tells it.
 
         Raises:
-            TimeoutError: It is in none of them in time; the message holds the tasks' states.
+            TimeoutError: It has not ended in time; the message holds the tasks' states.
         """
-        wanted = frozenset(states)
 
-        def look() -> dict[str, Any] | None:
-            run = self.run(dag_id, run_id)
-            return run if run["state"] in wanted else None
-
-        def complain() -> str:
+        def complain(run: Json) -> str:
             tasks = {task["task_id"]: task["state"] for task in self.task_instances(dag_id, run_id)}
-            return f"run {run_id} of {dag_id} is {self.run(dag_id, run_id)['state']}, not {sorted(wanted)}: {tasks}"
+            return f"run {run_id} of {dag_id} is {run['state']}; its tasks: {tasks}"
 
-        return _wait(look, timeout, complain)
+        return _wait(lambda: self.run(dag_id, run_id), lambda run: run["state"] in _FINAL_RUN_STATES, timeout, complain)
 
-    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+    def task_instances(self, dag_id: str, run_id: str) -> list[Json]:
         """List a run's task instances.
 
         Args:
@@ -239,12 +213,12 @@ class AirflowApi:
         Returns:
             Its task instances, as the API tells them.
         """
-        path = f"{_run_path(dag_id, run_id)}/taskInstances"
+        path = _path("dags", dag_id, "dagRuns", run_id, "taskInstances")
         return list(self.api("GET", path, params={"limit": 100})["task_instances"])
 
     def wait_for_task(
-        self, dag_id: str, run_id: str, task_id: str, states: Iterable[str], timeout: float = 120
-    ) -> dict[str, Any]:
+        self, dag_id: str, run_id: str, task_id: str, states: Collection[str], timeout: float = 120
+    ) -> Json:
         """Wait until a task instance is in one of some states.
 
         Args:
@@ -260,17 +234,12 @@ class AirflowApi:
         Raises:
             TimeoutError: It is in none of them in time.
         """
-        wanted = frozenset(states)
-        path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}"
-
-        def look() -> dict[str, Any] | None:
-            task = dict(self.api("GET", path))
-            return task if task["state"] in wanted else None
-
+        path = _path("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id)
         return _wait(
-            look,
+            lambda: dict(self.api("GET", path)),
+            lambda task: task["state"] in states,
             timeout,
-            lambda: f"{task_id} of run {run_id} is {self.api('GET', path)['state']}, not {sorted(wanted)}",
+            lambda task: f"{task_id} of run {run_id} is {task['state']}, not {sorted(states)}",
         )
 
     def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> str:
@@ -285,7 +254,7 @@ class AirflowApi:
         Returns:
             The log's events, one a line; further members follow an event as ``name=value``.
         """
-        path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}/logs/{try_number}"
+        path = _path("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "logs", try_number)
         lines = []
         for entry in self.api("GET", path, params={"full_content": True})["content"]:
             if isinstance(entry, str):
@@ -295,26 +264,25 @@ class AirflowApi:
             lines.append(f"{entry.get('timestamp') or ''} {entry['event']} {rest}".strip())
         return "\n".join(lines)
 
-    def clear(
-        self, dag_id: str, run_id: str, task_ids: list[str] | None = None, *, downstream: bool = True, **body: Any
-    ) -> list[dict[str, Any]]:
-        """Clear task instances of a run, as the UI's button does.
+    def clear(self, dag_id: str, run_id: str, task_ids: list[str]) -> list[Json]:
+        """Clear tasks of a run and those downstream of them, as the UI's button does.
 
         Args:
             dag_id: The DAG.
             run_id: The run.
-            task_ids: The tasks; None for all.
-            downstream: Whether those downstream of them, too.
-            body: Further members of the request, for example ``only_failed=True``.
+            task_ids: The tasks.
 
         Returns:
             The task instances that were cleared.
         """
-        request = {"dry_run": False, "dag_run_id": run_id, "only_failed": False, "include_downstream": downstream}
-        if task_ids is not None:
-            request["task_ids"] = task_ids
-        path = f"/dags/{quote(dag_id, safe='')}/clearTaskInstances"
-        return list(self.api("POST", path, {**request, **body})["task_instances"])
+        request = {
+            "dry_run": False,
+            "dag_run_id": run_id,
+            "task_ids": task_ids,
+            "only_failed": False,
+            "include_downstream": True,
+        }
+        return list(self.api("POST", _path("dags", dag_id, "clearTaskInstances"), request)["task_instances"])
 
     def set_task_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         """Mark a task instance, as the UI's button does.
@@ -325,25 +293,25 @@ class AirflowApi:
             task_id: The task.
             state: ``success``, ``failed`` or ``skipped``.
         """
-        path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id, safe='')}"
+        path = _path("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id)
         self.api("PATCH", path, {"new_state": state}, params={"update_mask": "new_state"})
 
-    def backfill(self, dag_id: str, from_date: datetime | str, to_date: datetime | str, **body: Any) -> int:
+    def backfill(self, dag_id: str, from_date: str, to_date: str, **body: Any) -> int:
         """Create a backfill.
 
         Args:
             dag_id: The DAG.
-            from_date: The first logical date, with a time zone.
+            from_date: The first logical date in ISO 8601, with a time zone.
             to_date: The last.
             body: Further members of the request, for example ``max_active_runs=2``.
 
         Returns:
             The backfill's id.
         """
-        request = {"dag_id": dag_id, "from_date": _text(from_date), "to_date": _text(to_date), **body}
+        request = {"dag_id": dag_id, "from_date": from_date, "to_date": to_date, **body}
         return int(self.api("POST", "/backfills", request)["id"])
 
-    def wait_for_backfill(self, backfill_id: int, timeout: float = 600) -> dict[str, Any]:
+    def wait_for_backfill(self, backfill_id: int, timeout: float = 600) -> Json:
         """Wait until a backfill has completed.
 
         Args:
@@ -356,27 +324,25 @@ class AirflowApi:
         Raises:
             TimeoutError: It has not completed in time.
         """
-
-        def look() -> dict[str, Any] | None:
-            backfill = dict(self.api("GET", f"/backfills/{backfill_id}"))
-            return backfill if backfill["completed_at"] else None
-
-        return _wait(look, timeout, lambda: f"backfill {backfill_id} has not completed")
-
-
-def _run_path(dag_id: str, run_id: str) -> str:
-    return f"/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
+        return _wait(
+            lambda: dict(self.api("GET", _path("backfills", backfill_id))),
+            lambda backfill: backfill["completed_at"] is not None,
+            timeout,
+            lambda _: f"backfill {backfill_id} has not completed",
+        )
 
 
-def _text(moment: datetime | str | None) -> str | None:
-    return moment.isoformat() if isinstance(moment, datetime) else moment
+def _path(*parts: str | int) -> str:
+    return "".join(f"/{quote(str(part), safe='')}" for part in parts)
 
 
-def _wait(look: Callable[[], T | None], timeout: float, complain: Callable[[], str]) -> T:
-    """Look until there is something."""
+def _wait(
+    look: Callable[[], Json], is_awaited: Callable[[Json], bool], timeout: float, complain: Callable[[Json], str]
+) -> Json:
+    """Look until what is there is what is awaited."""
     deadline = time.monotonic() + timeout
-    while (found := look()) is None:
+    while not is_awaited(found := look()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"after {timeout:g} s: {complain()}")
+            raise TimeoutError(f"after {timeout:g} s: {complain(found)}")
         time.sleep(_POLL_SECONDS)
     return found

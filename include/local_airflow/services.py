@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import configparser
 import importlib.metadata
-import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import socket
@@ -18,17 +15,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
 
 import requests
-from cryptography.fernet import Fernet
 
+from local_airflow.configuration import USERNAME, keep_password, service_environment, write_configuration
 from local_airflow.guarded_process import GuardedProcess
 from local_airflow.rest_api import AirflowApi
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = ("api-server", "scheduler", "dag-processor", "triggerer")
-USERNAME = "admin"
 # A new SQLite database is a copy of this one: `airflow db migrate` takes as long as all services take to start.
 _MIGRATED = ROOT / ".state" / "migrated"
 _JOBS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
@@ -90,15 +85,23 @@ class AirflowServices(AirflowApi):
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "logs" / "services").mkdir(parents=True, exist_ok=True)
         port = port or _free_port()
-        super().__init__(f"http://127.0.0.1:{port}", USERNAME, self._keep_password())
+        super().__init__(f"http://127.0.0.1:{port}", USERNAME, keep_password(self.home))
         self._names = tuple(services)
         self._running: dict[str, GuardedProcess] = {}
         self._boot_timeout = boot_timeout
         self._stop_grace = stop_grace
         self._sqlite = self.home / "airflow.db" if database is None else None
         self.database = database or f"sqlite:///{self._sqlite}"
-        self._write_configuration(port, self.database, dags_folder, plugins_folder, parallelism, paused)
-        self.environment = _environment(self.home, pipelines_dir, environment or {})
+        write_configuration(
+            self.home,
+            port=port,
+            database=self.database,
+            dags_folder=dags_folder,
+            plugins_folder=plugins_folder,
+            parallelism=parallelism,
+            paused=paused,
+        )
+        self.environment = service_environment(self.home, pipelines_dir, environment or {})
 
     def __enter__(self) -> AirflowServices:
         try:
@@ -233,11 +236,11 @@ class AirflowServices(AirflowApi):
 
     def _missing(self) -> list[str]:
         """Name the services that have not come up yet."""
+        query = {"is_alive": True, "order_by": "-start_date", "limit": 100}
         try:
-            self.health()
-        except requests.RequestException:
+            jobs = self.api("GET", "/jobs", params=query)["jobs"]
+        except requests.RequestException:  # the api-server does not answer
             return list(self._running)
-        jobs = self.api("GET", "/jobs", params={"is_alive": True, "order_by": "-start_date", "limit": 100})["jobs"]
         missing = []
         for name, service in self._running.items():
             kind = _command(name)
@@ -262,52 +265,6 @@ class AirflowServices(AirflowApi):
 
     def _tail(self, service: str) -> str:
         return "\n".join(self.log(service).read_text(errors="replace").splitlines()[-30:])
-
-    def _keep_password(self) -> str:
-        """Read the user's password, or make one."""
-        file = self.home / "passwords.json"
-        if not file.exists():
-            _write_secret(file, json.dumps({USERNAME: secrets.token_urlsafe(12)}))
-        return str(json.loads(file.read_text())[USERNAME])
-
-    def _write_configuration(
-        self, port: int, database: str, dags: Path, plugins: Path, parallelism: int, paused: bool
-    ) -> None:
-        """Write airflow.cfg. What it does not set has Airflow's default; the secrets in it stay the same."""
-        file = self.home / "airflow.cfg"
-        before = configparser.ConfigParser(interpolation=None)
-        before.read(file)
-        url = f"http://127.0.0.1:{port}"
-        sections: dict[str, dict[str, object]] = {
-            "core": {
-                "dags_folder": dags.resolve(),
-                "plugins_folder": plugins.resolve(),
-                "load_examples": False,
-                "executor": "LocalExecutor",
-                "parallelism": parallelism,
-                "dags_are_paused_at_creation": paused,
-                "execution_api_server_url": f"{url}/execution/",
-                "fernet_key": before.get("core", "fernet_key", fallback=Fernet.generate_key().decode()),
-                "simple_auth_manager_users": f"{USERNAME}:admin",
-                "simple_auth_manager_passwords_file": self.home / "passwords.json",
-            },
-            "database": {"sql_alchemy_conn": database.replace("%", "%%")},
-            "api": {
-                "host": "127.0.0.1",
-                "port": port,
-                "base_url": url,
-                "secret_key": before.get("api", "secret_key", fallback=secrets.token_urlsafe(32)),
-            },
-            "api_auth": {"jwt_secret": before.get("api_auth", "jwt_secret", fallback=secrets.token_urlsafe(64))},
-            "scheduler": {"scheduler_idle_sleep_time": 0.2},
-            # Short, so that an edited DAG or pipeline file is live within seconds.
-            "dag_processor": {"refresh_interval": 5, "min_file_process_interval": 10},
-            "usage_data_collection": {"enabled": False},
-        }
-        configuration = configparser.ConfigParser(interpolation=None)
-        configuration.read_dict({name: {k: str(v) for k, v in keys.items()} for name, keys in sections.items()})
-        with _open_secret(file) as stream:
-            configuration.write(stream)
 
     def _migrate(self) -> None:
         """Bring the database to Airflow's schema."""
@@ -339,32 +296,6 @@ def _airflow() -> list[str]:
     return [sys.executable, "-m", "airflow"]
 
 
-def _environment(home: Path, pipelines_dir: Path | None, further: Mapping[str, str]) -> dict[str, str]:
-    """Make the services' environment; a shell's own Airflow or AWS must not leak into it."""
-    dropped = ("AIRFLOW_", "AWS_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PIPELINES_DIR")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    environment.update(
-        AIRFLOW_HOME=str(home),
-        # Output goes to files: no colours, no waiting in buffers.
-        NO_COLOR="1",
-        PYTHONUNBUFFERED="1",
-        # The services talk to each other on this machine.
-        NO_PROXY=",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"])),
-    )
-    if pipelines_dir is not None:
-        environment["PIPELINES_DIR"] = str(pipelines_dir.resolve())
-    return {**environment, **further}
-
-
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
-
-
-def _open_secret(file: Path) -> TextIO:
-    return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
-
-
-def _write_secret(file: Path, text: str) -> None:
-    with _open_secret(file) as stream:
-        stream.write(text)

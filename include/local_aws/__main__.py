@@ -15,10 +15,10 @@ _POLL_INTERVAL = 0.1  # seconds in which the server notices that it is to stop
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serves until SIGINT or SIGTERM.
+    """Serve until SIGINT or SIGTERM.
 
     Args:
-        arguments: command line without the program's name; None for the process's own.
+        arguments: Command line without the program's name; None for the process's own.
 
     Returns:
         Exit code; 2 where the state folder cannot be used.
@@ -30,6 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
         images={**defaults.images, **dict(options.image)},
         ping_timeout=options.ping_timeout,
         stop_grace=options.stop_grace,
+        status_seconds=options.status_seconds,
+        wait_scale=options.wait_scale,
+        lists_per_second=options.lists_per_second,
+        lists_burst=options.lists_burst,
         state=options.state,
         permissions=options.record_permissions,
     )
@@ -78,6 +82,34 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ping-timeout", type=float, default=defaults.ping_timeout, metavar="SECONDS")
     parser.add_argument("--stop-grace", type=float, default=defaults.stop_grace, metavar="SECONDS")
     parser.add_argument(
+        "--status-seconds",
+        type=float,
+        default=defaults.status_seconds,
+        metavar="SECONDS",
+        help="how long each status of an endpoint lasts at least (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--wait-scale",
+        type=float,
+        default=defaults.wait_scale,
+        metavar="SECONDS",
+        help="seconds here for each second that a DeploymentConfig waits (default: 1/60)",
+    )
+    parser.add_argument(
+        "--lists-per-second",
+        type=_rate,
+        default=defaults.lists_per_second,
+        metavar="REQUESTS",
+        help="requests a second that each List operation takes, as on AWS; inf for no limit (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--lists-burst",
+        type=_count,
+        default=defaults.lists_burst,
+        metavar="REQUESTS",
+        help="requests of a List operation that may come at once (default: %(default)s)",
+    )
+    parser.add_argument(
         "--state",
         type=Path,
         metavar="FOLDER",
@@ -95,6 +127,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
     return parser
+
+
+def _rate(text: str) -> float:
+    try:
+        if (rate := float(text)) > 0:
+            return rate
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0, or inf")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 1 or more")
+    return int(text)
 
 
 def _image(text: str) -> tuple[str, Path]:

@@ -1,4 +1,4 @@
-"""moto's S3 and CloudWatch Logs, from inside the same process.
+"""moto's S3, CloudWatch and Application Auto Scaling, from inside the same process.
 
 moto's backends are not thread-safe, so one lock, ``MotoBackends.lock``, is held for every use of moto, over HTTP and
 from here. Whoever holds it takes no other lock and waits for nothing.
@@ -17,6 +17,8 @@ _S3_URL = re.compile(
     r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)|https://[^/]*amazonaws\.com/(?P<path_bucket>[^/]+)/?(?P<path>.*)"
 )
 
+_INSTANCE_COUNT = "sagemaker:variant:DesiredInstanceCount"  # the ScalableDimension of a variant
+
 
 class StorageError(Exception):
     """S3 refused; ``str()`` is S3's own code, status and sentence."""
@@ -27,8 +29,8 @@ class S3Url:
     """A place in S3.
 
     Attributes:
-        bucket: bucket name.
-        key: object key or key prefix; may be empty.
+        bucket: Bucket name.
+        key: Object key or key prefix; may be empty.
     """
 
     bucket: str
@@ -36,7 +38,7 @@ class S3Url:
 
     @classmethod
     def parse(cls, url: str) -> S3Url:
-        """Reads an S3 URL.
+        """Read an S3 URL.
 
         Args:
             url: ``s3://bucket/key`` or a path-style https URL.
@@ -45,7 +47,7 @@ class S3Url:
             The place.
 
         Raises:
-            ValueError: it is neither.
+            ValueError: It is neither.
         """
         match = _S3_URL.fullmatch(url)
         if not match:
@@ -56,12 +58,12 @@ class S3Url:
         return f"s3://{self.bucket}/{self.key}"
 
     def relative(self, key: str) -> str:
-        """Tells where an object of this prefix lies below it.
+        """Tell where an object of this prefix lies below it.
 
         ``s3://b/day/`` and ``s3://b/day`` both give ``iris.csv`` for ``day/iris.csv``; a full key gives the file name.
 
         Args:
-            key: key of an object that the prefix matches.
+            key: Key of an object that the prefix matches.
 
         Returns:
             A relative path.
@@ -74,10 +76,10 @@ class S3Url:
 
 
 class MotoBackends:
-    """S3 objects and log events of one account.
+    """S3 objects, log events, alarms and scaling targets of one account.
 
     Attributes:
-        lock: held while moto works.
+        lock: Held while moto works.
     """
 
     def __init__(self, account_id: str) -> None:
@@ -85,7 +87,7 @@ class MotoBackends:
         self._account_id = account_id
 
     def s3(self) -> Any:
-        """Gets moto's S3. The caller holds the lock.
+        """Get moto's S3. The caller holds the lock.
 
         Returns:
             The backend of the account.
@@ -96,16 +98,16 @@ class MotoBackends:
         return get_backend("s3")[self._account_id]["aws"]
 
     def keys(self, prefix: S3Url) -> list[str]:
-        """Lists the objects whose keys begin with a prefix.
+        """List the objects whose keys begin with a prefix.
 
         Args:
-            prefix: bucket and key prefix.
+            prefix: Bucket and key prefix.
 
         Returns:
             Their keys, sorted; without "folders" (keys that end with a slash).
 
         Raises:
-            StorageError: there is no such bucket.
+            StorageError: There is no such bucket.
         """
         with self.lock:
             bucket = self._bucket(prefix.bucket)
@@ -113,16 +115,16 @@ class MotoBackends:
         return sorted(key for key in keys if key.startswith(prefix.key) and not key.endswith("/"))
 
     def read(self, url: S3Url) -> bytes:
-        """Reads an object.
+        """Read an object.
 
         Args:
-            url: bucket and key.
+            url: Bucket and key.
 
         Returns:
             Its content.
 
         Raises:
-            StorageError: there is no such bucket or object.
+            StorageError: There is no such bucket or object.
         """
         with self.lock:
             self._bucket(url.bucket)
@@ -132,27 +134,27 @@ class MotoBackends:
             return bytes(found.value)
 
     def write(self, url: S3Url, content: bytes) -> None:
-        """Writes an object.
+        """Write an object.
 
         Args:
-            url: bucket and key.
-            content: what it is to hold.
+            url: Bucket and key.
+            content: What it is to hold.
 
         Raises:
-            StorageError: there is no such bucket.
+            StorageError: There is no such bucket.
         """
         with self.lock:
             self._bucket(url.bucket)
             self.s3().put_object(url.bucket, url.key, content)
 
     def log(self, region: str, group: str, stream: str, messages: Iterable[str]) -> None:
-        """Appends events to a CloudWatch Logs stream, which is made where it is missing.
+        """Append events to a CloudWatch Logs stream, which is made where it is missing.
 
         Args:
-            region: region of the log group.
-            group: log group.
-            stream: log stream.
-            messages: one per event. Empty ones are left out, as CloudWatch Logs takes none.
+            region: Region of the log group.
+            group: Log group.
+            stream: Log stream.
+            messages: One per event. Empty ones are left out, as CloudWatch Logs takes none.
         """
         now = int(time.time() * 1000)
         events = [{"timestamp": now, "message": message} for message in messages if message]
@@ -165,6 +167,55 @@ class MotoBackends:
             logs.ensure_log_stream(group, stream)
             if events:
                 logs.put_log_events(group, stream, events)
+
+    def alarms(self, region: str) -> dict[str, str]:
+        """Tell how CloudWatch's alarms are.
+
+        Args:
+            region: Their region.
+
+        Returns:
+            Name to state: OK, ALARM or INSUFFICIENT_DATA.
+        """
+        with self.lock:
+            from moto.backends import get_backend
+
+            alarms = get_backend("cloudwatch")[self._account_id][region].alarms.values()
+            return {alarm.name: alarm.state_value for alarm in alarms}
+
+    def scaling_targets(self, region: str, endpoint: str) -> list[str]:
+        """List an endpoint's variants that Application Auto Scaling scales.
+
+        Args:
+            region: Their region.
+            endpoint: The endpoint's name.
+
+        Returns:
+            The variants' names.
+        """
+        prefix = f"endpoint/{endpoint}/variant/"
+        with self.lock:
+            targets = self._autoscaling(region).describe_scalable_targets("sagemaker", None, _INSTANCE_COUNT)
+            found = [target.resource_id for target in targets]
+        return [name.removeprefix(prefix) for name in found if name.startswith(prefix)]
+
+    def deregister_scaling_targets(self, region: str, endpoint: str) -> None:
+        """Have Application Auto Scaling forget an endpoint's variants.
+
+        Args:
+            region: Their region.
+            endpoint: The endpoint's name.
+        """
+        with self.lock:
+            for variant in self.scaling_targets(region, endpoint):
+                self._autoscaling(region).deregister_scalable_target(
+                    "sagemaker", f"endpoint/{endpoint}/variant/{variant}", _INSTANCE_COUNT
+                )
+
+    def _autoscaling(self, region: str) -> Any:
+        from moto.backends import get_backend
+
+        return get_backend("applicationautoscaling")[self._account_id][region]
 
     def _bucket(self, name: str) -> Any:
         found = self.s3().buckets.get(name)

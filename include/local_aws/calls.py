@@ -21,10 +21,10 @@ class CallRecord:
         self._count = 0
 
     def begin(self, call: Call) -> dict[str, Any]:
-        """Notes that a call has arrived.
+        """Note that a call has arrived.
 
         Args:
-            call: what is asked.
+            call: What is asked.
 
         Returns:
             Its entry, with ``status`` None until :meth:`end`.
@@ -47,19 +47,19 @@ class CallRecord:
             return entry
 
     def end(self, entry: dict[str, Any], status: int | None, error: str | None, *, answered: bool = True) -> None:
-        """Notes how a call ended.
+        """Note how a call ended.
 
         Args:
-            entry: what :meth:`begin` returned.
+            entry: What :meth:`begin` returned.
             status: HTTP status; None where the call had no effect and no answer.
             error: AWS error code, where the call was refused here.
-            answered: whether the caller got the answer.
+            answered: Whether the caller got the answer.
         """
         with self._lock:
             entry.update(status=status, error=error, answered=answered)
 
     def entries(self) -> list[dict[str, Any]]:
-        """Copies the record.
+        """Copy the record.
 
         Returns:
             The entries, oldest first.
@@ -68,6 +68,6 @@ class CallRecord:
             return [dict(entry) for entry in self._calls]
 
     def clear(self) -> None:
-        """Forgets all calls; numbers go on."""
+        """Forget all calls; numbers go on."""
         with self._lock:
             self._calls.clear()

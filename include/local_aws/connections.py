@@ -6,13 +6,13 @@ import json
 
 
 def airflow_connections(url: str, region: str) -> dict[str, str]:
-    """Returns environment variables that define ``aws_default`` and ``slack_default``.
+    """Return environment variables that define ``aws_default`` and ``slack_default``.
 
     https://airflow.apache.org/docs/apache-airflow/stable/howto/connection.html#storing-connections-in-environment-variables
 
     Args:
-        url: local AWS's address.
-        region: its region.
+        url: Local AWS's address.
+        region: Its region.
     """
     aws = {
         "conn_type": "aws",

@@ -36,8 +36,8 @@ class Container:
     """A running program and its log.
 
     Attributes:
-        exited: set when the program has ended, all of its log has been passed on and ``exit_code`` is known.
-        exit_code: the program's exit code; negative: ended by that signal.
+        exited: Set when the program has ended, all of its log has been passed on and ``exit_code`` is known.
+        exit_code: The program's exit code; negative: ended by that signal.
     """
 
     def __init__(self, command: list[str], base: Path, environment: Mapping[str, str], janitor: Janitor) -> None:
@@ -60,11 +60,11 @@ class Container:
             raise
 
     def watch(self, on_lines: LinesSink, on_exit: Callable[[], None]) -> None:
-        """Starts to pass on the log and to wait for the end.
+        """Start to pass on the log and to wait for the end.
 
         Args:
-            on_lines: gets the lines of standard output and error, as they come.
-            on_exit: called once, after ``exited`` is set.
+            on_lines: Gets the lines of standard output and error, as they come.
+            on_exit: Called once, after ``exited`` is set.
         """
         assert self._process.stdout
         reader = threading.Thread(target=_read_lines, args=(self._process.stdout, on_lines), daemon=True)
@@ -72,10 +72,10 @@ class Container:
         threading.Thread(target=self._wait, args=(reader, on_exit), daemon=True).start()
 
     def stop(self, grace: float) -> None:
-        """Ends the program as SageMaker does: SIGTERM, then SIGKILL. Returns when it has ended.
+        """End the program as SageMaker does: SIGTERM, then SIGKILL. Return when it has ended.
 
         Args:
-            grace: seconds between the two.
+            grace: Seconds between the two.
         """
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
@@ -101,7 +101,7 @@ class ContainerHost:
     """Where programs run: the images and the folders.
 
     Attributes:
-        closed: every program has been or is being killed; what fails from now on fails for that reason.
+        closed: Every program has been or is being killed; what fails from now on fails for that reason.
     """
 
     def __init__(self, images: Mapping[str, Path]) -> None:
@@ -111,10 +111,10 @@ class ContainerHost:
         self._janitor = Janitor(self._folder)
 
     def has_image(self, uri: str) -> bool:
-        """Tells whether an image is here.
+        """Tell whether an image is here.
 
         Args:
-            uri: image URI.
+            uri: Image URI.
 
         Returns:
             Whether its repository stands for a folder.
@@ -122,10 +122,10 @@ class ContainerHost:
         return repository(uri).rpartition("/")[2] in self._images
 
     def new_base(self, name: str) -> Path:
-        """Makes a folder to stand for a container's /opt/ml.
+        """Make a folder to stand for a container's /opt/ml.
 
         Args:
-            name: whose it is, for people.
+            name: Whose it is, for people.
 
         Returns:
             The empty folder; :meth:`discard` it when the container has ended.
@@ -133,21 +133,21 @@ class ContainerHost:
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))
 
     def discard(self, base: Path) -> None:
-        """Removes a folder of :meth:`new_base`.
+        """Remove a folder of :meth:`new_base`.
 
         Args:
-            base: the folder.
+            base: The folder.
         """
         shutil.rmtree(base, ignore_errors=True)
 
     def start(self, image: str, program: str, base: Path, environment: Mapping[str, str]) -> Container:
-        """Starts a program of an image.
+        """Start a program of an image.
 
         Args:
-            image: image URI; :meth:`has_image` must be true for it.
+            image: Image URI; :meth:`has_image` must be true for it.
             program: ``train`` or ``serve``.
-            base: folder that stands for /opt/ml.
-            environment: what the container is told.
+            base: Folder that stands for /opt/ml.
+            environment: What the container is told.
 
         Returns:
             The running program; call its ``watch`` next.
@@ -160,22 +160,22 @@ class ContainerHost:
         return Container([sys.executable, str(path)], base, inherited | dict(environment) | ours, self._janitor)
 
     def report(self, error: str) -> None:
-        """Tells people about a fault of local AWS itself.
+        """Tell people about a fault of local AWS itself.
 
         Args:
-            error: what happened. Nothing is said once the host is closed: then everything fails.
+            error: What happened. Nothing is said once the host is closed: then everything fails.
         """
         if not self.closed:
             sys.stderr.write(error)
 
     def close(self) -> None:
-        """Kills every program that still runs and removes all folders."""
+        """Kill every program that still runs and remove all folders."""
         self.closed = True
         self._janitor.close()
 
 
 def repository(uri: str) -> str:
-    """Finds the repository of an image URI.
+    """Find the repository of an image URI.
 
     Args:
         uri: ``[registry/]repository[:tag][@digest]``.
@@ -189,7 +189,7 @@ def repository(uri: str) -> str:
 
 
 def free_port() -> int:
-    """Finds a port on 127.0.0.1 for a program that binds it a little later.
+    """Find a port on 127.0.0.1 for a program that binds it a little later.
 
     The kernel's own choice (port 0) might be given to someone else's outgoing connection in the meantime; ports of this
     range are not.
@@ -198,7 +198,7 @@ def free_port() -> int:
         The port.
 
     Raises:
-        OSError: none of many tries was free.
+        OSError: None of many tries was free.
     """
     for _ in range(200):
         port = random.choice(_PORTS)  # noqa: S311 - not secret

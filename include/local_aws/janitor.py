@@ -30,27 +30,27 @@ class Janitor:
         )
 
     def note(self, group: int) -> None:
-        """Has a process group killed at the end.
+        """Have a process group killed at the end.
 
         Args:
-            group: its id.
+            group: Its id.
 
         Raises:
-            ValueError: the server is closing; no more processes may start.
+            ValueError: The server is closing; no more processes may start.
         """
         self._send(f"+{group}\n")
 
     def forget(self, group: int) -> None:
-        """Takes a note back: the group has ended.
+        """Take a note back: the group has ended.
 
         Args:
-            group: its id.
+            group: Its id.
         """
         with contextlib.suppress(ValueError):
             self._send(f"-{group}\n")
 
     def close(self) -> None:
-        """Has everything ended now, and waits for it."""
+        """Have everything ended now, and wait for it."""
         with self._lock:
             assert self._process.stdin
             self._process.stdin.close()
@@ -64,10 +64,10 @@ class Janitor:
 
 
 def main(folder: str) -> None:
-    """Notes process groups until standard input closes, then cleans up.
+    """Note process groups until standard input closes, then clean up.
 
     Args:
-        folder: the folder to remove at the end.
+        folder: The folder to remove at the end.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

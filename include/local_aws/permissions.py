@@ -22,6 +22,7 @@ from local_aws.wire import Call
 
 _SAGEMAKER = re.compile(
     r"(Create|Describe|Update|Stop|Delete|Invoke)(?P<kind>TrainingJob|TransformJob|Model|EndpointConfig|Endpoint)"
+    r"(Async|WeightsAndCapacities)?"
 )
 _SAGEMAKER_TYPES = {
     "TrainingJob": "training-job",
@@ -48,9 +49,9 @@ class Permission:
     """One thing that IAM is asked.
 
     Attributes:
-        action: such as ``s3:GetObject``.
+        action: Such as ``s3:GetObject``.
         resource: ARN; ``*`` where AWS offers no resource level.
-        context: condition keys and values of the request.
+        context: Condition keys and values of the request.
     """
 
     action: str
@@ -59,14 +60,14 @@ class Permission:
 
 
 def needed(call: Call, body: bytes, query: str, status: int | None, account_id: str) -> Iterator[Permission]:
-    """Tells what permissions a call needs.
+    """Tell what permissions a call needs.
 
     Args:
-        call: what was asked.
-        body: the request's body.
-        query: the request's query string.
+        call: What was asked.
+        body: The request's body.
+        query: The request's query string.
         status: HTTP status of the answer; None where there was none.
-        account_id: whose resources they are.
+        account_id: Whose resources they are.
 
     Yields:
         The permissions; none for what needs none (Slack, sts:GetCallerIdentity).
@@ -131,10 +132,10 @@ class PermissionRecord:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        """Opens the record.
+        """Open the record.
 
         Args:
-            folder: where to put the file; None records nothing.
+            folder: Where to put the file; None records nothing.
         """
         self._lock = threading.Lock()
         self._written: set[str] = set()
@@ -146,11 +147,11 @@ class PermissionRecord:
             self._path = Path(name)
 
     def note(self, principal: str | None, permission: Permission, used_by: str | None = None) -> None:
-        """Notes that a permission was used.
+        """Note that a permission was used.
 
         Args:
-            principal: who; None for a request that was not signed.
-            permission: what.
+            principal: Who used it; None for a request that was not signed.
+            permission: The permission.
             used_by: ARN of the job or model whose container it was.
         """
         if self._path is None:
@@ -168,11 +169,11 @@ class RoleS3:
     """S3 as a container uses it: under an execution role, and recorded."""
 
     def __init__(self, backends: MotoBackends, record: PermissionRecord, role: str, used_by: str) -> None:
-        """Takes a role.
+        """Take a role.
 
         Args:
-            backends: where the objects are.
-            record: where each use is noted.
+            backends: Where the objects are.
+            record: Where each use is noted.
             role: ARN of the execution role.
             used_by: ARN of the job or model.
         """
@@ -182,17 +183,17 @@ class RoleS3:
         self._used_by = used_by
 
     def keys(self, prefix: S3Url) -> list[str]:
-        """Lists objects; see MotoBackends.keys."""
+        """List objects; see MotoBackends.keys."""
         self._note("s3:ListBucket", prefix.bucket, {"s3:prefix": prefix.key})
         return self._backends.keys(prefix)
 
     def read(self, url: S3Url) -> bytes:
-        """Reads an object; see MotoBackends.read."""
+        """Read an object; see MotoBackends.read."""
         self._note("s3:GetObject", f"{url.bucket}/{url.key}")
         return self._backends.read(url)
 
     def write(self, url: S3Url, content: bytes) -> None:
-        """Writes an object; see MotoBackends.write."""
+        """Write an object; see MotoBackends.write."""
         self._note("s3:PutObject", f"{url.bucket}/{url.key}")
         self._backends.write(url, content)
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import requests
 
 _INCLUDE = Path(__file__).resolve().parent.parent
 _PLUGINS = _INCLUDE.parent / "plugins"
@@ -25,8 +24,8 @@ class LocalAws:
     The server ends with this process, too, however that ends.
 
     Attributes:
-        url: its address, the ``endpoint_url`` of AWS clients.
-        region: its region.
+        url: Its address, the ``endpoint_url`` of AWS clients.
+        region: Its region.
     """
 
     def __init__(
@@ -37,25 +36,35 @@ class LocalAws:
         images: Mapping[str, Path] | None = None,
         ping_timeout: float = 30.0,
         stop_grace: float = 120.0,
+        status_seconds: float = 0.5,
+        wait_scale: float = 1 / 60,
+        lists_per_second: float = 2.0,
+        lists_burst: int = 4,
         state: Path | None = None,
         log: int | None = None,
     ) -> None:
-        """Starts the server and waits until it listens.
+        """Start the server and wait until it listens.
 
         Args:
-            port: port on 127.0.0.1; 0 picks a free one.
-            region: region of clients and of unsigned requests.
-            images: repository names and folders of images, beside ``sagemaker-repo``.
-            ping_timeout: seconds in which ``serve`` must answer /ping.
-            stop_grace: seconds between SIGTERM and SIGKILL of a training program.
-            state: folder that keeps its state between two runs; None keeps it in memory only.
-            log: file descriptor for the server's errors; None for this process's standard error.
+            port: Port on 127.0.0.1; 0 picks a free one.
+            region: Region of clients and of unsigned requests.
+            images: Repository names and folders of images, beside ``sagemaker-repo``.
+            ping_timeout: Seconds in which ``serve`` must answer /ping.
+            stop_grace: Seconds between SIGTERM and SIGKILL of a training program.
+            status_seconds: Seconds that each status of an endpoint lasts at least.
+            wait_scale: Seconds here for each second that a DeploymentConfig waits.
+            lists_per_second: Requests a second that each List operation takes; ``inf`` for no limit.
+            lists_burst: Requests of a List operation that may come at once.
+            state: Folder that keeps its state between two runs; None keeps it in memory only.
+            log: File descriptor for the server's errors; None for this process's standard error.
 
         Raises:
-            RuntimeError: it did not start.
+            RuntimeError: It did not start.
         """
         command = [sys.executable, "-m", "local_aws", "--stop-with-stdin", f"--port={port}", f"--region={region}"]
         command += [f"--ping-timeout={ping_timeout}", f"--stop-grace={stop_grace}"]
+        command += [f"--status-seconds={status_seconds}", f"--wait-scale={wait_scale}"]
+        command += [f"--lists-per-second={lists_per_second}", f"--lists-burst={lists_burst}"]
         command += [f"--image={name}={folder}" for name, folder in (images or {}).items()]
         if state is not None:
             command.append(f"--state={state}")
@@ -90,7 +99,7 @@ class LocalAws:
         return self._process.pid
 
     def stop(self) -> None:
-        """Stops the server and every process that it has started. Again does nothing."""
+        """Stop the server and every process that it has started. Again does nothing."""
         if self._process.stdin:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
@@ -103,11 +112,11 @@ class LocalAws:
             self._process.stdout.close()
 
     def client(self, service: str, **options: Any) -> Any:
-        """Makes a boto3 client.
+        """Make a boto3 client.
 
         Args:
-            service: for example ``sagemaker``.
-            options: further arguments of ``boto3.client``.
+            service: For example ``sagemaker``.
+            options: Further arguments of ``boto3.client``.
 
         Returns:
             The client.
@@ -125,7 +134,7 @@ class LocalAws:
         return self._session.client(service, **{**given, **options})
 
     def environment(self) -> dict[str, str]:
-        """Tells AWS SDKs and the AWS CLI where AWS is.
+        """Tell AWS SDKs and the AWS CLI where AWS is.
 
         Returns:
             Environment variables to add.
@@ -145,7 +154,7 @@ class LocalAws:
         return f"{self.url}/slack/services/T000/B000/local"
 
     def slack_messages(self) -> list[dict[str, Any]]:
-        """Gets what Slack has received.
+        """Get what Slack has received.
 
         Returns:
             The messages' payloads, oldest first.
@@ -153,10 +162,10 @@ class LocalAws:
         return [message["payload"] for message in self._request("GET", "/slack/messages")]
 
     def calls(self, operation: str | None = None) -> list[dict[str, Any]]:
-        """Gets the record of AWS and Slack calls.
+        """Get the record of AWS and Slack calls.
 
         Args:
-            operation: only this operation's, for example ``CreateTrainingJob``.
+            operation: Only this operation's, for example ``CreateTrainingJob``.
 
         Returns:
             The entries, oldest first; ``number`` rises with each call.
@@ -165,10 +174,10 @@ class LocalAws:
         return [entry for entry in entries if operation in (None, entry["operation"])]
 
     def add_faults(self, *faults: Mapping[str, Any]) -> list[int]:
-        """Adds faults; see local_aws.faults for their members.
+        """Add faults; see local_aws.fault_rules for their members.
 
         Args:
-            faults: for example ``{"operation": "CreateModel", "kind": "lost_answer", "times": 1}``.
+            faults: For example ``{"operation": "CreateModel", "kind": "lost_answer", "times": 1}``.
 
         Returns:
             Their numbers.
@@ -176,7 +185,7 @@ class LocalAws:
         return [fault["number"] for fault in self._request("POST", "/_local_aws/faults", list(faults))]
 
     def faults(self) -> list[dict[str, Any]]:
-        """Gets the faults in force.
+        """Get the faults in force.
 
         Returns:
             Them, with ``matched`` (calls struck) and ``waiting`` (calls held now).
@@ -185,25 +194,25 @@ class LocalAws:
         return rules
 
     def remove_fault(self, number: int) -> None:
-        """Removes one fault and releases what it holds.
+        """Remove one fault and release what it holds.
 
         Args:
-            number: as add_faults returned it.
+            number: As add_faults returned it.
         """
         self._request("DELETE", f"/_local_aws/faults/{number}")
 
     def clear_faults(self) -> None:
-        """Removes all faults and releases what they hold."""
+        """Remove all faults and release what they hold."""
         self._request("DELETE", "/_local_aws/faults")
 
     @contextlib.contextmanager
     def hold(self, operation: str, *, when: str = "before", times: int = 1) -> Iterator[Hold]:
-        """Holds calls of an operation until the block ends or the hold is released.
+        """Hold calls of an operation until the block ends or the hold is released.
 
         Args:
-            operation: operation or pattern.
+            operation: Operation or pattern.
             when: "before" or "after" its effect.
-            times: how many calls are held at most.
+            times: How many calls are held at most.
 
         Yields:
             The hold.
@@ -216,17 +225,15 @@ class LocalAws:
             hold.release()
 
     def reset(self) -> None:
-        """Ends all processes and forgets everything: as if started anew."""
+        """End all processes and forget everything: as if started anew."""
         self._request("POST", "/_local_aws/reset")
 
     def _request(self, method: str, path: str, content: Any = None) -> Any:
-        body = None if content is None else json.dumps(content).encode()
-        request = urllib.request.Request(self.url + path, body, method=method)  # noqa: S310 - our own http address
-        try:
-            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
-                return json.load(response)
-        except urllib.error.HTTPError as error:
-            raise ValueError(json.load(error)["error"]) from None
+        response = requests.request(method, self.url + path, json=content, timeout=60)
+        answer = response.json()
+        if not response.ok:
+            raise ValueError(answer["error"])
+        return answer
 
 
 class Hold:
@@ -237,13 +244,13 @@ class Hold:
         self._number = number
 
     def wait(self, timeout: float = 60.0) -> None:
-        """Waits until a call is held.
+        """Wait until a call is held.
 
         Args:
-            timeout: seconds.
+            timeout: Seconds.
 
         Raises:
-            TimeoutError: none came.
+            TimeoutError: None came.
         """
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -253,5 +260,5 @@ class Hold:
         raise TimeoutError(f"no call was held within {timeout} s")
 
     def release(self) -> None:
-        """Lets the calls go on; later ones are not held."""
+        """Let the calls go on; later ones are not held."""
         self._aws.remove_fault(self._number)

@@ -6,26 +6,23 @@ never while something waits (a process, S3, a model's answer). moto's lock is ne
 
 from __future__ import annotations
 
-import base64
-import binascii
 import copy
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
-from local_aws.backends import MotoBackends
+from local_aws.backends import MotoBackends, S3Url, StorageError
 from local_aws.container import ContainerHost
 from local_aws.faults import Faults
+from local_aws.lists import FILTERS, list_page
 from local_aws.permissions import PermissionRecord, RoleS3
 from local_aws.settings import Settings
 from local_aws.wire import AwsError, validation_error
 
 Request = dict[str, Any]
 Json = dict[str, Any]
-DEFAULT_PAGE = 10
 INTERNAL_ERROR = "InternalServerError: We encountered an internal error. Please try again."
 NOT_SAVED = {"saved": False}  # metadata of fields that only the running server has
 
@@ -79,6 +76,29 @@ class Region:
             S3 under that role.
         """
         return RoleS3(self.backends, self.permissions, role, used_by)
+
+    def refuse_without_objects(self, url: str, role: str, used_by: str) -> None:
+        """Refuse a job whose input is not there, as AWS does when the job is created.
+
+        Args:
+            url: The S3 URL of its input.
+            role: ARN of the execution role.
+            used_by: ARN of the job.
+
+        Raises:
+            AwsError: No object's key begins with the URL's, or the URL is none.
+        """
+        source = parse_s3_url(url)
+        try:
+            found = bool(self.s3(role, used_by).keys(source))
+        except StorageError:
+            found = False
+        if not found:
+            raise validation_error(
+                f'No S3 objects found under S3 URL "{url}" given in input data source. Please ensure that the bucket '
+                f"exists in the selected region ({self.name}), that objects exist under that S3 prefix, and that the "
+                f'role "{role}" has "s3:ListBucket" permissions on bucket "{source.bucket}".'
+            )
 
 
 @dataclass
@@ -138,7 +158,6 @@ class Kind:
         member: the request member that names one.
         listed: the output member of the List operation.
         noun: AWS's word in error messages.
-        default_order: the List operation's SortOrder where the request has none.
         status_member: the output member that holds the status; empty for what has none.
     """
 
@@ -146,7 +165,6 @@ class Kind:
     member: str
     listed: str
     noun: str
-    default_order: str = "Descending"
     status_member: str = ""
 
 
@@ -283,17 +301,12 @@ class Collection(Generic[R]):
             The operation's output.
 
         Raises:
-            AwsError: NextToken is not one of ours.
+            AwsError: NextToken is not one of ours, or local AWS has no such filter.
         """
+        operation = f"List{self.kind.member.removesuffix('Name')}s"
+        refuse_unsupported(operation, request, dict.fromkeys(FILTERS))
         with self.region.lock:
-            found = [item for item in self.items.values() if _is_wanted(item, request)]
-            page, token = paginate(
-                found,
-                key=_SORT_KEYS[request.get("SortBy", "CreationTime")],
-                descending=request.get("SortOrder", self.kind.default_order) == "Descending",
-                size=request.get("MaxResults", DEFAULT_PAGE),
-                token=request.get("NextToken"),
-            )
+            page, token = list_page(self.items.values(), request)
             return {self.kind.listed: [self.summary(item) for item in page]} | ({"NextToken": token} if token else {})
 
     def summary(self, item: R) -> Json:
@@ -309,42 +322,22 @@ class Collection(Generic[R]):
         return {self.kind.member: item.name, f"{stem}Arn": item.arn, "CreationTime": item.creation_time}
 
 
-def paginate(
-    items: list[R], *, key: Callable[[R], Any], descending: bool, size: int, token: str | None
-) -> tuple[list[R], str | None]:
-    """Cuts one page.
-
-    A token holds the sort key of the last item shown, so that what is created or deleted between two calls neither
-    repeats nor hides others.
+def parse_s3_url(text: str) -> S3Url:
+    """Read an S3 URL of a request.
 
     Args:
-        items: all that match.
-        key: the value to sort by.
-        descending: whether the highest comes first.
-        size: items per page.
-        token: where the last page ended.
+        text: The URL.
 
     Returns:
-        The page, and the token of the next one where there is more.
+        It.
 
     Raises:
-        AwsError: the token is not one of ours.
+        AwsError: It is none.
     """
-
-    def place(item: R) -> list[Any]:
-        return [key(item), item.name]
-
-    ordered = sorted(items, key=place, reverse=descending)
-    if token:
-        last = _read_token(token)
-        try:
-            ordered = [item for item in ordered if (place(item) < last if descending else place(item) > last)]
-        except TypeError as error:
-            raise validation_error("Invalid NextToken: it belongs to a list in another order.") from error
-    page = ordered[:size]
-    if len(ordered) <= size:
-        return page, None
-    return page, base64.urlsafe_b64encode(json.dumps(place(page[-1])).encode()).decode()
+    try:
+        return S3Url.parse(text)
+    except ValueError as error:
+        raise validation_error(str(error)) from error
 
 
 def refuse_unsupported(
@@ -381,33 +374,3 @@ def refuse_unsupported(
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
-
-
-def _read_token(token: str) -> list[Any]:
-    try:
-        place = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, binascii.Error) as error:
-        raise validation_error("Invalid NextToken: it is not one that a List operation returned.") from error
-    if not isinstance(place, list):
-        raise validation_error("Invalid NextToken: it is not one that a List operation returned.")
-    return place
-
-
-def _is_wanted(item: Resource, request: Request) -> bool:
-    if request.get("NameContains", "").lower() not in item.name.lower():
-        return False
-    if request.get("StatusEquals", item.status) != item.status:
-        return False
-    for member, moment in (("CreationTime", item.creation_time), ("LastModifiedTime", item.last_modified_time)):
-        if moment <= request.get(f"{member}After", float("-inf")):
-            return False
-        if moment >= request.get(f"{member}Before", float("inf")):
-            return False
-    return True
-
-
-_SORT_KEYS: dict[str, Callable[[Resource], Any]] = {
-    "Name": lambda item: item.name,
-    "CreationTime": lambda item: item.creation_time,
-    "Status": lambda item: item.status,
-}

@@ -35,13 +35,13 @@ class S3State:
         self._digests: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
     def saved(self) -> tuple[Json, set[str]]:
-        """Describes all buckets; writes contents that the folder does not have yet.
+        """Describe all buckets; write contents that the folder does not have yet.
 
         Returns:
             Bucket name to bucket, and the digests of all contents.
 
         Raises:
-            OSError: the disk refused.
+            OSError: The disk refused.
         """
         buckets: Json = {}
         unwritten: list[tuple[Any, bytes, Json]] = []
@@ -67,13 +67,13 @@ class S3State:
         return buckets, digests
 
     def restore(self, saved: Json) -> None:
-        """Makes the buckets and objects.
+        """Make the buckets and objects.
 
         Args:
-            saved: what :meth:`saved` described.
+            saved: What :meth:`saved` described.
 
         Raises:
-            StateError: a content is missing or damaged.
+            StateError: A content is missing or damaged.
         """
         if not saved:
             return  # and moto need not be loaded yet

@@ -9,14 +9,19 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
+from local_aws.async_invocations import AsyncInvocations
 from local_aws.backends import MotoBackends
 from local_aws.container import ContainerHost
 from local_aws.endpoints import Endpoints
 from local_aws.faults import Faults
+from local_aws.invocations import Invocations
+from local_aws.list_rate import ListRate
 from local_aws.models import EndpointConfigs, Models
 from local_aws.permissions import PermissionRecord
+from local_aws.quotas import Quotas
 from local_aws.resources import Collection, Json, Region, Request
 from local_aws.settings import Settings
+from local_aws.stale_reads import StaleReads
 from local_aws.tags import Tags
 from local_aws.training import TrainingJobs
 from local_aws.transform import TransformJobs
@@ -33,6 +38,11 @@ class _RegionalSageMaker:
         models = Models(region)
         configs = EndpointConfigs(models)
         self.endpoints = Endpoints(region, models, configs)
+        invocations = Invocations(region, self.endpoints.items)
+        self.invocations = {
+            "InvokeEndpoint": invocations.answer,
+            "InvokeEndpointAsync": AsyncInvocations(region, invocations).answer,
+        }
         transforms = TransformJobs(region, models)
         tags = Tags(region)
         self._region = region
@@ -43,6 +53,8 @@ class _RegionalSageMaker:
             "training_jobs": jobs,
             "transform_jobs": transforms,
         }
+        self._reads = StaleReads(region, list(self._collections.values()), self.endpoints.describe)
+        self._quotas = Quotas(region.faults, jobs, transforms, configs, self.endpoints)
         self.operations: dict[str, Operation] = {
             "CreateTrainingJob": jobs.create,
             "DescribeTrainingJob": jobs.describe,
@@ -58,6 +70,7 @@ class _RegionalSageMaker:
             "ListEndpointConfigs": configs.list_page,
             "CreateEndpoint": self.endpoints.create,
             "UpdateEndpoint": self.endpoints.update,
+            "UpdateEndpointWeightsAndCapacities": self.endpoints.scale,
             "DescribeEndpoint": self.endpoints.describe,
             "DeleteEndpoint": self.endpoints.delete,
             "ListEndpoints": self.endpoints.list_page,
@@ -69,6 +82,23 @@ class _RegionalSageMaker:
             "ListTags": tags.list_all,
             "DeleteTags": tags.delete,
         }
+
+    def perform(self, operation: str, request: Request) -> Json:
+        """Answer one operation.
+
+        Args:
+            operation: One of ``operations``.
+            request: Its checked input.
+
+        Returns:
+            Its output.
+
+        Raises:
+            AwsError: It is refused.
+        """
+        self._reads.refuse_unseen(operation, request)
+        with self._quotas.kept(operation, request):
+            return self._reads.answer(operation, request, self.operations[operation])
 
     def saved(self) -> Json:
         """Describes the region for the state folder.
@@ -109,6 +139,7 @@ class SageMaker:
         self._faults = faults
         self._permissions = permissions
         self._on_change = on_change
+        self._list_rate = ListRate(settings.lists_per_second, settings.lists_burst)
         self._lock = threading.Lock()
         self._regions: dict[str, _RegionalSageMaker] = {}
 
@@ -127,17 +158,18 @@ class SageMaker:
             AwsError: the call is refused.
         """
         region = self._region(call.region)
-        if call.operation == "InvokeEndpoint":
-            return region.endpoints.invoke(call.parameters["EndpointName"], body, dict(headers))
-        operation = region.operations.get(call.operation)
-        if operation is None:
-            known = ", ".join(sorted([*region.operations, "InvokeEndpoint"]))
+        if asked := region.invocations.get(call.operation):
+            return asked(call.parameters["EndpointName"], body, headers)
+        if call.operation not in region.operations:
+            known = ", ".join(sorted([*region.operations, *region.invocations]))
             raise AwsError(
                 "UnknownOperationException", f"local AWS: SageMaker {call.operation} is not there; it answers {known}."
             )
+        if call.operation.startswith("List") and call.operation != "ListTags":
+            self._list_rate.take(call.region, call.operation)
         request = _parse(body)
         check(call.operation, request)
-        return json_response(operation(request))
+        return json_response(region.perform(call.operation, request))
 
     def saved(self) -> Json:
         """Describes all for the state folder.

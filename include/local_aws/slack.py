@@ -27,11 +27,11 @@ class Slack:
         self._messages: deque[dict[str, Any]] = deque(maxlen=MOST_MESSAGES)
 
     def receive(self, body: bytes, content_type: str) -> Response:
-        """Answers a webhook.
+        """Answer a webhook.
 
         Args:
             body: JSON, or a form whose field ``payload`` holds it.
-            content_type: the request's Content-Type.
+            content_type: The request's Content-Type.
 
         Returns:
             ``ok``, or 400 with Slack's word for what is wrong.
@@ -51,7 +51,7 @@ class Slack:
         return _plain("ok", 200)
 
     def messages(self) -> list[dict[str, Any]]:
-        """Gets what was received.
+        """Get what was received.
 
         Returns:
             Time (epoch seconds) and payload of each message, oldest first.
@@ -60,21 +60,21 @@ class Slack:
             return list(self._messages)
 
     def restore(self, messages: list[dict[str, Any]]) -> None:
-        """Takes back what :meth:`messages` gave, before the first request.
+        """Take back what :meth:`messages` gave, before the first request.
 
         Args:
-            messages: them, oldest first.
+            messages: The messages, oldest first.
         """
         with self._lock:
             self._messages.extend(messages)
 
     def clear(self) -> None:
-        """Forgets all messages."""
+        """Forget all messages."""
         with self._lock:
             self._messages.clear()
 
     def page(self) -> Response:
-        """Shows the messages to people.
+        """Show the messages to people.
 
         Returns:
             An HTML page, newest run first.

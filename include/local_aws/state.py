@@ -38,13 +38,13 @@ class StateFolder:
     """The folder, used by one server at a time. Not thread-safe."""
 
     def __init__(self, folder: Path) -> None:
-        """Takes the folder, which is made where it is missing.
+        """Take the folder, which is made where it is missing.
 
         Args:
-            folder: the folder.
+            folder: The folder.
 
         Raises:
-            StateError: another server uses it, it holds something else, or it cannot be written.
+            StateError: Another server uses it, it holds something else, or it cannot be written.
         """
         self._folder = folder.resolve()
         self._objects = self._folder / "objects"
@@ -59,13 +59,13 @@ class StateFolder:
             raise StateError(f"the state folder {self._folder} cannot be used: {error.strerror}.") from error
 
     def load(self) -> Json | None:
-        """Reads what the last server saved.
+        """Read what the last server saved.
 
         Returns:
             It; None where the folder is new.
 
         Raises:
-            StateError: it cannot be read, or an object's content is missing or damaged.
+            StateError: It cannot be read, or an object's content is missing or damaged.
         """
         if not self._document.exists():
             return None
@@ -80,14 +80,14 @@ class StateFolder:
         return state
 
     def save(self, state: Json, contents: Iterable[str]) -> None:
-        """Replaces what is saved; does nothing if it is the same.
+        """Replace what is saved; do nothing if it is the same.
 
         Args:
             state: JSON that :meth:`load` is to return.
-            contents: digests of all contents that it refers to; others are removed.
+            contents: Digests of all contents that it refers to; others are removed.
 
         Raises:
-            OSError: the disk refused; what was saved before is still whole.
+            OSError: The disk refused; what was saved before is still whole.
         """
         document = json.dumps({"format": _FORMAT, "version": VERSION, **state}, ensure_ascii=False).encode()
         if document == self._last:
@@ -100,16 +100,16 @@ class StateFolder:
                 path.unlink()
 
     def put(self, content: bytes) -> str:
-        """Writes an object's content.
+        """Write an object's content.
 
         Args:
-            content: the content.
+            content: The content.
 
         Returns:
             Its digest.
 
         Raises:
-            OSError: the disk refused.
+            OSError: The disk refused.
         """
         digest = hashlib.sha256(content).hexdigest()
         if not (self._objects / digest).exists():
@@ -117,16 +117,16 @@ class StateFolder:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """Reads an object's content.
+        """Read an object's content.
 
         Args:
-            digest: as :meth:`put` returned it.
+            digest: As :meth:`put` returned it.
 
         Returns:
             The content.
 
         Raises:
-            StateError: it is missing or damaged.
+            StateError: It is missing or damaged.
         """
         try:
             content = (self._objects / digest).read_bytes()
@@ -143,10 +143,10 @@ class StateFolder:
         )
 
     def unreadable(self, error: Exception) -> StateError:
-        """Makes the error for a state that is JSON of this version but lacks or has what it should not.
+        """Make the error for a state that is JSON of this version but lacks or has what it should not.
 
         Args:
-            error: what its reader stumbled over.
+            error: What its reader stumbled over.
 
         Returns:
             The error.
@@ -154,7 +154,7 @@ class StateFolder:
         return self._unreadable(f"state.json is not as local AWS writes it ({type(error).__name__}: {error})")
 
     def close(self) -> None:
-        """Lets another server use the folder."""
+        """Let another server use the folder."""
         os.close(self._lock)
 
     def _refuse_other_content(self) -> None:
@@ -185,10 +185,10 @@ class StateKeeper:
     """Saves after changes, at most once a second, and at the end."""
 
     def __init__(self, save: Callable[[], None]) -> None:
-        """Makes the keeper; :meth:`start` starts it.
+        """Make the keeper; :meth:`start` starts it.
 
         Args:
-            save: saves everything now; may raise OSError.
+            save: Saves everything now; may raise OSError.
         """
         self._save = save
         self._changed = threading.Event()
@@ -196,18 +196,18 @@ class StateKeeper:
         self._thread = threading.Thread(target=self._run, name="state", daemon=True)
 
     def note(self) -> None:
-        """Notes that something has changed. Cheap; any thread, any lock held."""
+        """Note that something has changed. Cheap; any thread, any lock held."""
         self._changed.set()
 
     def start(self) -> None:
-        """Saves from now on."""
+        """Save from now on."""
         self._thread.start()
 
     def close(self) -> None:
-        """Saves for the last time.
+        """Save for the last time.
 
         Raises:
-            OSError: the disk refused.
+            OSError: The disk refused.
         """
         self._stopped.set()
         self._changed.set()
@@ -229,7 +229,7 @@ class StateKeeper:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Writes a file so that it has either its old or its new content, whatever happens."""
+    """Write a file so that it has either its old or its new content, whatever happens."""
     new = path.parent / f"{path.name}.new"
     try:
         with new.open("wb") as file:

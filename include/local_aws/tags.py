@@ -21,7 +21,7 @@ class Tags:
             request: the checked input.
 
         Returns:
-            The output: all tags of the resource.
+            The output: the tags of the request, as AWS answers; not those that the resource had before.
 
         Raises:
             AwsError: there is no such resource, or it would have more than 50 tags.
@@ -30,9 +30,13 @@ class Tags:
             tags = self._find(request["ResourceArn"])
             added = {tag["Key"]: tag["Value"] for tag in request["Tags"]}
             if len(tags | added) > _MOST_TAGS:
-                raise validation_error(f"A resource may have {_MOST_TAGS} tags; these would be {len(tags | added)}.")
+                # The words are those for a list that is too long; no answer about a resource's total is on record.
+                raise validation_error(
+                    f"1 validation error detected: Value '{_as_list(tags | added)}' at 'tags' failed to satisfy "
+                    f"constraint: Member must have length less than or equal to {_MOST_TAGS}"
+                )
             tags.update(added)
-            return {"Tags": _as_list(tags)}
+            return {"Tags": _as_list(added)}
 
     def list_all(self, request: Request) -> Json:
         """Answers ListTags. All 50 fit on its smallest page.

@@ -152,9 +152,7 @@ class TrainingJob(Resource):
 class TrainingJobs(Collection[TrainingJob]):
     """The training jobs of a region."""
 
-    kind = Kind(
-        "training-job", "TrainingJobName", "TrainingJobSummaries", "training job", "Ascending", "TrainingJobStatus"
-    )
+    kind = Kind("training-job", "TrainingJobName", "TrainingJobSummaries", "training job", "TrainingJobStatus")
     resource = TrainingJob
 
     def not_found(self, name: str) -> AwsError:
@@ -285,7 +283,6 @@ class TrainingJobs(Collection[TrainingJob]):
             **ended,
             "LastModifiedTime": item.last_modified_time,
             "TrainingJobStatus": item.status,
-            "SecondaryStatus": item.transitions[-1]["Status"],
         }
 
     def restored(self, saved: Json) -> TrainingJob:
@@ -322,7 +319,8 @@ class TrainingJobs(Collection[TrainingJob]):
                 raise validation_error(f"Invalid metric definition {definition['Name']!r}: {error}.") from error
         self._check_image(request)
         for channel in request.get("InputDataConfig", []):
-            self._check_channel(request, channel["DataSource"]["S3DataSource"]["S3Uri"])
+            arn = self.region.arn(self.kind.arn, request["TrainingJobName"])
+            self.region.refuse_without_objects(channel["DataSource"]["S3DataSource"]["S3Uri"], request["RoleArn"], arn)
 
     def _check_stopping_condition(self, request: Request) -> None:
         condition = request["StoppingCondition"]
@@ -346,20 +344,6 @@ class TrainingJobs(Collection[TrainingJob]):
                 f"Cannot find repository: {repository(image)} in registry ID: {self.region.settings.account_id} Please "
                 f"check if your ECR repository exists and role {request['RoleArn']} has proper pull permissions for "
                 "SageMaker: ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
-            )
-
-    def _check_channel(self, request: Request, uri: str) -> None:
-        url = _parse(uri)
-        try:
-            arn = self.region.arn(self.kind.arn, request["TrainingJobName"])
-            found = bool(self.region.s3(request["RoleArn"], arn).keys(url))
-        except StorageError:
-            found = False
-        if not found:
-            raise validation_error(
-                f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket '
-                f"exists in the selected region ({self.region.name}), that objects exist under that S3 prefix, and "
-                f'that the role "{request["RoleArn"]}" has "s3:ListBucket" permissions on bucket "{url.bucket}".'
             )
 
     def _run(self, job: TrainingJob) -> None:

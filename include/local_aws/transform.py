@@ -6,11 +6,9 @@ See https://docs.aws.amazon.com/sagemaker/latest/dg/batch-transform.html.
 from __future__ import annotations
 
 import http.client
-import io
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,9 +24,11 @@ from local_aws.resources import (
     Region,
     Request,
     Resource,
+    parse_s3_url,
     refuse_unsupported,
 )
 from local_aws.serving import DeploymentError, ModelServer, invoke, start_model_server
+from local_aws.transform_payloads import RecordTooLargeError, payloads, split_type
 from local_aws.wire import AwsError, validation_error
 
 _ANY = None
@@ -51,7 +51,6 @@ _SUPPORTED: dict[str, Any] = {
     "Tags": _ANY,
 }
 _LOG_GROUP = "/aws/sagemaker/TransformJobs"
-_DEFAULT_PAYLOAD_MB = 6
 _GRACE = 30.0
 
 
@@ -102,7 +101,16 @@ class TransformJob(Resource):
         stopped = self.status == "Stopping"
         self.failure_reason = None if stopped else reason
         self.enter("Stopped" if stopped else "Failed" if reason else "Completed")
-        self.end_time = self.last_modified_time
+        self.end_time = self.whole_second()
+
+    def whole_second(self) -> float:
+        """Tell now as TransformStartTime and TransformEndTime have it.
+
+        Returns:
+            Epoch seconds without a fraction, as recorded answers have them; but not before CreationTime, which a job
+            of AWS's never is, and one on a laptop may be.
+        """
+        return max(float(int(time.time())), self.creation_time)
 
 
 class TransformJobs(Collection[TransformJob]):
@@ -161,18 +169,19 @@ class TransformJobs(Collection[TransformJob]):
         """
         refuse_unsupported("CreateTransformJob", request, _SUPPORTED)
         name = request["TransformJobName"]
-        if request.get("BatchStrategy") == "SingleRecord" and _split(request) == "None":
+        if request.get("BatchStrategy") == "SingleRecord" and split_type(request) == "None":
             raise validation_error(
                 "To use SingleRecord as BatchStrategy, SplitType must be Line, RecordIO or TFRecord."
             )
-        for url in (request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"], _output_path(request)):
-            _parse(url)
+        parse_s3_url(_output_path(request))
         kept = {member: value for member, value in request.items() if member != "Tags"}
         job = TransformJob(name, self.region.arn(self.kind.arn, name), kept)
         with self.region.lock:
             if name.lower() in self.items:
                 raise self.already_exists(name)
             model = self._models.find(request["ModelName"])
+        self.region.refuse_without_objects(_input_path(request), model.request.get("ExecutionRoleArn", ""), job.arn)
+        with self.region.lock:
             self.add(job, request.get("Tags", []))
         threading.Thread(target=self._run, args=(job, model), name=f"transform {name}", daemon=True).start()
         return {"TransformJobArn": job.arn}
@@ -192,7 +201,7 @@ class TransformJobs(Collection[TransformJob]):
         with self.region.lock:
             job = self.find(request["TransformJobName"])
             told = {
-                **job.request,
+                **_told(job.request),
                 "TransformJobArn": job.arn,
                 "TransformJobStatus": job.status,
                 "FailureReason": job.failure_reason,
@@ -214,8 +223,11 @@ class TransformJobs(Collection[TransformJob]):
         Raises:
             AwsError: there is no such job, or it has ended.
         """
+        name = request["TransformJobName"]
         with self.region.lock:
-            job = self.find(request["TransformJobName"])
+            job = self.items.get(name.lower())
+            if job is None:
+                raise validation_error(f"Could not find job to update with name: {name}")
             if job.status == "Stopping":
                 return {}
             if job.status != "InProgress":
@@ -273,7 +285,7 @@ class TransformJobs(Collection[TransformJob]):
             job.end(reason)
 
     def _execute(self, job: TransformJob, model: Resource) -> None:
-        source = _parse(job.request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
+        source = parse_s3_url(_input_path(job.request))
         s3 = self.region.s3(model.request.get("ExecutionRoleArn", ""), job.arn)
         try:
             keys = s3.keys(source)
@@ -285,13 +297,13 @@ class TransformJobs(Collection[TransformJob]):
         server = start_model_server(self.region, model, _LOG_GROUP, job.name, job.request.get("Environment"))
         with self.region.lock:
             job.server = server
-            job.start_time = time.time()
+            job.start_time = job.whole_second()
         if not job.stop_requested.is_set() and not server.wait_until_healthy(self.region.settings.ping_timeout):
             raise _JobError(
                 "AlgorithmError: The primary container did not pass the ping health check. See job logs for more "
                 "information."
             )
-        output = _parse(_output_path(job.request))
+        output = parse_s3_url(_output_path(job.request))
         for key in keys:
             if job.stop_requested.is_set():
                 return
@@ -314,9 +326,12 @@ class TransformJobs(Collection[TransformJob]):
             headers["Accept"] = accept
         assemble = job.request["TransformOutput"].get("AssembleWith", "None")
         answers = []
-        for body in payloads(content, job.request):
-            answer = self._ask(job, server, body, headers, url)
-            answers.append(answer if assemble == "None" or answer.endswith(b"\n") else answer + b"\n")
+        try:
+            for body in payloads(content, job.request):
+                answer = self._ask(job, server, body, headers, url)
+                answers.append(answer if assemble == "None" or answer.endswith(b"\n") else answer + b"\n")
+        except RecordTooLargeError as error:
+            raise _JobError(f"ClientError: {error}") from error
         return b"".join(answers)
 
     def _ask(self, job: TransformJob, server: ModelServer, body: bytes, headers: dict[str, str], url: S3Url) -> bytes:
@@ -338,46 +353,18 @@ class TransformJobs(Collection[TransformJob]):
         self.region.backends.log(self.region.name, _LOG_GROUP, f"{server.log_stream}/data-log", lines)
 
 
-def payloads(content: bytes, request: Request) -> Iterator[bytes]:
-    """Cuts an object into requests to the model.
-
-    Args:
-        content: the object's content.
-        request: the CreateTransformJob request: SplitType, BatchStrategy, MaxPayloadInMB.
-
-    Yields:
-        The requests' bodies, in order.
-
-    Raises:
-        _JobError: a record, or the whole object where it is not split, is larger than MaxPayloadInMB.
-    """
-    megabytes = request.get("MaxPayloadInMB", _DEFAULT_PAYLOAD_MB)
-    limit = megabytes * 1024 * 1024 if megabytes else float("inf")  # 0 is no limit
-    lines = _split(request) == "Line"
-    records = io.BytesIO(content).readlines() if lines else [content]
-    together = lines and request.get("BatchStrategy", "MultiRecord") == "MultiRecord"
-    batch = bytearray()
-    for record in records:
-        if len(record) > limit:
-            raise _JobError(f"ClientError: A record of {len(record)} bytes is larger than MaxPayloadInMB={megabytes}.")
-        if batch and (not together or len(batch) + len(record) > limit):
-            yield bytes(batch)
-            batch.clear()
-        batch += record
-    if batch:
-        yield bytes(batch)
+def _told(request: Request) -> Json:
+    """Tell what DescribeTransformJob says of a request: recorded answers have these members in any case."""
+    return {
+        **request,
+        "TransformInput": {"CompressionType": "None", "SplitType": "None", **request["TransformInput"]},
+        "TransformOutput": {"AssembleWith": "None", "KmsKeyId": "", **request["TransformOutput"]},
+    }
 
 
-def _split(request: Request) -> str:
-    return str(request["TransformInput"].get("SplitType", "None"))
+def _input_path(request: Request) -> str:
+    return str(request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
 
 
 def _output_path(request: Request) -> str:
     return str(request["TransformOutput"]["S3OutputPath"])
-
-
-def _parse(url: str) -> S3Url:
-    try:
-        return S3Url.parse(url)
-    except ValueError as error:
-        raise validation_error(str(error)) from error

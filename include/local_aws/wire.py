@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 from werkzeug.wrappers import Response
 
 Environ = dict[str, Any]
-INVOCATIONS = re.compile(r"^/endpoints/(?P<endpoint>[^/]+)/invocations$")
+INVOCATIONS = re.compile(r"^/endpoints/(?P<endpoint>[^/]+)/(?P<queue>async-)?invocations$")
 _SCOPE = re.compile(r"Credential=(?P<key>[^/,\s]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _TOP_LEVEL_IDENTIFIER = re.compile(r"(name|arn|names?prefix|id)$", re.IGNORECASE)
 _FORM = "application/x-www-form-urlencoded"
@@ -30,10 +30,10 @@ class AwsError(Exception):
     """An error answer, in the words that AWS uses for it.
 
     Attributes:
-        code: error code, for example ``ValidationException``.
+        code: Error code, for example ``ValidationException``.
         message: AWS's sentence.
         status: HTTP status.
-        members: further members of the error's shape.
+        members: Further members of the error's shape.
     """
 
     def __init__(self, code: str, message: str, status: int = 400, members: Mapping[str, Any] | None = None) -> None:
@@ -45,10 +45,10 @@ class AwsError(Exception):
 
 
 def validation_error(message: str) -> AwsError:
-    """Makes SageMaker's usual refusal.
+    """Make SageMaker's usual refusal.
 
     Args:
-        message: what is wrong.
+        message: What is wrong.
 
     Returns:
         A ValidationException.
@@ -61,13 +61,13 @@ class Call:
     """One request, identified.
 
     Attributes:
-        service: the service's signing name, "slack" for a webhook.
-        operation: the API operation as botocore names it; for services whose names cost more to find out, the HTTP
+        service: The service's signing name, "slack" for a webhook.
+        operation: The API operation as botocore names it; for services whose names cost more to find out, the HTTP
             method and path.
-        region: region of the credential scope, or the server's.
-        access_key_id: who signed; None for unsigned requests.
+        region: Region of the credential scope, or the server's.
+        access_key_id: Who signed; None for unsigned requests.
         protocol: "json", "query", "rest-xml", "rest-json" or "slack".
-        parameters: the request's top-level names and ARNs, bucket and key.
+        parameters: The request's top-level names and ARNs, bucket and key.
     """
 
     service: str
@@ -79,12 +79,12 @@ class Call:
 
 
 def identify(environ: Environ, body: bytes, default_region: str) -> Call:
-    """Finds out what a request asks for.
+    """Find out what a request asks for.
 
     Args:
         environ: WSGI environment.
-        body: the request's body.
-        default_region: region of requests without a credential scope.
+        body: The request's body.
+        default_region: Region of requests without a credential scope.
 
     Returns:
         The call.
@@ -98,7 +98,8 @@ def identify(environ: Environ, body: bytes, default_region: str) -> Call:
         return Call("slack", "slack", region, None, "slack")
     if invocation := INVOCATIONS.match(path):
         name = {"EndpointName": invocation["endpoint"]}
-        return Call("sagemaker", "InvokeEndpoint", region, key, "rest-json", name)
+        operation = "InvokeEndpointAsync" if invocation["queue"] else "InvokeEndpoint"
+        return Call("sagemaker", operation, region, key, "rest-json", name)
     if target:
         service = scope["service"] if scope else target.partition(".")[0].partition("_")[0].lower()
         return Call(service, target.rpartition(".")[2], region, key, "json", _json_identifiers(body))
@@ -113,11 +114,11 @@ def identify(environ: Environ, body: bytes, default_region: str) -> Call:
 
 
 def error_response(call: Call, error: AwsError) -> Response:
-    """Says an error in the protocol of the call.
+    """Say an error in the protocol of the call.
 
     Args:
-        call: what was asked.
-        error: what went wrong.
+        call: What was asked.
+        error: What went wrong.
 
     Returns:
         The HTTP response.
@@ -130,10 +131,10 @@ def error_response(call: Call, error: AwsError) -> Response:
 
 
 def json_response(content: Mapping[str, Any]) -> Response:
-    """Makes a successful answer of the JSON 1.1 protocol.
+    """Make a successful answer of the JSON 1.1 protocol.
 
     Args:
-        content: the operation's output; timestamps as epoch seconds.
+        content: The operation's output; timestamps as epoch seconds.
 
     Returns:
         The HTTP response.
@@ -149,7 +150,9 @@ def _json_error(error: AwsError, _request_id: str) -> Response:
 
 
 def _rest_json_error(error: AwsError, _request_id: str) -> Response:
-    response = Response(json.dumps({"Message": error.message, **error.members}), content_type="application/json")
+    # InvokeEndpoint says nothing about throttling (recorded in opensearch-project/ml-commons issue 2429).
+    said = {"message": None} if error.code == "ThrottlingException" else {"Message": error.message}
+    response = Response(json.dumps({**said, **error.members}), content_type="application/json")
     response.headers["X-Amzn-ErrorType"] = error.code
     return response
 

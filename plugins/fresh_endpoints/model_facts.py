@@ -54,22 +54,11 @@ def model_facts(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def deployed_facts(facts: Mapping[str, Any], name: str, endpoint: str) -> dict[str, Any]:
-    """Add to a model's facts where it is deployed.
-
-    Args:
-        facts: From model_facts().
-        name: The name of model and endpoint config.
-        endpoint: The endpoint's name.
-    """
-    return {**facts, "model": name, "endpoint": endpoint, "endpoint_config": name}
-
-
 def fact_tags(facts: Mapping[str, Any]) -> dict[str, str]:
     """Write a model's facts as AWS tags, beside the run's own; what does not fit a tag is left out.
 
     Args:
-        facts: From model_facts() or deployed_facts().
+        facts: From model_facts(), or with where it is deployed, as a Deployment has them.
 
     Returns:
         Tag values by tag key; the metrics are one tag, ``name=value`` separated by spaces.

@@ -18,6 +18,10 @@ from fresh_endpoints.aws import tags
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
 
+# What a job's name says; a deployment's may end with the generation in which it was cleared.
+_NAMED = re.compile(
+    r"(?P<training_job>(?P<pipeline>.+)-(?P<data_date>\d{4}-\d{2}-\d{2})-[0-9a-f]{8}(?:-(?:c\d+)?(?:a\d+)?)?)(?:-d\d+)?"
+)
 # How a job's name ends: the digest, and what tells jobs of one run apart.
 _SUFFIX = re.compile(r"-[0-9a-f]{8}(?:-(?:c(?P<generation>\d+))?(?:a\d+)?)?$")
 
@@ -141,6 +145,19 @@ class Run:
         }
         # A run id may hold what AWS refuses in a tag.
         return {**aws_tags, **{key: tags.fitting(value) for key, value in ours.items()}}
+
+
+def named_parts(name: str) -> dict[str, str]:
+    """Read what the name of a job, a model or an endpoint config says that a run has made.
+
+    Args:
+        name: The name.
+
+    Returns:
+        ``pipeline``, ``data_date`` (YYYY-MM-DD) and ``training_job``; empty for a name of another form.
+    """
+    found = _NAMED.fullmatch(name)
+    return {key: value for key, value in found.groupdict().items() if value} if found else {}
 
 
 def generation_of(job_name: str) -> int:

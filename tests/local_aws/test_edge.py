@@ -153,15 +153,15 @@ def test_training_can_be_made_to_fail_as_aws_itself_fails(aws: LocalAws) -> None
 
 
 def test_the_same_seed_gives_the_same_faults(aws: LocalAws) -> None:
-    client = aws.client("sagemaker", config=ONCE)
+    client = aws.client("sts", config=ONCE)
 
     def outcomes() -> list[bool]:
         aws.clear_faults()
-        aws.add_faults({"operation": "ListModels", "kind": "throttle", "rate": 0.5, "seed": 7})
+        aws.add_faults({"operation": "GetCallerIdentity", "kind": "throttle", "rate": 0.5, "seed": 7})
         results = []
         for _ in range(20):
             try:
-                client.list_models()
+                client.get_caller_identity()
                 results.append(True)
             except ClientError:
                 results.append(False)

@@ -64,7 +64,7 @@ def test_each_object_is_sent_whole_and_its_answer_kept(local_aws: LocalAws, buck
     assert job["TransformJobStatus"] == "Completed", job.get("FailureReason")
     assert job["CreationTime"] <= job["TransformStartTime"] <= job["TransformEndTime"]
     assert output(local_aws, request) == {"one.csv.out": b"m:1,2\n3,4\n5,6", "deep/two.csv.out": b"m:7,8\n"}
-    assert job["TransformInput"] == request["TransformInput"]
+    assert job["TransformInput"] == {**request["TransformInput"], "CompressionType": "None", "SplitType": "None"}
     tags = local_aws.client("sagemaker").list_tags(ResourceArn=job["TransformJobArn"])["Tags"]
     assert tags == [{"Key": "pipeline", "Value": "multiclass"}]
     listed = local_aws.client("sagemaker").list_transform_jobs(NameContains=request["TransformJobName"])

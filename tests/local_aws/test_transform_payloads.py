@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local_aws.transform import payloads
+from local_aws.transform_payloads import payloads
 
 CONTENT = b"1,2\r\n3,4\n\n5,6"
 

@@ -132,10 +132,13 @@ class PipelineUnderTest:
 
     def jobs(self) -> list[dict[str, Any]]:
         # With the data date's first digit: iris-1 is not iris-10.
-        found = self.sagemaker.list_training_jobs(
-            NameContains=f"{self.name}-2", SortBy="CreationTime", SortOrder="Ascending", MaxResults=100
-        )
-        return found["TrainingJobSummaries"]
+        return self.listed("list_training_jobs", NameContains=f"{self.name}-2", SortOrder="Ascending")
+
+    def listed(self, operation: str, **filters: Any) -> list[dict[str, Any]]:
+        """All that a List operation finds: it compares names in each page only. In large pages, for the rate's sake."""
+        pages = self.sagemaker.get_paginator(operation).paginate(**filters, PaginationConfig={"PageSize": 100})
+        [found] = pages.build_full_result().values()
+        return found
 
     def live(self) -> str:
         """The endpoint config that the endpoint serves."""
@@ -155,7 +158,7 @@ class PipelineUnderTest:
 
     def delete(self) -> None:
         """End the endpoint's processes."""
-        if self.sagemaker.list_endpoints(NameContains=self.name)["Endpoints"]:
+        if self.listed("list_endpoints", NameContains=self.name):
             self.sagemaker.delete_endpoint(EndpointName=self.name)
 
 

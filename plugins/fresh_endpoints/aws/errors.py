@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+T = TypeVar("T")
 
 # botocore itself retries throttling, 5xx and broken connections with back-off before a step ever sees them:
 # https://botocore.amazonaws.com/v1/documentation/api/latest/reference/config.html (retries, mode adaptive)
@@ -17,12 +32,20 @@ BOTOCORE_CONFIG: dict[str, Any] = {
     "read_timeout": 60,
 }
 
+LONGEST_PAUSE_SECONDS = 20.0
+# How long what was just written may be unseen; AWS names no bound, and reads are consistent within seconds as a rule.
+UNSEEN_SECONDS = 30.0
+
+# A session's token has run out; a client made anew has another one.
+_EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html; ResourceLimitExceeded is an account's
-# quota, which other jobs free when they end.
-_HEALABLE_CODES = frozenset(
+# quota, which other jobs free when they end. ModelNotReadyException is a cold serverless endpoint's:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+_HEALABLE_CODES = _EXPIRED_CODES | frozenset(
     {
         "InternalFailure",
         "InternalServerError",
+        "ModelNotReadyException",
         "RequestTimeout",
         "ResourceLimitExceeded",
         "ServiceUnavailable",
@@ -31,10 +54,67 @@ _HEALABLE_CODES = frozenset(
         "ThrottlingException",
         "TooManyRequestsException",
         "RequestLimitExceeded",
-        "RequestExpired",
+        "SlowDown",
         "ConflictException",
     }
 )
+
+# What AWS says to who asks, not about what is asked for.
+_DENIED_CODES = frozenset(
+    {"AccessDenied", "AccessDeniedException", "NotAuthorized", "403"}
+)  # HeadObject's has no words.
+_CREDENTIALS_CODES = _EXPIRED_CODES | frozenset(
+    {
+        "AuthFailure",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "OptInRequired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_CREDENTIALS_ERRORS = (
+    CredentialRetrievalError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+# "The account-level service limit 'ml.m4.xlarge for training job usage' is 0 Instances, with current utilization of 0
+# Instances and a request delta of 1 Instances. Please contact AWS support …"
+_QUOTA = re.compile(
+    r"service limit '(?P<name>[^']+)' is (?P<limit>\d+)\b.*?utilization of (?P<utilization>\d+)\b"
+    r".*?request delta of (?P<delta>\d+)\b",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Quota:
+    """An account's quota that a request would exceed.
+
+    Attributes:
+        name: As Service Quotas has it, such as ``ml.m4.xlarge for training job usage``.
+        limit: How much the account may use.
+        utilization: How much it used when the request was refused.
+        delta: How much the request asks for.
+    """
+
+    name: str
+    limit: int
+    utilization: int
+    delta: int
+
+    @property
+    def can_never_be_met(self) -> bool:
+        """Whether the request asks for more than the quota, so that no end of other jobs will let it through."""
+        return self.limit < self.delta
 
 
 def code_of(error: ClientError) -> str:
@@ -43,20 +123,25 @@ def code_of(error: ClientError) -> str:
 
 
 def message_of(error: ClientError) -> str:
-    """Return AWS's own sentence."""
-    return str(error.response.get("Error", {}).get("Message", ""))
+    """Return AWS's own sentence; empty where it says none."""
+    return str(error.response.get("Error", {}).get("Message") or "")
 
 
 def is_not_found(error: ClientError) -> bool:
     """Tell whether SageMaker says that the resource does not exist.
 
     SageMaker answers a Describe of a missing resource with a ValidationException, whose message alone tells it from
-    a malformed request.
+    a malformed request. That a model's artifact does not exist is no such answer.
     """
     message = message_of(error)
-    return code_of(error) == "ResourceNotFound" or (
+    if code_of(error) in ("ResourceNotFound", "ResourceNotFoundException"):
+        return True
+    if code_of(error) == "ValidationError":  # InvokeEndpoint's: "Endpoint NAME of account 123456789012 not found."
+        return message.startswith("Endpoint ") and message.endswith("not found.")
+    return (
         code_of(error) == "ValidationException"
         and message.startswith(("Could not find", "Requested resource not found"))
+        and not message.startswith("Could not find model data")
     )
 
 
@@ -66,9 +151,86 @@ def already_exists(error: ClientError) -> bool:
 
 
 def may_heal(error: ClientError) -> bool:
-    """Tell whether the same request may succeed later: throttling, 5xx, quotas."""
+    """Tell whether the same request may succeed later: throttling, 5xx, an expired token, quotas that others free."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    quota = quota_of(error)
+    if quota and quota.can_never_be_met:
+        return False
     return code_of(error) in _HEALABLE_CODES or status >= 500
+
+
+def is_in_progress(error: ClientError) -> bool:
+    """Tell whether an endpoint cannot be changed because a change of it is going on."""
+    return message_of(error).startswith("Cannot update in-progress endpoint")
+
+
+def pause_after_fault(number: int) -> float:
+    """Return how long to wait, in seconds, before a request is made again that AWS has not answered.
+
+    Full jitter, as botocore has it: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+
+    Args:
+        number: Which fault in a row this is, from 1.
+    """
+    return random.uniform(0, min(2.0 ** min(number, 10), LONGEST_PAUSE_SECONDS))  # noqa: S311 - no secret
+
+
+def again_while(is_passing: Callable[[ClientError], bool], call: Callable[[], T]) -> T:
+    """Make a call again while AWS refuses it for what passes: what was just written may be unseen for a while.
+
+    Args:
+        is_passing: Tells whether a refusal may pass.
+        call: Makes the call.
+
+    Returns:
+        What the call returned.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused for another reason, or still after UNSEEN_SECONDS.
+    """
+    started = time.monotonic()
+    for number in itertools.count(1):
+        try:
+            return call()
+        except ClientError as error:
+            if not is_passing(error) or time.monotonic() - started >= UNSEEN_SECONDS:
+                raise
+        time.sleep(min(0.25 * 2**number, 5.0))
+    raise AssertionError("unreachable")
+
+
+def quota_of(error: ClientError) -> Quota | None:
+    """Return the quota that a request would have exceeded, read from AWS's sentence; None where it names none.
+
+    Args:
+        error: What AWS answered; ResourceLimitExceeded where it is about a quota.
+    """
+    found = _QUOTA.search(message_of(error)) if code_of(error) == "ResourceLimitExceeded" else None
+    if found is None:
+        return None
+    return Quota(found["name"], int(found["limit"]), int(found["utilization"]), int(found["delta"]))
+
+
+def is_role_not_ready(error: ClientError) -> bool:
+    """Tell whether SageMaker could not assume the execution role.
+
+    That holds for up to a minute after a role was made, as IAM's changes take a while to be seen everywhere, and for
+    good where the role does not trust SageMaker; so ask again, but for a bounded time.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html (changes are not always immediately visible)
+    """
+    return code_of(error) == "ValidationException" and "could not assume role" in message_of(error).lower()
+
+
+def is_denied(error: Exception) -> bool:
+    """Tell whether AWS knows who asks but does not let them."""
+    return isinstance(error, ClientError) and code_of(error) in _DENIED_CODES
+
+
+def is_credentials_refused(error: Exception) -> bool:
+    """Tell whether the connection's credentials are missing, wrong or expired, whatever is asked for by them."""
+    if isinstance(error, ClientError):
+        return code_of(error) in _CREDENTIALS_CODES
+    return isinstance(error, _CREDENTIALS_ERRORS)
 
 
 @contextmanager

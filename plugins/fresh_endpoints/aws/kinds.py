@@ -172,7 +172,13 @@ STOPPED_BY_LIMIT: Mapping[str, str] = {
 # How a FailureReason starts when the fault is AWS's own and another attempt may succeed. A job's:
 # https://docs.aws.amazon.com/sagemaker/latest/dg/training-troubleshooting.html
 # An endpoint's, where an instance type has run out: https://github.com/aws/deep-learning-containers/pull/6673
-HEALABLE_REASONS = ("CapacityError", "InternalServerError", "Unable to provision requested ML compute capacity")
+# AWS's own fault, which may heal: https://github.com/aws-controllers-k8s/sagemaker-controller, pkg/resource/endpoint.
+HEALABLE_REASONS = (
+    "CapacityError",
+    "InternalServerError",
+    "Request to service failed",
+    "Unable to provision requested ML compute capacity",
+)
 
 
 def is_healable(description: Description) -> bool:
@@ -181,5 +187,5 @@ def is_healable(description: Description) -> bool:
     Args:
         description: What the Describe operation returned.
     """
-    reason = str(description.get("FailureReason") or "")
+    reason = str(description.get("FailureReason") or "").lstrip()  # AWS's own may begin with a space.
     return reason.startswith(HEALABLE_REASONS)

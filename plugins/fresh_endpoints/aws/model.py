@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,37 +10,37 @@ from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
 from fresh_endpoints.aws.errors import already_exists, explained
-from fresh_endpoints.model_facts import fact_tags
+
+log = logging.getLogger(__name__)
 
 
 def create_model(
     client: Any, section: Mapping[str, Any], *, name: str, facts: Mapping[str, Any], tags: Mapping[str, str]
-) -> tuple[dict[str, Any], bool]:
-    """Create the model, unless there is one of that name.
+) -> list[str]:
+    """Create the model, or find that there is one of the name.
 
     Args:
         client: A boto3 SageMaker client.
         section: The rendered ``model`` section.
         name: The model's name.
-        facts: The facts of the training.
-        tags: The run's tags.
+        facts: The facts of the training: ``training_job``, its name, and ``artifact``, an S3 URL.
+        tags: Tag values by tag key.
 
     Returns:
-        The request, and whether it has created the model.
+        In what the one that exists differs from what was wanted; empty where it was created or is the same.
 
     Raises:
         AirflowException: AWS refused.
     """
     with explained(f"describe training job {facts['training_job']}"):
         training = client.describe_training_job(TrainingJobName=facts["training_job"])
-    request = requests.create_model(
-        section, name=name, artifact=facts["artifact"], training=training, tags={**tags, **fact_tags(facts)}
-    )
+    request = requests.create_model(section, name=name, artifact=facts["artifact"], training=training, tags=tags)
     with explained(f"create model {name}"):
         try:
             client.create_model(**request)
+            return []
         except ClientError as error:
-            if already_exists(error):
-                return request, False
-            raise
-    return request, True
+            if not already_exists(error):
+                raise
+            log.info("Model %s exists from an earlier try.", name)
+            return requests.differences(requests.without_tags(request), client.describe_model(ModelName=name))

@@ -292,6 +292,15 @@ def _only_members(operation: str, request: Request) -> Request:
     return {key: value for key, value in request.items() if key in members}
 
 
+def without_tags(request: Mapping[str, Any]) -> Request:
+    """Return a request without its tags, which no Describe operation tells.
+
+    Args:
+        request: A Create request.
+    """
+    return {key: value for key, value in request.items() if key != "Tags"}
+
+
 def differences(wanted: Any, found: Any, path: str = "") -> list[str]:
     """Compare what a request asks for with what SageMaker describes.
 

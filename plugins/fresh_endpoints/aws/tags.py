@@ -26,20 +26,41 @@ MODEL = PREFIX + "model"
 ENDPOINT = PREFIX + "endpoint"
 ENDPOINT_CONFIG = PREFIX + "endpoint-config"
 METRICS = PREFIX + "metrics"
-# On the endpoint config that a run deploys: what the endpoint served before, and PASSED or why the test has failed.
+# On the endpoint config that a run deploys: what the endpoint served before; the version of the endpoint (see
+# endpoint.Seen) over which it was asked for; and how it is proven, or why it is not.
 PREVIOUS_CONFIG = PREFIX + "previous-config"
+ASKED_OVER = PREFIX + "asked-over"
 SMOKE_TEST = PREFIX + "smoke-test"
-# What the smoke test's tag holds when it has passed.
+# What the smoke test's tag holds when it has passed, and when none was asked for and the endpoint was verified.
 PASSED = "passed"
-# On what a message is about: one key an event, with the moment when it was told.
-TOLD = PREFIX + "told-"
+VERIFIED = "verified"
+# On what messages are about: the events that have been told, separated by spaces.
+TOLD = PREFIX + "told"
 
 # How many of these one resource may get. A test counts them.
-MOST_OWN = 16
+MOST_OWN = 14
 MOST = 50
 
 _NOT_ALLOWED = re.compile(r"[^\w\s.:/=+\-@]")
 _LONGEST_VALUE = 256
+
+
+def is_proven(found: Mapping[str, str]) -> bool:
+    """Tell whether an endpoint config's tags say that it was seen to work.
+
+    Args:
+        found: Tag values by tag key.
+    """
+    return found.get(SMOKE_TEST) in (PASSED, VERIFIED)
+
+
+def has_failed(found: Mapping[str, str]) -> bool:
+    """Tell whether an endpoint config's tags say that its smoke test has failed.
+
+    Args:
+        found: Tag values by tag key.
+    """
+    return SMOKE_TEST in found and not is_proven(found)
 
 
 def fits(value: str) -> bool:

@@ -11,11 +11,17 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws.console import LogStreamLink, log_page, sagemaker_page
+from fresh_endpoints.aws.console import log_page, sagemaker_page
+from fresh_endpoints.aws.container_logs import last_lines
 from fresh_endpoints.aws.errors import already_exists, explained
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, Kind, is_healable
-from fresh_endpoints.steps.step import PipelineStep, StepFailed
+from fresh_endpoints.steps.buttons import LogStreamLink
+from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow, failure
+from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.sending import run_links
 from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.event import WaitEnded
 from fresh_endpoints.waiting.task_state import state_of
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
 
@@ -92,12 +98,12 @@ class JobStep(PipelineStep):
             self.log.info("%s %s ended %s; starting another.", self.kind.noun, name, self.status_of(job))
         raise AssertionError("unreachable")
 
-    def wait_for_end(self, job: Job, event: dict[str, Any] | None) -> Job:
+    def wait_for_end(self, job: Job, ended: WaitEnded | None) -> Job:
         """Wait until the job needs no more waiting: a while in the worker if it may end there, then deferred.
 
         Args:
             job: The job as it was last seen.
-            event: What the trigger fired with; None on a new try.
+            ended: How the wait has ended; None on a new try.
 
         Returns:
             The job at its end.
@@ -107,12 +113,12 @@ class JobStep(PipelineStep):
         """
         if self._is_running(job):
             name, expected = self.name_of(job), self.expected_seconds()
-            if event is None and pace.seconds_in_worker(expected):
+            if ended is None and pace.seconds_in_worker(expected):
                 job = self.look_for_a_while(
                     lambda: self._describe(name), lambda seen: not self._is_running(seen), expected
                 )
             if self._is_running(job):
-                self._wait_on(job, expected)
+                self._wait_on(job, expected, ended)
         self._end_if_given_up(job)
         self._job = None  # It has ended: there is nothing left to stop.
         return job
@@ -164,6 +170,31 @@ class JobStep(PipelineStep):
             LogStreamLink.name: log_page(region, self.kind.log_group, f"{name}/"),
         }
 
+    def links_of(self, job: Job, context: Any = None) -> dict[str, str]:
+        """Return the addresses for a message about the job: its console page and, given the context, the task's log.
+
+        Args:
+            job: What the Describe operation returned.
+            context: The task's context.
+        """
+        page = self.kind.noun.capitalize()
+        return {page: self.addresses_of(job)[page], **(run_links(context) if context else {})}
+
+    def failure_of(self, job: Job, reason: str, message: Message) -> StepFailed | StepFailedForNow:
+        """Log why a job has failed, with the last lines of its log, and make the failure.
+
+        Args:
+            job: What the Describe operation returned.
+            reason: Why it has failed.
+            message: What people are told.
+        """
+        name = self.name_of(job)
+        self.log.error("%s %s: %s", self.kind.noun.capitalize(), name, reason)
+        lines = last_lines(self.aws_conn_id, self.region_name, self.kind.log_group, name)
+        if lines:
+            self.log.error("The last lines of its log:\n%s", "\n".join(lines))
+        return failure(message, job)
+
     def name_of(self, job: Job) -> str:
         """Return the job's name."""
         return self.kind.name_of(job)
@@ -189,7 +220,7 @@ class JobStep(PipelineStep):
         self.log.info("Created %s %s", self.kind.noun, name)
         return True
 
-    def _wait_on(self, job: Job, expected_seconds: float | None) -> None:
+    def _wait_on(self, job: Job, expected_seconds: float | None, ended: WaitEnded | None) -> None:
         name, started = self.name_of(job), job["CreationTime"].timestamp()
         left = started + self.longest_seconds(job) - time.time()
         if left <= 0:
@@ -204,6 +235,7 @@ class JobStep(PipelineStep):
                 expected_seconds=expected_seconds,
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
+                refusals=ended.refusals if ended else 0,
             ),
             left,
         )

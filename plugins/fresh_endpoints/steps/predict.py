@@ -10,20 +10,23 @@ from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
 from fresh_endpoints.aws.clients import SageMakerHook
-from fresh_endpoints.aws.console import LogStreamLink, TransformJobLink, sagemaker_page
-from fresh_endpoints.aws.container_logs import last_lines
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, is_not_found
-from fresh_endpoints.aws.kinds import TRANSFORM_JOB, Answer, is_healable
+from fresh_endpoints.aws.kinds import TRANSFORM_JOB, Answer
 from fresh_endpoints.aws.model import create_model
 from fresh_endpoints.model_facts import fact_tags
+from fresh_endpoints.steps.buttons import LogStreamLink, TransformJobLink
 from fresh_endpoints.steps.job import Job, JobStep
-from fresh_endpoints.steps.step import PipelineStep, StepFailed, StepFailedForNow
+from fresh_endpoints.steps.step import PipelineStep
 from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
-from fresh_endpoints.telling.messages import Message, run_links, tell_once
+from fresh_endpoints.telling import messages
+from fresh_endpoints.telling.failures import StepFailed
+from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.sending import tell_once
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.run import Run
+    from fresh_endpoints.waiting.event import WaitEnded
 
 # No request bounds a transform job, so this does; it is stopped then.
 LONGEST_SECONDS = 2 * 86_400
@@ -96,12 +99,12 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         self.key = pipeline.data.prediction or ""
         self.aws_tags = dict(pipeline.aws_tags)
 
-    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
+    def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Create the transform job or attach to it, wait for its end, and return what it made.
 
         Args:
             context: The task's context.
-            event: What the trigger fired with; None on a new try.
+            ended: How the wait has ended; None on a new try.
 
         Returns:
             The model's facts, with ``transform_job`` and ``output`` (S3 URL of the predictions).
@@ -112,10 +115,11 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             AirflowDeferred: The job is still running.
         """
         self._context = context
-        name = (event or {}).get("name")
-        job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context), event)
+        name = ended.name if ended else None
+        job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context), ended)
         if self.answer_to(job) is not Answer.DONE:
-            raise self._failure(job)
+            reason = self._reason(job)
+            raise self.failure_of(job, reason, self._failed(job, reason))
         return self._complete(context, job)
 
     def longest_seconds(self, job: Job) -> float:
@@ -124,7 +128,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
         """Make the error for a transform job that has outlasted the limit."""
-        return StepFailed(self._message("failed", job, f"Transform job failed. {reason}"))
+        return StepFailed(self._failed(job, reason))
 
     def _create_transform_job(self, context: Any) -> Job:
         run = self.run_of(context)
@@ -152,9 +156,8 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         job, attempt, is_new = self.create_or_attach(
             lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), create
         )
-        again = f" (attempt {attempt})" if attempt > 1 else ""
-        sentence = f'Starting transform job "{self.name_of(job)}" with model "{job["ModelName"]}"{again}.'
-        message = self._message("started", job, sentence, run_links(context))
+        links = self.links_of(job, context)
+        message = messages.prediction_started(self.name_of(job), job["ModelName"], attempt=attempt, links=links)
         tell_once(self.notifier, run, message, client=self._client, arn=job["TransformJobArn"], is_new=is_new)
         return job
 
@@ -165,43 +168,24 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         except ClientError as error:
             if not is_not_found(error):
                 raise
-            create_model(
-                self._client, self.config["Model"], name=name, facts=self.trained, tags=run.tags(self.aws_tags)
-            )
+            tags = {**run.tags(self.aws_tags), **fact_tags(self.trained)}
+            create_model(self._client, self.config["Model"], name=name, facts=self.trained, tags=tags)
 
     def _complete(self, context: Any, job: Job) -> dict[str, Any]:
         folder = job["TransformOutput"]["S3OutputPath"].rstrip("/")
         output = f"{folder}/{self.key.rpartition('/')[2]}.out"
-        sentence = f'Transform job "{self.name_of(job)}" complete. Predictions uploaded to "{output}".'
-        message = self._message("complete", job, sentence, run_links(context))
+        links = self.links_of(job, context)
+        message = messages.prediction_complete(self.name_of(job), job["ModelName"], output=output, links=links)
         tell_once(self.notifier, self.run_of(context), message, client=self._client, arn=job["TransformJobArn"])
         return {**self.trained, "transform_job": self.name_of(job), "output": output}
 
-    def _failure(self, job: Job) -> StepFailed | StepFailedForNow:
-        name, status = self.name_of(job), self.status_of(job)
-        if self.answer_to(job) is Answer.FAILED:
-            reason = str(job.get("FailureReason") or "SageMaker gives no reason.")
-        elif self.answer_to(job) is Answer.STOPPED:
-            reason = "It was stopped before its end. Clear the task to predict again."
-        else:
-            reason = f"Its status is {status!r}, which this version of the package does not know."
-        self.log.error("Transform job %s: %s", name, reason)
-        lines = last_lines(self.aws_conn_id, self.region_name, self.kind.log_group, name)
-        if lines:
-            self.log.error("The last lines of its log:\n%s", "\n".join(lines))
-        message = self._message("failed", job, f"Transform job failed. {reason}")
-        return StepFailedForNow(message) if is_healable(job) else StepFailed(message)
+    def _failed(self, job: Job, reason: str) -> Message:
+        links = self.links_of(job)
+        return messages.prediction_failed(self.name_of(job), job["ModelName"], reason=reason, links=links)
 
-    def _message(self, end: str, job: Job, sentence: str, links: dict[str, str] | None = None) -> Message:
-        name = self.name_of(job)
-        return Message(
-            event=f"prediction-{end}",
-            emoji={"started": "🔮", "complete": "✅"}.get(end, "❌"),
-            title=f"Prediction {end}",
-            sentence=sentence,
-            facts={"Transform job": name, "Model": job["ModelName"]},
-            links={
-                "Transform job": sagemaker_page(self.pipeline.region, f"transform-jobs/{name}"),
-                **(links or {}),
-            },
-        )
+    def _reason(self, job: Job) -> str:
+        if self.answer_to(job) is Answer.FAILED:
+            return str(job.get("FailureReason") or messages.NO_REASON)
+        if self.answer_to(job) is Answer.STOPPED:
+            return "It was stopped before its end. Clear the task to predict again."
+        return f"Its status is {self.status_of(job)!r}, which this version of the package does not know."

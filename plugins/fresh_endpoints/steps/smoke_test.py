@@ -1,57 +1,177 @@
 """One request to an endpoint whose answer tells whether its model works.
 
-See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html.
+See https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html and, for asynchronous
+endpoints, https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointAsync.html.
 """
 
 from __future__ import annotations
 
+import itertools
+import logging
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws.errors import code_of, message_of
+from fresh_endpoints.aws.errors import code_of, explained, may_heal, message_of
 
 if TYPE_CHECKING:
+    from fresh_endpoints.aws.clients import SageMakerHook
     from fresh_endpoints.pipeline_file.model import SmokeTest
 
+log = logging.getLogger(__name__)
+
 _LONGEST_QUOTE = 200
+_LONGEST_PAUSE_SECONDS = 5.0
 
 
-def smoke_test_failure(runtime: Any, endpoint: str, test: SmokeTest, body: bytes) -> str | None:
-    """Ask the endpoint once, and judge its answer.
-
-    What keeps it from answering is a failure, too, whatever it is: botocore has retried what may heal, and an endpoint
-    of which nobody knows whether it works must not stay.
+class SmokeTester:
+    """Asks endpoints, and judges their answers.
 
     Args:
-        runtime: A boto3 SageMaker Runtime client.
-        endpoint: The endpoint's name.
+        hook: Makes the clients.
         test: The pipeline's smoke test.
-        body: The request's body.
-
-    Returns:
-        None where the answer is right; else what was found and what is allowed, as one sentence.
+        bucket: The rendered bucket of the pipeline.
+        key: The rendered S3 key of what is sent; None where the file holds it itself.
     """
-    accept = {"Accept": test.accept} if test.accept else {}
-    try:
-        answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType=test.content_type, Body=body, **accept)
+
+    def __init__(self, hook: SageMakerHook, test: SmokeTest, *, bucket: str, key: str | None):
+        self._hook = hook
+        self._test = test
+        self._bucket = bucket
+        self._key = key
+
+    @cached_property
+    def body(self) -> bytes:
+        """What is sent.
+
+        Raises:
+            AirflowException: S3 refused.
+        """
+        if self._key is None:
+            return (self._test.body or "").encode()
+        with explained(f"read the smoke test's body s3://{self._bucket}/{self._key}"):
+            return bytes(self._s3.get_object(Bucket=self._bucket, Key=self._key)["Body"].read())
+
+    def failure(self, endpoint: str, config: Mapping[str, Any], model: str) -> str | None:
+        """Ask an endpoint, and judge its answer.
+
+        A server that is not ready is asked again for ``patience_seconds``: containers answer a ping before their model
+        is loaded, and a serverless endpoint starts cold. What keeps it from answering beyond that is a failure, too,
+        whatever it is: an endpoint of which nobody knows whether it works must not stay.
+
+        Args:
+            endpoint: The endpoint's name.
+            config: What DescribeEndpointConfig says of what it serves.
+            model: The model that is to be proven. Where there are several variants, each that serves it is asked.
+
+        Returns:
+            None where the answer is right; else what was found and what is allowed, as one sentence.
+
+        Raises:
+            AirflowException: S3 refused to give what is sent, or what was answered.
+        """
+        if "AsyncInferenceConfig" in config:
+            return self._patiently(lambda: self._ask_async(endpoint))
+        variants = config["ProductionVariants"]
+        if len(variants) == 1:
+            return self._patiently(lambda: self._ask(endpoint))
+        for name in [variant["VariantName"] for variant in variants if variant.get("ModelName") == model]:
+            failure = self._patiently(lambda name=name: self._ask(endpoint, TargetVariant=name))  # type: ignore[misc]
+            if failure:
+                return f"Variant {name}: {failure}"
+        return None
+
+    def _patiently(self, ask: Callable[[], str | None]) -> str | None:
+        started = time.monotonic()
+        for number in itertools.count():
+            try:
+                return ask()
+            except (ClientError, BotoCoreError) as error:
+                failure = _in_words(error)
+                if not _may_become_ready(error) or time.monotonic() - started >= self._test.patience_seconds:
+                    return failure
+            log.info("%s Asking again.", failure)
+            time.sleep(min(0.5 * 2**number, _LONGEST_PAUSE_SECONDS))
+        raise AssertionError("unreachable")
+
+    def _ask(self, endpoint: str, **target: str) -> str | None:
+        answer = self._runtime.invoke_endpoint(EndpointName=endpoint, Body=self.body, **self._headers, **target)
         content = answer["Body"].read()
-    except ClientError as error:
+        status = answer["ResponseMetadata"]["HTTPStatusCode"]
+        return _judge(status, answer.get("ContentType", ""), content, self._test)
+
+    def _ask_async(self, endpoint: str) -> str | None:
+        """Ask an asynchronous endpoint: it reads what is sent from S3, and writes its answer there."""
+        where = self._runtime.invoke_endpoint_async(
+            EndpointName=endpoint, InputLocation=f"s3://{self._bucket}/{self._key}", **self._headers
+        )
+        ends_at = time.monotonic() + self._test.patience_seconds
+        while True:
+            if output := self._found(where["OutputLocation"]):
+                return _judge(200, output.get("ContentType", ""), output["Body"].read(), self._test)
+            if failed := self._found(where.get("FailureLocation")):
+                said = failed["Body"].read().decode("utf-8", "replace")
+                return f"The endpoint answered with a failure: {said[:_LONGEST_QUOTE]}"
+            if time.monotonic() >= ends_at:
+                return (
+                    f"The endpoint has written no answer to {where['OutputLocation']} within "
+                    f"{self._test.patience_seconds} s."
+                )
+            time.sleep(1.0)
+
+    def _found(self, url: str | None) -> dict[str, Any] | None:
+        if not url:
+            return None
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        with explained(f"read the smoke test's answer {url}"):
+            try:
+                answer: dict[str, Any] = self._s3.get_object(Bucket=bucket, Key=key)
+                return answer
+            except ClientError as error:
+                if code_of(error) == "NoSuchKey":
+                    return None
+                raise
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"ContentType": self._test.content_type, **({"Accept": self._test.accept} if self._test.accept else {})}
+
+    @cached_property
+    def _runtime(self) -> Any:
+        return self._hook.client_of("sagemaker-runtime")
+
+    @cached_property
+    def _s3(self) -> Any:
+        return self._hook.client_of("s3")
+
+
+def _may_become_ready(error: ClientError | BotoCoreError) -> bool:
+    """Whether the same question may be answered a little later.
+
+    A container that answers with 503 is still loading its model; SageMaker passes that on as a ModelError.
+    """
+    if not isinstance(error, ClientError):
+        return True
+    if code_of(error) == "ModelError":
+        return error.response.get("OriginalStatusCode") == 503
+    return code_of(error) == "ModelNotReadyException" or may_heal(error)
+
+
+def _in_words(error: ClientError | BotoCoreError) -> str:
+    if isinstance(error, ClientError):
         return f"The endpoint answered with {code_of(error)}: {message_of(error)}"
-    except BotoCoreError as error:
-        return f"The endpoint did not answer: {type(error).__name__}: {error}"
-    return _judge(answer, content, test)
+    return f"The endpoint did not answer: {type(error).__name__}: {error}"
 
 
-def _judge(answer: Mapping[str, Any], content: bytes, test: SmokeTest) -> str | None:
-    status = answer["ResponseMetadata"]["HTTPStatusCode"]
+def _judge(status: int, content_type: str, content: bytes, test: SmokeTest) -> str | None:
     if status != 200:
         return f"Found status {status}; it must be 200."
-    found = answer.get("ContentType", "")
-    if test.accept and _media_type(found) != _media_type(test.accept):
-        return f'Found content type "{found}"; it must be "{test.accept}".'
+    if test.accept and _media_type(content_type) != _media_type(test.accept):
+        return f'Found content type "{content_type}"; it must be "{test.accept}".'
     if test.expect is None:
         return None
     text = content.decode("utf-8", "replace").strip()

@@ -11,18 +11,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws import requests
 from fresh_endpoints.aws.clients import SageMakerHook
-from fresh_endpoints.aws.console import ArtifactLink, LogStreamLink, TrainingJobLink, s3_page, sagemaker_page
-from fresh_endpoints.aws.container_logs import last_lines
+from fresh_endpoints.aws.console import s3_page
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
-from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, TRAINING_JOB, Answer, is_healable
+from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, TRAINING_JOB, Answer
 from fresh_endpoints.model_facts import model_facts
+from fresh_endpoints.steps.buttons import ArtifactLink, LogStreamLink, TrainingJobLink
 from fresh_endpoints.steps.job import Job, JobStep
-from fresh_endpoints.steps.step import StepFailed, StepFailedForNow
-from fresh_endpoints.telling.messages import Message, run_links, tell_once
+from fresh_endpoints.telling import messages
+from fresh_endpoints.telling.failures import StepFailed
+from fresh_endpoints.telling.sending import tell_once
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.run import Run
+    from fresh_endpoints.waiting.event import WaitEnded
 
 # What SageMaker takes for a request without StoppingCondition:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
@@ -63,12 +65,12 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         self.data = pipeline.data.model_dump(exclude_none=True)
         self.aws_tags = dict(pipeline.aws_tags)
 
-    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
+    def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Create the training job or attach to it, wait for its end, and return what it made.
 
         Args:
             context: The task's context.
-            event: What the trigger fired with; None on a new try.
+            ended: How the wait has ended; None on a new try.
 
         Returns:
             The model facts: training job, data date, artifact, metrics.
@@ -79,10 +81,12 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
             AirflowDeferred: The job is still running.
         """
         self._context = context
-        name = (event or {}).get("name")
-        job = self.wait_for_end(self._describe(name) if name else self._create_training_job(context), event)
+        name = ended.name if ended else None
+        job = self.wait_for_end(self._describe(name) if name else self._create_training_job(context), ended)
         if self.answer_to(job) is not Answer.DONE:
-            raise self._failure(job)
+            reason = _reason(job)
+            message = messages.training_failed(self.name_of(job), reason=reason, links=self.links_of(job))
+            raise self.failure_of(job, reason, message)
         return self._complete(context, job)
 
     def _create_training_job(self, context: Any) -> Job:
@@ -98,7 +102,8 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         if run.generation:
             self._stop_cleared_jobs(run)
         job, attempt, is_new = self.create_or_attach(run.training_job_name, create)
-        message = _started(self.pipeline, job, attempt, run_links(context))
+        links = self.links_of(job, context)
+        message = messages.training_started(self.name_of(job), attempt=attempt, links=links)
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"], is_new=is_new)
         return job
 
@@ -139,21 +144,12 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
         """Make the error for a training job that has outlasted its own limits."""
-        return StepFailed(_failed(self.pipeline, job, reason))
-
-    def _failure(self, job: Mapping[str, Any]) -> StepFailed | StepFailedForNow:
-        reason = _reason(job)
-        self.log.error("Training job %s: %s", job["TrainingJobName"], reason)
-        lines = last_lines(self.aws_conn_id, self.region_name, self.kind.log_group, job["TrainingJobName"])
-        if lines:
-            self.log.error("The last lines of its log:\n%s", "\n".join(lines))
-        message = _failed(self.pipeline, job, reason)
-        return StepFailedForNow(message) if is_healable(job) else StepFailed(message)
+        return StepFailed(messages.training_failed(self.name_of(job), reason=reason, links=self.links_of(job)))
 
     def _complete(self, context: Any, job: Mapping[str, Any]) -> dict[str, Any]:
         run = self.run_of(context)
         facts = model_facts(run, job)
-        message = _completed(self.pipeline, job, facts, run_links(context))
+        message = messages.training_complete(facts, links=self.links_of(job, context))
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"])
         return facts
 
@@ -161,53 +157,10 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
 def _reason(job: Mapping[str, Any]) -> str:
     status, secondary = job["TrainingJobStatus"], job.get("SecondaryStatus", "")
     if status == "Failed":
-        return str(job.get("FailureReason") or "SageMaker gives no reason.")
+        return str(job.get("FailureReason") or messages.NO_REASON)
     if secondary in STOPPED_BY_LIMIT:
         limit = STOPPED_BY_LIMIT[secondary]
         return f"{secondary}: SageMaker stopped it at {limit}; raise that in the pipeline file if it needs longer."
     if status == "Stopped":
         return "It was stopped before its end. Clear the task to train again."
     return f"Its status is {status!r} ({secondary}), which this version of the package does not know."
-
-
-def _job_facts(pipeline: Pipeline, job: Mapping[str, Any]) -> dict[str, str]:
-    return {"Training job": job["TrainingJobName"]}
-
-
-def _job_links(pipeline: Pipeline, job: Mapping[str, Any]) -> dict[str, str]:
-    return {"Training job": sagemaker_page(pipeline.region, f"jobs/{job['TrainingJobName']}")}
-
-
-def _started(pipeline: Pipeline, job: Mapping[str, Any], attempt: int, links: dict[str, str]) -> Message:
-    return Message(
-        event="training-started",
-        emoji="🚀",
-        title="Training started",
-        sentence=f'Starting training job "{job["TrainingJobName"]}"'
-        + (f" (attempt {attempt})." if attempt > 1 else "."),
-        facts=_job_facts(pipeline, job),
-        links={**_job_links(pipeline, job), **links},
-    )
-
-
-def _completed(pipeline: Pipeline, job: Mapping[str, Any], facts: dict[str, Any], links: dict[str, str]) -> Message:
-    metrics = ", ".join(f"{name} {value:.4g}" for name, value in facts["metrics"].items())
-    return Message(
-        event="training-complete",
-        emoji="✅",
-        title="Training complete",
-        sentence=f'Training job "{job["TrainingJobName"]}" complete. Model data uploaded to "{facts["artifact"]}".',
-        facts={**_job_facts(pipeline, job), "Artifact": facts["artifact"], **({"Metrics": metrics} if metrics else {})},
-        links={**_job_links(pipeline, job), **links},
-    )
-
-
-def _failed(pipeline: Pipeline, job: Mapping[str, Any], reason: str) -> Message:
-    return Message(
-        event="training-failed",
-        emoji="❌",
-        title="Training failed",
-        sentence=f"Training job failed. {reason}",
-        facts=_job_facts(pipeline, job),
-        links=_job_links(pipeline, job),
-    )

@@ -14,7 +14,8 @@ from asgiref.sync import sync_to_async
 
 from fresh_endpoints.pipeline_file.loading import load_pipeline, pipelines_dir
 from fresh_endpoints.run import Run
-from fresh_endpoints.telling.messages import Message, PipelineNotifier
+from fresh_endpoints.telling import messages
+from fresh_endpoints.telling.sending import PipelineNotifier
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.deadline import DeadlineAlert
@@ -72,13 +73,8 @@ def _tell(name: str, dag_run: dict[str, Any]) -> None:
             "params": dag_run.get("conf") or {},
         },
     )
-    message = Message(
-        event="deadline-missed",
-        emoji="⏰",
-        title="Deadline missed",
-        sentence=f"No model is live {pipeline.deadline_minutes} minutes after the run was due; "
-        + ("it has failed." if dag_run["state"] == "failed" else "it is still going on."),
-        facts={"Run": run.run_id},
+    message = messages.deadline_missed(
+        run.run_id, minutes=pipeline.deadline_minutes, has_failed=dag_run["state"] == "failed"
     )
     PipelineNotifier(pipeline).tell(run, message)
 

@@ -9,7 +9,6 @@ names.
 from __future__ import annotations
 
 import os
-import random
 
 # How long a step looks in the worker before it defers. A deferral costs 3 to 5 s of wall time, and a trigger that fires
 # within some 10 s of its deferral can meet a race in the scheduler, so very short waits are finished in the worker.
@@ -37,7 +36,8 @@ LOOKS_IN_WINDOW = 84
 SHARE_OF_WAIT_BEFORE_WINDOW = 0.25
 LONGEST_SECONDS_BEFORE_WINDOW = 120.0
 
-LONGEST_BACKOFF_SECONDS = 20.0
+# Between two looks of a task whose trigger AWS refuses to tell while it tells the task itself.
+LONGEST_SECONDS_AFTER_REFUSALS = 300.0
 
 
 def next_look(elapsed: float, expected: float | None = None) -> float:
@@ -81,15 +81,14 @@ def next_look_in_worker(elapsed: float, expected: float | None = None) -> float:
     return max(abs(expected - elapsed) * SHARE_OF_DISTANCE_IN_WORKER, SHORTEST_SECONDS_IN_WORKER)
 
 
-def after_fault(number: int) -> float:
-    """Return how long to wait before a request is made again that AWS has not answered.
-
-    Full jitter, as botocore has it: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+def first_look(refusals: int = 0) -> float:
+    """Return how long after its deferral a trigger looks for the first time, and until when it fires no event.
 
     Args:
-        number: Which fault in a row this is, from 1.
+        refusals: How many of the task's waits, one after the other, have ended because their triggers could not look.
+            The task could, or it would not wait again; so it is woken ever more seldom, to look itself.
     """
-    return random.uniform(0, min(2.0 ** min(number, 10), LONGEST_BACKOFF_SECONDS))  # noqa: S311 - no secret
+    return max(FIRST_LOOK_SECONDS, min(FIRST_LOOK_SECONDS * 2.0 ** min(refusals, 10), LONGEST_SECONDS_AFTER_REFUSALS))
 
 
 def _within(seconds: float, longest: float) -> float:

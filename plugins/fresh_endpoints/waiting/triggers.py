@@ -10,15 +10,16 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
-from weakref import WeakValueDictionary
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, may_heal
+from fresh_endpoints.aws.errors import code_of, is_credentials_refused, may_heal, message_of, pause_after_fault
 from fresh_endpoints.aws.kinds import KINDS
 from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.connections import S3Connection, SageMakerConnection, connection_of
+from fresh_endpoints.waiting.event import COULD_NOT_LOOK, THERE, WaitEnded
 from fresh_endpoints.waiting.task_state import state_of
 from fresh_endpoints.waiting.watcher import watcher_of
 
@@ -32,8 +33,8 @@ _stopping: set[asyncio.Task[None]] = set()
 class SageMakerTrigger(BaseTrigger):
     """Fires once a training job, transform job or endpoint is in a status that needs no more waiting.
 
-    It decides nothing: the task looks again when it resumes. When a user marks the waiting task failed or clears it,
-    the job is stopped (an endpoint's change is not: SageMaker cannot stop one).
+    It decides nothing: its event is a WaitEnded, and the task looks again when it resumes. When a user marks the
+    waiting task failed or clears it, the job is stopped (an endpoint's change is not: SageMaker cannot stop one).
 
     Args:
         kind: ``training_job``, ``transform_job`` or ``endpoint``.
@@ -42,6 +43,7 @@ class SageMakerTrigger(BaseTrigger):
         expected_seconds: How long the same wait took before, if known; how often to look follows from it.
         aws_conn_id: The Airflow connection.
         region_name: The AWS region.
+        refusals: WaitEnded.refusals of the task's wait before, if that ended without a look.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class SageMakerTrigger(BaseTrigger):
         expected_seconds: float | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
+        refusals: int = 0,
     ):
         super().__init__()
         self.kind = kind
@@ -60,10 +63,11 @@ class SageMakerTrigger(BaseTrigger):
         self.expected_seconds = expected_seconds
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
+        self.refusals = refusals
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that make an equal trigger."""
-        arguments = ("kind", "name", "started", "expected_seconds", "aws_conn_id", "region_name")
+        arguments = ("kind", "name", "started", "expected_seconds", "aws_conn_id", "region_name", "refusals")
         return (
             "fresh_endpoints.waiting.triggers.SageMakerTrigger",
             {argument: getattr(self, argument) for argument in arguments},
@@ -71,14 +75,19 @@ class SageMakerTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait until there is nothing more to wait for, then fire once."""
+        yield TriggerEvent((await self._wait()).to_json())
+
+    async def _wait(self) -> WaitEnded:
         watcher = watcher_of(self.aws_conn_id, self.region_name)
         try:
-            status = await watcher.wait(self.kind, self.name, self.started, self.expected_seconds)
+            status = await watcher.wait(self.kind, self.name, self.started, self.expected_seconds, self.refusals)
         except (ClientError, BotoCoreError) as error:
-            self.log.warning("Cannot look at %s %s: %s", self.kind, self.name, error)
-            # The task meets the same refusal when it looks, and says so in AWS's own words.
-            status = "could not look"
-        yield TriggerEvent({"name": self.name, "status": status})
+            return _could_not_look(self, self.name, error)
+        except Exception as error:
+            self.log.exception("Cannot look at %s %s.", self.kind, self.name)
+            refusals = self.refusals + 1
+            return WaitEnded(self.name, trigger_failed=True, reason=_words_of(error), refusals=refusals)
+        return WaitEnded(self.name, status)
 
     async def on_kill(self) -> None:
         """Stop the job, so that it stops costing, when a user has given up or cleared the waiting task.
@@ -110,13 +119,13 @@ class SageMakerTrigger(BaseTrigger):
     async def _stop_unless_waited_for(self, method: str, named: dict[str, str]) -> None:
         if await sync_to_async(self._is_still_waited_for, thread_sensitive=False)():
             return
-        requests = watcher_of(self.aws_conn_id, self.region_name).requests
+        requests = connection_of(SageMakerConnection, self.aws_conn_id, self.region_name)
         for attempt in range(1, MAX_STOPS + 1):
             try:
                 await requests(method, **named)
             except (ClientError, BotoCoreError) as error:
                 if attempt < MAX_STOPS and (not isinstance(error, ClientError) or may_heal(error)):
-                    await asyncio.sleep(pace.after_fault(attempt))
+                    await asyncio.sleep(pause_after_fault(attempt))
                     continue
                 # A job that has ended needs no stopping, and SageMaker refuses to.
                 self.log.info("Did not stop %s %s: %s", self.kind, self.name, error)
@@ -126,10 +135,10 @@ class SageMakerTrigger(BaseTrigger):
 
 
 class DataTrigger(BaseTrigger):
-    """Fires once all files are in S3, or at the deadline, or when S3 refuses to tell.
+    """Fires once all files are in S3, or at the deadline, or when S3 refuses to tell; its event is a WaitEnded.
 
     The provider's S3KeyTrigger makes a client of its own, which takes a triggerer megabytes and blocks its event loop;
-    here all that wait share one hook.
+    here all that wait share one hook and its threads.
 
     Args:
         bucket_name: The bucket.
@@ -138,6 +147,7 @@ class DataTrigger(BaseTrigger):
         poke_interval: Seconds between two looks.
         aws_conn_id: The Airflow connection.
         region_name: The AWS region.
+        refusals: WaitEnded.refusals of the task's wait before, if that ended without a look.
     """
 
     def __init__(
@@ -148,6 +158,7 @@ class DataTrigger(BaseTrigger):
         poke_interval: float,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
+        refusals: int = 0,
     ):
         super().__init__()
         self.bucket_name = bucket_name
@@ -156,10 +167,11 @@ class DataTrigger(BaseTrigger):
         self.poke_interval = poke_interval
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
+        self.refusals = refusals
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that make an equal trigger."""
-        arguments = ("bucket_name", "bucket_key", "deadline", "poke_interval", "aws_conn_id", "region_name")
+        arguments = ("bucket_name", "bucket_key", "deadline", "poke_interval", "aws_conn_id", "region_name", "refusals")
         return (
             "fresh_endpoints.waiting.triggers.DataTrigger",
             {argument: getattr(self, argument) for argument in arguments},
@@ -169,34 +181,46 @@ class DataTrigger(BaseTrigger):
         """Wait for the files, or for the deadline, then fire once."""
         # The first event must not come while the scheduler still handles the deferral (apache/airflow race).
         await asyncio.sleep(pace.FIRST_LOOK_SECONDS)
-        hook = await sync_to_async(self._hook, thread_sensitive=False)()
-        while time.time() < self.deadline:
+        await asyncio.sleep(min(pace.first_look(self.refusals) - pace.FIRST_LOOK_SECONDS, self._left))
+        yield TriggerEvent((await self._wait()).to_json())
+
+    async def _wait(self) -> WaitEnded:
+        s3 = connection_of(S3Connection, self.aws_conn_id, self.region_name)
+        while self._left > 0:
             try:
-                if await sync_to_async(self._are_there, thread_sensitive=False)(hook):
-                    yield TriggerEvent({"status": "there"})
-                    return
+                if await s3.are_there(self.bucket_name, self.bucket_key):
+                    return WaitEnded(status=THERE)
             except (ClientError, BotoCoreError) as error:
                 self.log.warning("Could not look for s3://%s/%s: %s", self.bucket_name, self.bucket_key, error)
-                if isinstance(error, ClientError) and not may_heal(error):
-                    # The task meets the same refusal when it looks, and says so in AWS's own words.
-                    yield TriggerEvent({"status": "could not look"})
-                    return
-            await asyncio.sleep(min(self.poke_interval, max(self.deadline - time.time(), 0)))
-        yield TriggerEvent({"status": "timeout"})
+                if is_credentials_refused(error) or (isinstance(error, ClientError) and not may_heal(error)):
+                    return _could_not_look(self, None, error)
+            except Exception as error:
+                self.log.exception("Cannot look for s3://%s/%s.", self.bucket_name, self.bucket_key)
+                return WaitEnded(trigger_failed=True, reason=_words_of(error), refusals=self.refusals + 1)
+            await asyncio.sleep(min(self.poke_interval, self._left))
+        return WaitEnded(timed_out=True)
 
-    def _hook(self) -> Any:
-        from fresh_endpoints.aws.clients import S3Hook
-
-        key = (self.aws_conn_id, self.region_name)
-        if (hook := _s3_hooks.get(key)) is None:
-            hook = S3Hook(aws_conn_id=self.aws_conn_id, region_name=self.region_name, config=BOTOCORE_CONFIG)
-            hook.get_conn()
-            _s3_hooks[key] = hook
-        return hook
-
-    def _are_there(self, hook: Any) -> bool:
-        return all(hook.check_for_key(key, self.bucket_name) for key in self.bucket_key)
+    @property
+    def _left(self) -> float:
+        return max(self.deadline - time.time(), 0.0)
 
 
-# The hooks of the data triggers that run now.
-_s3_hooks: WeakValueDictionary[tuple[str | None, str | None], Any] = WeakValueDictionary()
+def _could_not_look(
+    trigger: SageMakerTrigger | DataTrigger, name: str | None, error: ClientError | BotoCoreError
+) -> WaitEnded:
+    """Say in the task's log that and why it is woken: it looks itself, and may meet the same refusal."""
+    refusals, reason = trigger.refusals + 1, _words_of(error)
+    pause = pace.first_look(refusals)
+    trigger.log.warning(
+        "The triggerer cannot look (%s). The task looks itself; should it have to wait on, this is tried again after "
+        "%.0f s.",
+        reason,
+        pause,
+    )
+    return WaitEnded(name, COULD_NOT_LOOK, reason=reason, refusals=refusals)
+
+
+def _words_of(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return f"{error.operation_name}: AWS says {code_of(error)}: {message_of(error)}"
+    return f"{type(error).__name__}: {error}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fresh_endpoints.aws.console import ArtifactLink, TrainingJobLink, log_page, s3_page, sagemaker_page
+from fresh_endpoints.aws.console import log_page, s3_page, sagemaker_page
+from fresh_endpoints.steps.buttons import ArtifactLink, TrainingJobLink
 
 
 class Step:

@@ -19,8 +19,8 @@ def output(pipeline, day):
 
 
 def transform_jobs(pipeline):
-    found = pipeline.sagemaker.list_transform_jobs(NameContains=pipeline.name, SortOrder="Ascending")
-    return [job["TransformJobName"] for job in found["TransformJobSummaries"]]
+    found = pipeline.listed("list_transform_jobs", NameContains=pipeline.name, SortOrder="Ascending")
+    return [job["TransformJobName"] for job in found]
 
 
 @pytest.mark.parametrize("worker_seconds", [15, 0], ids=["in the worker", "deferred"])

@@ -9,6 +9,9 @@ from datetime import date
 import pytest
 from airflow.triggers.base import TriggerEvent
 
+from fresh_endpoints.aws import endpoint as endpoints
+from fresh_endpoints.aws.endpoint import Endpoint, Seen
+from fresh_endpoints.steps import asking
 from fresh_endpoints.steps.deploy import DeployOperator
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
@@ -148,17 +151,18 @@ def test_an_endpoint_that_somebody_else_changes_is_waited_for_and_checked_again(
 
 def test_a_later_day_deployed_between_the_check_and_the_update_stays(deployed, monkeypatch, tried):
     """Another Airflow deploys while this run, which has found an earlier day live, creates its model."""
-    create, other = DeployOperator._create_endpoint_config, []
+    create, other = Endpoint.create_config, []
 
     def create_while_another_deploys(self, *args):
-        create(self, *args)
+        found = create(self, *args)
         if not other:
             tags = {"pipeline": deployed.name, "data-date": "2019-03-09"}
             other.append(config_by_hand(deployed, f"{deployed.name}-other", **tags))
             deployed.sagemaker.update_endpoint(EndpointName=deployed.name, EndpointConfigName=other[0])
             wait_for_status(deployed, "InService")
+        return found
 
-    monkeypatch.setattr(DeployOperator, "_create_endpoint_config", create_while_another_deploys)
+    monkeypatch.setattr(Endpoint, "create_config", create_while_another_deploys)
     ended = deployed.run(DAY_2)
     assert ended.tasks["deploy"] == "skipped"
     assert live(deployed) == other[0]
@@ -166,15 +170,16 @@ def test_a_later_day_deployed_between_the_check_and_the_update_stays(deployed, m
 
 
 def test_a_try_that_finds_its_model_and_config_uses_them(deployed, monkeypatch, tried):
-    create, died = DeployOperator._create_endpoint_config, []
+    create, died = Endpoint.create_config, []
 
     def create_and_die_once(self, *args):
-        create(self, *args)
+        found = create(self, *args)
         if not died:
             died.append(True)
             raise RuntimeError("the worker died")
+        return found
 
-    monkeypatch.setattr(DeployOperator, "_create_endpoint_config", create_and_die_once)
+    monkeypatch.setattr(Endpoint, "create_config", create_and_die_once)
     before = [len(deployed.aws.calls(op)) for op in ("CreateModel", "UpdateEndpoint")]
     assert deployed.run(DAY_2).state == "success"
     after = [len(deployed.aws.calls(op)) for op in ("CreateModel", "UpdateEndpoint")]
@@ -187,11 +192,9 @@ def test_a_try_that_finds_its_model_and_config_uses_them(deployed, monkeypatch, 
 @pytest.mark.parametrize("kind", ["Model", "Endpoint config"])
 def test_a_model_or_config_that_differs_is_refused(deployed, monkeypatch, kind):
     """Somebody has taken the name for something else, before the run came to it."""
-    method = {"Model": "_create_model", "Endpoint config": "_create_endpoint_config"}[kind]
-    original = getattr(DeployOperator, method)
+    create_model = asking.create_model
 
-    def taken(self, *args):
-        name = next(argument for argument in args if isinstance(argument, str))
+    def taken(*args, name, **kwargs):
         if kind == "Model":
             deployed.sagemaker.create_model(
                 ModelName=name,
@@ -200,9 +203,9 @@ def test_a_model_or_config_that_differs_is_refused(deployed, monkeypatch, kind):
             )
         else:
             config_by_hand(deployed, name)
-        return original(self, *args)
+        return create_model(*args, name=name, **kwargs)
 
-    monkeypatch.setattr(DeployOperator, method, taken)
+    monkeypatch.setattr(asking, "create_model", taken)
     ended = deployed.run(DAY_2)
     assert ended.tasks["deploy"] == "failed"
     assert live(deployed) == names(deployed)[0]
@@ -249,8 +252,8 @@ def test_an_update_overtaken_by_a_later_day_ends_skipped(deployed, monkeypatch):
 
 @pytest.mark.parametrize("status", ["OutOfService", "UpdateRollbackFailed", "Hibernating"])
 def test_a_status_that_cannot_be_deployed_to_fails_with_its_name(deployed, monkeypatch, tried, status):
-    describe = DeployOperator._describe
-    monkeypatch.setattr(DeployOperator, "_describe", lambda self: {**describe(self), "EndpointStatus": status})
+    of = Seen.of
+    monkeypatch.setattr(endpoints.Seen, "of", lambda description: of({**description, "EndpointStatus": status}))
     ended = deployed.run(DAY_2)
     assert ended.tasks["deploy"] == "failed"
     assert f"it is {status}" in deployed.slack()[-1]
@@ -264,7 +267,7 @@ def test_a_change_that_never_ends_fails_at_the_limit(deployed, monkeypatch, faul
     async def fire(self):
         yield TriggerEvent({})
 
-    def resume_late(self, context, event=None):
+    def resume_late(self, context, event=None, asked=None):
         return self.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
 
     monkeypatch.setattr(SageMakerTrigger, "run", fire)
@@ -278,7 +281,9 @@ def test_a_change_that_never_ends_fails_at_the_limit(deployed, monkeypatch, faul
 
 
 def test_a_wait_for_somebody_elses_change_that_timed_out_leaves_time_for_the_own_one(deployed, monkeypatch):
-    def resume_late(self, context, event=None):
+    def resume_late(self, context, event=None, asked=None):
+        monkeypatch.setattr(DeployOperator, "execute_complete", resume)
+        assert asked is None, "the change that was waited for is somebody else's"
         deployed.aws.clear_faults()
         wait_for_status(deployed, "InService")
         return self.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
@@ -286,9 +291,10 @@ def test_a_wait_for_somebody_elses_change_that_timed_out_leaves_time_for_the_own
     async def fire(self):
         yield TriggerEvent({})
 
+    resume = DeployOperator.execute_complete
     other = config_by_hand(deployed, f"{deployed.name}-other")
     monkeypatch.setattr(SageMakerTrigger, "run", fire)
-    monkeypatch.setattr(DeployOperator, "execute_after_others", resume_late)
+    monkeypatch.setattr(DeployOperator, "execute_complete", resume_late)
     monkeypatch.setattr(pace, "WORKER_SECONDS", 0)
     deployed.aws.add_faults({"operation": "endpoint:Updating", "kind": "hold_status", "times": 1})
     deployed.sagemaker.update_endpoint(EndpointName=deployed.name, EndpointConfigName=other)

@@ -63,14 +63,14 @@ def test_a_model_that_breaks_a_rule_is_not_deployed_and_not_used(pipeline, train
         f"Endpoint: {pipeline.name}."
     ).replace(f" Endpoint: {pipeline.name}.", "")
     assert [facts["data_date"] for facts in pipeline.published()] == ["2019-03-04"]
-    assert not pipeline.sagemaker.list_models(NameContains=job)["Models"]
+    assert not pipeline.listed("list_models", NameContains=job)
 
 
 def test_a_missing_metric_is_a_failure_that_names_those_that_exist(pipeline, train):
     ended = train(DAY_1, "auc=0.95", ["loss < 0.2"])
     assert ended.tasks["deploy"] == "skipped"
     assert 'the training job has no metric "loss"; its metrics are: auc.' in pipeline.slack()[-1]
-    assert not pipeline.sagemaker.list_endpoints(NameContains=pipeline.name)["Endpoints"]
+    assert not pipeline.listed("list_endpoints", NameContains=pipeline.name)
 
 
 def test_a_model_worse_than_live_is_not_deployed(pipeline, train):

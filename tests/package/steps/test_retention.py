@@ -10,12 +10,19 @@ FIRST = date(2019, 3, 4)
 
 
 def names(pipeline, kind):
-    operation, member, key = {
-        "configs": ("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
-        "models": ("list_models", "Models", "ModelName"),
+    operation, key = {
+        "configs": ("list_endpoint_configs", "EndpointConfigName"),
+        "models": ("list_models", "ModelName"),
     }[kind]
-    found = getattr(pipeline.sagemaker, operation)(NameContains=pipeline.name, MaxResults=100)[member]
-    return {item[key] for item in found}
+    return {item[key] for item in pipeline.listed(operation, NameContains=pipeline.name)}
+
+
+def copy_model(pipeline, name, model, **members):
+    """Make a model of another's container, which DescribeModel tells with more than CreateModel takes."""
+    container = {member: model["PrimaryContainer"][member] for member in ("Image", "ModelDataUrl")}
+    pipeline.sagemaker.create_model(
+        ModelName=name, PrimaryContainer=container, ExecutionRoleArn=model["ExecutionRoleArn"], **members
+    )
 
 
 class Store:
@@ -31,12 +38,7 @@ class Store:
     def add(self, suffix, *, tagged=True):
         name = f"{self.pipeline.name}-{suffix}"
         tags = [{"Key": "fresh-endpoints:pipeline", "Value": self.pipeline.name}] if tagged else []
-        self.sagemaker.create_model(
-            ModelName=name,
-            PrimaryContainer=self.request["PrimaryContainer"],
-            ExecutionRoleArn=self.request["ExecutionRoleArn"],
-            Tags=tags,
-        )
+        copy_model(self.pipeline, name, self.request, Tags=tags)
         variant = {"VariantName": "v", "ModelName": name, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
         self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], Tags=tags)
         return name
@@ -55,9 +57,7 @@ def test_fifteen_days_leave_the_newest_three_and_no_look_alike_is_touched(pipeli
     pipeline.upload(days[0])
     pipeline.run(days[0])
     model = pipeline.sagemaker.describe_model(ModelName=pipeline.live())
-    pipeline.sagemaker.create_model(
-        ModelName=look_alike, PrimaryContainer=model["PrimaryContainer"], ExecutionRoleArn=model["ExecutionRoleArn"]
-    )
+    copy_model(pipeline, look_alike, model)
     variant = {"VariantName": "v", "ModelName": look_alike, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
     pipeline.sagemaker.create_endpoint_config(EndpointConfigName=look_alike, ProductionVariants=[variant])
     for day in days[1:]:
@@ -143,11 +143,7 @@ def test_what_has_no_tag_of_this_pipeline_is_never_a_candidate(pipeline, store):
 def test_the_tags_of_what_is_named_otherwise_are_not_read(pipeline, store):
     """The worker may read those of its own names only, and a name is found by any part of it."""
     foreign = f"dev-{pipeline.name}-model"
-    pipeline.sagemaker.create_model(
-        ModelName=foreign,
-        PrimaryContainer=store.request["PrimaryContainer"],
-        ExecutionRoleArn=store.request["ExecutionRoleArn"],
-    )
+    copy_model(pipeline, foreign, store.request)
     store.add("newest")
     find_expired(pipeline.sagemaker, pipeline.name, 1)
     read = [call["parameters"]["ResourceArn"] for call in pipeline.aws.calls("ListTags")]

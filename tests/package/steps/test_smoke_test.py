@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
-from fresh_endpoints.steps.deploy import DeployOperator
+from fresh_endpoints.steps.asking import Asking
 from fresh_endpoints.waiting import pace
 
 DAY_1, DAY_2, DAY_3 = date(2019, 3, 4), date(2019, 3, 5), date(2019, 3, 6)
@@ -78,7 +78,7 @@ def test_a_first_model_that_answers_wrongly_stays_and_is_called_unproven(pipelin
 def test_a_try_that_dies_is_taken_up_where_it_was(pipeline, train, monkeypatch):
     train(DAY_1, "good")
     old = pipeline.live()
-    original, calls = DeployOperator.put_back, []
+    original, calls = Asking.to_go_back, []
 
     def die_at_first(self, *args):
         calls.append(args)
@@ -86,7 +86,7 @@ def test_a_try_that_dies_is_taken_up_where_it_was(pipeline, train, monkeypatch):
             raise AirflowException("the worker died")
         return original(self, *args)
 
-    monkeypatch.setattr(DeployOperator, "put_back", die_at_first)
+    monkeypatch.setattr(Asking, "to_go_back", die_at_first)
     before = len(pipeline.aws.calls("UpdateEndpoint"))
     assert train(DAY_2, "bad").tasks["deploy"] == "failed"
     assert len(calls) == 2
@@ -101,7 +101,7 @@ def test_a_previous_config_that_is_gone_cannot_be_put_back_and_slack_says_so(pip
     pipeline.sagemaker.delete_endpoint_config(EndpointConfigName=pipeline.live())
     assert train(DAY_2, "bad").tasks["deploy"] == "failed"
     assert pipeline.live() == pipeline.jobs()[1]["TrainingJobName"]
-    assert "could not be put back: it has been deleted." in pipeline.slack()[-1]
+    assert "could not be put back: it has been deleted, or has failed the smoke test, too." in pipeline.slack()[-1]
 
 
 @pytest.mark.parametrize(

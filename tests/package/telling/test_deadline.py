@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fresh_endpoints.telling import deadline
-from fresh_endpoints.telling.messages import PipelineNotifier
+from fresh_endpoints.telling.sending import PipelineNotifier
 
 PIPELINES = Path(__file__).parents[3] / "include" / "pipelines"
 

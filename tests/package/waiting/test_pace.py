@@ -69,8 +69,3 @@ def test_a_wait_in_the_worker_takes_tens_of_looks_not_hundreds(expected):
     late, looks = ours(60.0, expected)
     assert late <= 5
     assert looks <= 50
-
-
-def test_waits_after_faults_grow_up_to_a_limit():
-    assert all(0 <= pace.after_fault(1) <= 2 for _ in range(100))
-    assert all(pace.after_fault(number) <= pace.LONGEST_BACKOFF_SECONDS for number in range(1, 2000))

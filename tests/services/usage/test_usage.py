@@ -159,7 +159,11 @@ def _task_states(airflow: AirflowServices, run: dict[str, Any]) -> dict[str, str
 
 
 def _completed_jobs(aws: LocalAws, pipeline: str) -> list[dict[str, Any]]:
-    pages = aws.client("sagemaker").get_paginator("list_training_jobs").paginate(StatusEquals="Completed")
+    pages = (
+        aws.client("sagemaker")
+        .get_paginator("list_training_jobs")
+        .paginate(StatusEquals="Completed", SortOrder="Ascending", PaginationConfig={"PageSize": 100})
+    )
     jobs = [job for page in pages for job in page["TrainingJobSummaries"]]
     return [job for job in jobs if job["TrainingJobName"].startswith(f"{pipeline}-")]
 

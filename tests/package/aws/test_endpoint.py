@@ -1,10 +1,12 @@
-"""How long a deployment may take, and which config an endpoint is changing to."""
+"""How long a deployment may take, and what a description of an endpoint says."""
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
-from fresh_endpoints.steps.deploy import _configs_in_work, longest_wait
+from fresh_endpoints.aws.endpoint import Seen, longest_change
 
 HOUR = 3_600
 
@@ -42,23 +44,28 @@ HOUR = 3_600
     ],
 )
 def test_the_longest_wait_is_the_requests_own_limit_and_a_margin(endpoint, config, seconds):
-    assert longest_wait({"Endpoint": endpoint, "EndpointConfig": config}) == seconds
+    assert longest_change({"Endpoint": endpoint, "EndpointConfig": config}) == seconds
+
+
+MOMENT = dt.datetime(2019, 3, 5, tzinfo=dt.timezone.utc)
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "configs"),
+    ("status", "pending", "becoming"),
     [
-        ({"EndpointStatus": "Creating", "EndpointConfigName": "a"}, {"a"}),
-        (
-            {
-                "EndpointStatus": "Updating",
-                "EndpointConfigName": "a",
-                "PendingDeploymentSummary": {"EndpointConfigName": "b"},
-            },
-            {"b"},
-        ),
-        ({"EndpointStatus": "RollingBack", "EndpointConfigName": "a"}, set()),
+        ("Creating", None, "a"),
+        ("Creating", "a", "a"),
+        ("Updating", "b", "b"),
+        ("RollingBack", None, None),
+        ("InService", None, None),
     ],
 )
-def test_the_config_that_an_endpoint_changes_to(endpoint, configs):
-    assert _configs_in_work(endpoint) == configs
+def test_the_config_that_an_endpoint_changes_to(status, pending, becoming):
+    description = {"EndpointStatus": status, "EndpointConfigName": "a", "LastModifiedTime": MOMENT}
+    if pending:
+        description["PendingDeploymentSummary"] = {"EndpointConfigName": pending}
+    assert Seen.of(description).becoming == becoming
+
+
+def test_an_endpoint_that_is_not_there_has_no_status():
+    assert Seen.of({}) == Seen()

@@ -12,11 +12,13 @@ from types import SimpleNamespace
 import pytest
 
 from fresh_endpoints.run import Run
-from fresh_endpoints.telling import messages, slack_retries
-from fresh_endpoints.telling.messages import FailureNotifier, Message, PipelineNotifier, tell_once
+from fresh_endpoints.telling import sending, slack_retries
+from fresh_endpoints.telling.callbacks import FailureNotifier
+from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.sending import PipelineNotifier, tell_once
 
 RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
-MESSAGE = Message("training-started", "🚀", "Training started", 'Starting training job "x".', {"Training job": "x"})
+MESSAGE = Message("🚀 Training started", 'Starting training job "x".', {"Training job": "x"})
 
 
 class Tags:
@@ -61,7 +63,15 @@ def test_an_event_is_told_once_and_remembered_at_the_resource(notifier):
     for _ in range(3):
         tell_once(notifier, RUN, MESSAGE, client=tags, arn="arn")
     assert len(notifier.hook.sent) == 1
-    assert list(tags.tags) == ["fresh-endpoints:told-training-started"]
+    assert tags.tags == {"fresh-endpoints:told": "training-started"}
+
+
+def test_what_was_told_before_is_remembered_beside_it(notifier):
+    tags = Tags()
+    for message in (MESSAGE, Message("✅ Training complete", "Done."), MESSAGE):
+        tell_once(notifier, RUN, message, client=tags, arn="arn")
+    assert tags.tags == {"fresh-endpoints:told": "training-started training-complete"}
+    assert len(notifier.hook.sent) == 2
 
 
 def test_what_slack_did_not_take_is_not_remembered(notifier, caplog):
@@ -87,7 +97,7 @@ def test_a_pipeline_without_slack_is_silent():
 
 
 def test_texts_are_escaped_and_within_slacks_limits():
-    message = Message("e", "❌", "Training failed", "<script> & " + "x" * 5000, {"A": "<&>" + "y" * 5000})
+    message = Message("❌ Training failed", "<script> & " + "x" * 5000, {"A": "<&>" + "y" * 5000})
     assert "&lt;script&gt; &amp;" in message.text(RUN)
     # Escaping lengthens; Slack counts after it, and takes 3000 characters of text and 2000 a field.
     blocks = message.blocks(RUN)
@@ -102,7 +112,7 @@ def test_facts_that_the_sentence_holds_are_not_repeated():
 
 def test_two_tries_fit_into_airflows_time_for_callbacks():
     # Retry-After is whole seconds, and the client adds up to one.
-    assert 2 * messages.TIMEOUT_SECONDS + slack_retries.LONGEST_RETRY_AFTER_SECONDS + 1 < 20
+    assert 2 * sending.TIMEOUT_SECONDS + slack_retries.LONGEST_RETRY_AFTER_SECONDS + 1 < 20
 
 
 def test_a_failure_that_slack_did_not_take_is_left_to_the_dags_backstop(notifier):
@@ -118,7 +128,7 @@ def test_a_failure_that_slack_did_not_take_is_left_to_the_dags_backstop(notifier
     assert pushed == []
     notifier.hook.error = None
     failure.notify(context)
-    assert pushed == ["failed"]
+    assert pushed == ["training-failed"]
 
 
 @pytest.mark.parametrize(("retry_after", "tries"), [("1", 2), ("60", 1)])

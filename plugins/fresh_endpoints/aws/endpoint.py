@@ -1,0 +1,341 @@
+"""One endpoint: every call about it, about its endpoint configs and about their tags.
+
+What has come out of a deployment is written to the tags of its endpoint config, so that a try that dies is taken up by
+the next one where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowException
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fresh_endpoints.aws import requests, tags
+from fresh_endpoints.aws.clients import SageMakerHook
+from fresh_endpoints.aws.errors import (
+    BOTOCORE_CONFIG,
+    again_while,
+    already_exists,
+    explained,
+    is_in_progress,
+    is_not_found,
+    may_heal,
+    message_of,
+    pause_after_fault,
+)
+from fresh_endpoints.aws.kinds import ENDPOINT, Answer
+
+log = logging.getLogger(__name__)
+
+# An endpoint's request bounds its downloads and start-ups; provisioning and draining come on top.
+MARGIN_SECONDS = 3_600
+DEFAULT_START_SECONDS = 3_600
+# The most that a deployment policy can allow; one that names no bound may still wait for hours between its steps:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_BlueGreenUpdatePolicy.html
+LONGEST_POLICY_SECONDS = 28_800
+# How many requests to change the endpoint one try may find unanswered or throttled.
+MAX_UNANSWERED = 8
+# What of the ``endpoint`` section says how traffic is shifted, and on which alarms it goes back.
+_HOW_TO_DEPLOY = ("DeploymentConfig", "RetainDeploymentConfig")
+
+
+class LiveConfigGoneError(Exception):
+    """AWS refuses to update an endpoint whose own endpoint config has been deleted; the endpoint serves on.
+
+    Attributes:
+        name: The endpoint config's name.
+    """
+
+    def __init__(self, name: str):
+        super().__init__(f"endpoint config {name} has been deleted")
+        self.name = name
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What DescribeEndpoint said.
+
+    Attributes:
+        status: The endpoint's status; None where there is no endpoint.
+        answer: What the status means; None where there is no endpoint.
+        live: The endpoint config that it names: what it serves, or what a creation is to bring up.
+        becoming: The endpoint config that it is changing to.
+        reason: Its FailureReason.
+        changed: When it was last modified, by AWS's clock.
+        has_served: Whether it has variants: one whose creation has failed has none, one that is broken later does.
+    """
+
+    status: str | None = None
+    answer: Answer | None = None
+    live: str | None = None
+    becoming: str | None = None
+    reason: str | None = None
+    changed: datetime | None = None
+    has_served: bool = False
+
+    @property
+    def version(self) -> str:
+        """What moves with every change of the endpoint, as a tag can hold it."""
+        return self.changed.isoformat() if self.changed else "none"
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> Seen:
+        """Read a description; an empty one is that of no endpoint.
+
+        While Updating, EndpointConfigName is the old config and PendingDeploymentSummary names the new one:
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
+
+        Args:
+            description: What DescribeEndpoint returned.
+        """
+        if not description:
+            return cls()
+        status, live = ENDPOINT.status_of(description), description["EndpointConfigName"]
+        pending = description.get("PendingDeploymentSummary") or {}
+        return cls(
+            status=status,
+            answer=ENDPOINT.answer_to(status),
+            live=live,
+            becoming=pending.get("EndpointConfigName") or (live if status == "Creating" else None),
+            reason=description.get("FailureReason"),
+            changed=description["LastModifiedTime"],
+            has_served=bool(description.get("ProductionVariants")),
+        )
+
+
+class Endpoint:
+    """An endpoint of SageMaker's.
+
+    Args:
+        hook: Makes the clients.
+        name: The endpoint's name.
+    """
+
+    def __init__(self, hook: SageMakerHook, name: str):
+        self.name = name
+        self._hook = hook
+        self._configs: dict[str, dict[str, Any]] = {}
+        self._unanswered = 0
+
+    def describe(self) -> Seen:
+        """Return what the endpoint is like now.
+
+        Raises:
+            AirflowException: AWS refused.
+        """
+        with explained(f"describe endpoint {self.name}"):
+            try:
+                return Seen.of(self._client.describe_endpoint(EndpointName=self.name))
+            except ClientError as error:
+                if is_not_found(error):
+                    return Seen()
+                raise
+
+    def create(self, section: Mapping[str, Any], config_name: str, with_tags: Mapping[str, str]) -> bool:
+        """Ask for the endpoint to be created; False if it has to be looked at again first.
+
+        Args:
+            section: The rendered ``endpoint`` section.
+            config_name: The endpoint config that it is to serve.
+            with_tags: Tag values by tag key.
+        """
+        request = requests.create_endpoint(section, config_name=config_name, tags=with_tags)
+        return self._change("create_endpoint", request)
+
+    def update(self, section: Mapping[str, Any], config_name: str, *, live: str | None, at_once: bool = False) -> bool:
+        """Ask for the endpoint to serve another config; False if it has to be looked at again first.
+
+        Args:
+            section: The rendered ``endpoint`` section.
+            config_name: The endpoint config that it is to serve.
+            live: The endpoint config that it serves.
+            at_once: Whether all traffic is to be shifted at once, whatever the section's DeploymentConfig says, and
+                without its alarms: those that a bad model trips would end the way back from it, too.
+
+        Raises:
+            LiveConfigGoneError: AWS refuses, because what is live has been deleted.
+            AirflowException: AWS refused.
+        """
+        if at_once:
+            section = {key: value for key, value in section.items() if key not in _HOW_TO_DEPLOY}
+        request = requests.update_endpoint(section, config_name=config_name)
+        return self._change("update_endpoint", request, live=live if live != config_name else None)
+
+    def delete(self) -> bool:
+        """Ask for the endpoint to be deleted; False if it has to be looked at again first."""
+        return self._change("delete_endpoint", {"EndpointName": self.name})
+
+    def create_config(self, request: Mapping[str, Any]) -> list[str]:
+        """Create an endpoint config, or find that there is one of the name.
+
+        Args:
+            request: The CreateEndpointConfig request.
+
+        Returns:
+            In what the one that exists differs from the request; empty where it was created or is the same.
+
+        Raises:
+            AirflowException: AWS refused.
+        """
+        name = request["EndpointConfigName"]
+        with explained(f"create endpoint config {name}"):
+            try:
+                # The model was created a moment ago, and may not be seen yet.
+                again_while(is_not_found, lambda: self._client.create_endpoint_config(**request))
+                return []
+            except ClientError as error:
+                if not already_exists(error):
+                    raise
+                log.info("Endpoint config %s exists from an earlier try.", name)
+                found = again_while(is_not_found, lambda: self.config(name))
+                return requests.differences(requests.without_tags(request), found)
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Describe an endpoint config, which never changes, once.
+
+        Args:
+            name: The config's name.
+
+        Raises:
+            botocore.exceptions.ClientError: AWS refused, or there is none.
+        """
+        if name not in self._configs:
+            self._configs[name] = self._client.describe_endpoint_config(EndpointConfigName=name)
+        return self._configs[name]
+
+    def has_config(self, name: str) -> bool:
+        """Tell whether an endpoint config exists now.
+
+        Args:
+            name: The config's name.
+
+        Raises:
+            AirflowException: AWS refused.
+        """
+        self._configs.pop(name, None)
+        with explained(f"describe endpoint config {name}"):
+            try:
+                return bool(self.config(name))
+            except ClientError as error:
+                if is_not_found(error):
+                    return False
+                raise
+
+    def config_tags(self, name: str) -> dict[str, str]:
+        """Return an endpoint config's tags; none where it does not exist: AWS lets one be deleted while it serves.
+
+        Args:
+            name: The config's name.
+
+        Raises:
+            AirflowException: AWS refused.
+        """
+        with explained(f"read the tags of endpoint config {name}"):
+            try:
+                return tags.read(self._client, self.config(name)["EndpointConfigArn"])
+            except ClientError as error:
+                if is_not_found(error):
+                    return {}
+                raise
+
+    def tag_config(self, name: str, key: str, value: str) -> None:
+        """Add a tag to an endpoint config, or overwrite it.
+
+        Args:
+            name: The config's name.
+            key: The tag's key.
+            value: The tag's value.
+
+        Raises:
+            AirflowException: AWS refused.
+        """
+        with explained(f"tag endpoint config {name}"):
+            arn = again_while(is_not_found, lambda: self.config(name))["EndpointConfigArn"]
+            again_while(is_not_found, lambda: tags.write(self._client, arn, {key: value}))
+
+    def seconds_of_last_change(self, seen: Seen) -> float | None:
+        """Tell how long it took until the endpoint served what is live, if no further call is needed for it.
+
+        A deployment creates its config just before it changes the endpoint. Whatever changes the endpoint later, the
+        scaling of a variant for example, makes this too long.
+
+        Args:
+            seen: What the endpoint was like.
+        """
+        config = self._configs.get(seen.live or "")
+        if config is None or seen.changed is None:
+            return None
+        seconds: float = (seen.changed - config["CreationTime"]).total_seconds()
+        return seconds
+
+    def _change(self, method: str, request: dict[str, Any], *, live: str | None = None) -> bool:
+        """Ask SageMaker once to change the endpoint; False if the endpoint has to be looked at again first.
+
+        botocore must not repeat the request by itself: between two tries, or after an answer that was lost, somebody
+        else may have deployed a later data date.
+        """
+        with explained(f"{method.replace('_', ' ')} {self.name}"):
+            try:
+                getattr(self._client_without_retries, method)(**request)
+            except (ClientError, BotoCoreError) as error:
+                if isinstance(error, ClientError):
+                    if live and is_not_found(error) and f'endpoint-config/{live.lower()}"' in message_of(error):
+                        raise LiveConfigGoneError(live) from error
+                    if not (may_heal(error) or _is_passing(error)):
+                        raise
+                self._unanswered += 1
+                if self._unanswered == MAX_UNANSWERED:
+                    text = f"{method.replace('_', ' ')} {self.name}: {MAX_UNANSWERED} requests were not taken. {error}"
+                    raise AirflowException(text) from error
+                log.warning("%s of %s: %s; looking again.", method, self.name, error)
+                time.sleep(pause_after_fault(self._unanswered))
+                return False
+        return True
+
+    @property
+    def _client(self) -> Any:
+        return self._hook.conn
+
+    @cached_property
+    def _client_without_retries(self) -> Any:
+        return self._hook.get_client_type(config=Config(**{**BOTOCORE_CONFIG, "retries": {"total_max_attempts": 1}}))
+
+
+def _is_passing(error: ClientError) -> bool:
+    """Whether a refusal passes: somebody else changes the endpoint, or what was just created is not seen yet.
+
+    CreateEndpoint reads with eventual consistency:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
+    """
+    return already_exists(error) or is_in_progress(error) or is_not_found(error)
+
+
+def longest_change(config: Mapping[str, Any]) -> int:
+    """Return how long a deployment may take by its own requests, with a margin.
+
+    Args:
+        config: The pipeline's Model, EndpointConfig and Endpoint sections.
+
+    Returns:
+        Seconds: what DeploymentConfig bounds the whole by, or the most that its policy can, else the longest download
+        plus start of a variant; and an hour on top.
+    """
+    deployment = config["Endpoint"].get("DeploymentConfig") or {}
+    for policy in ("BlueGreenUpdatePolicy", "RollingUpdatePolicy"):
+        if policy in deployment:
+            bound = deployment[policy].get("MaximumExecutionTimeoutInSeconds") or LONGEST_POLICY_SECONDS
+            return int(bound) + MARGIN_SECONDS
+    starts = [
+        int(variant.get("ModelDataDownloadTimeoutInSeconds") or DEFAULT_START_SECONDS)
+        + int(variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or DEFAULT_START_SECONDS)
+        for variant in config["EndpointConfig"].get("ProductionVariants") or []
+    ]
+    return max(starts, default=2 * DEFAULT_START_SECONDS) + MARGIN_SECONDS

@@ -1,0 +1,130 @@
+"""What a deployment asks of SageMaker: model, endpoint config, the endpoint's change, and the way back."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from botocore.exceptions import ClientError
+
+from fresh_endpoints.aws import requests, tags
+from fresh_endpoints.aws.endpoint import Endpoint, LiveConfigGoneError, Seen
+from fresh_endpoints.aws.errors import explained, is_not_found
+from fresh_endpoints.aws.model import create_model
+from fresh_endpoints.model_facts import fact_tags
+from fresh_endpoints.run import named_parts
+from fresh_endpoints.steps.decision import Next, SoFar
+from fresh_endpoints.telling import messages
+from fresh_endpoints.telling.failures import StepFailed
+
+if TYPE_CHECKING:
+    from fresh_endpoints.deployment import Deployment
+
+log = logging.getLogger(__name__)
+
+
+class Asking:
+    """The requests of one deployment.
+
+    Args:
+        endpoint: The endpoint.
+        client: A boto3 SageMaker client.
+        sections: The rendered sections ``Model``, ``EndpointConfig`` and ``Endpoint``.
+        aws_tags: The pipeline's own tags, rendered.
+    """
+
+    def __init__(self, endpoint: Endpoint, client: Any, sections: Mapping[str, Any], aws_tags: Mapping[str, str]):
+        self._endpoint = endpoint
+        self._client = client
+        self._sections = sections
+        self._aws_tags = aws_tags
+
+    def to_deploy(self, deployment: Deployment, seen: Seen, step: Next) -> bool:
+        """Ask for the endpoint to be created, recreated or updated.
+
+        Args:
+            deployment: What is to be live.
+            seen: What the endpoint is like.
+            step: CREATE, RECREATE or UPDATE.
+
+        Returns:
+            Whether SageMaker has taken it; else the endpoint has to be looked at again first.
+
+        Raises:
+            StepFailed: Model or config exist and are others; what is live was deleted and cannot be made again.
+            AirflowException: AWS refused.
+        """
+        if step is Next.RECREATE:
+            return self._endpoint.delete()
+        self._create_model_and_config(deployment)
+        # Before the change, so that whoever finds it done knows the way back.
+        self._endpoint.tag_config(deployment.config_name, tags.PREVIOUS_CONFIG, seen.live or "")
+        if self._endpoint.describe().version != seen.version:
+            return False  # Changed by somebody else in the meantime: what was checked no longer holds.
+        section, run_tags = self._sections["Endpoint"], deployment.run.tags(self._aws_tags)
+        if step is Next.CREATE:
+            return self._endpoint.create(section, deployment.config_name, run_tags)
+        try:
+            return self._endpoint.update(section, deployment.config_name, live=seen.live)
+        except LiveConfigGoneError as gone:
+            self._make_again(deployment, gone.name)
+            return False
+
+    def to_go_back(self, seen: Seen, so_far: SoFar) -> SoFar:
+        """Ask for the endpoint to serve again what it goes back to.
+
+        Args:
+            seen: What the endpoint is like.
+            so_far: What the run has done.
+
+        Returns:
+            The same with what has become of it: a refusal must not hide that an unproven model is live.
+        """
+        back_to = str(so_far.back_to)
+        log.info("Putting endpoint config %s back.", back_to)
+        so_far = replace(so_far, asks=so_far.asks + 1, is_too_late=False)
+        try:
+            if self._endpoint.update(self._sections["Endpoint"], back_to, live=seen.live, at_once=True):
+                return replace(so_far, back_over=seen.version)
+            return so_far
+        except (AirflowException, LiveConfigGoneError) as error:
+            may_try_later = not isinstance(error, (AirflowFailException, LiveConfigGoneError))
+            return replace(so_far, refused=str(error), may_try_later=may_try_later)
+
+    def _create_model_and_config(self, deployment: Deployment) -> None:
+        """Create both, or reuse what an earlier try has created, if it is what this one would create."""
+        name, client, section = deployment.config_name, self._client, self._sections["EndpointConfig"]
+        given = {**deployment.run.tags(self._aws_tags), **fact_tags(deployment.deployed_facts)}
+        if found := create_model(client, self._sections["Model"], name=name, facts=deployment.facts, tags=given):
+            raise StepFailed(messages.name_taken("Model", name, found))
+        config = requests.create_endpoint_config(section, name=name, model_name=name, tags=given)
+        if found := self._endpoint.create_config(config):
+            raise StepFailed(messages.name_taken("Endpoint config", name, found))
+
+    def _make_again(self, deployment: Deployment, live: str) -> None:
+        """Make the endpoint config again that is live and was deleted: without it AWS refuses every update.
+
+        Its model has its name, and the name says the data date. AWS wants it to exist and asks no more of it.
+        """
+        parts = named_parts(live)
+        if parts.get("pipeline") != deployment.run.pipeline or not self._has_model(live):
+            raise StepFailed(messages.live_config_gone(deployment, live=live))
+        log.warning("Endpoint config %s, which is live, has been deleted; making it again.", live)
+        run = deployment.run.for_data_date(dt.date.fromisoformat(parts["data_date"]))
+        given = {**run.tags(self._aws_tags), tags.TRAINING_JOB: parts["training_job"]}
+        section = self._sections["EndpointConfig"]
+        self._endpoint.create_config(requests.create_endpoint_config(section, name=live, model_name=live, tags=given))
+
+    def _has_model(self, name: str) -> bool:
+        with explained(f"describe model {name}"):
+            try:
+                self._client.describe_model(ModelName=name)
+            except ClientError as error:
+                if is_not_found(error):
+                    return False
+                raise
+        return True

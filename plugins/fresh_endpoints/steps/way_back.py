@@ -1,0 +1,74 @@
+"""What an endpoint serves and whether it is proven, and which endpoint config it goes back to.
+
+It goes back to the newest proven one along what each was put in the place of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from fresh_endpoints.aws import tags
+
+if TYPE_CHECKING:
+    from fresh_endpoints.aws.endpoint import Endpoint, Seen
+
+# Failed days in a row that are looked behind.
+LONGEST_CHAIN = 30
+
+
+def way_back(endpoint: Endpoint, config_name: str, pipeline: str) -> str | None:
+    """Find what to go back to.
+
+    Args:
+        endpoint: The endpoint.
+        config_name: The endpoint config to go back from.
+        pipeline: The pipeline's name.
+
+    Returns:
+        The newest proven endpoint config; where none is proven, the one that was live before, if a person has put it
+        there or nobody has asked it yet; None where each has failed its smoke test, or there is none.
+
+    Raises:
+        AirflowException: AWS refused.
+    """
+    untested: str | None = None
+    for name, found in _chain(endpoint, config_name, pipeline):
+        if tags.is_proven(found):
+            return name
+        if untested is None and not tags.has_failed(found):
+            untested = name
+    return untested
+
+
+def standing(endpoint: Endpoint, seen: Seen, pipeline: str) -> str:
+    """Say what is live now, and whether it is proven.
+
+    Args:
+        endpoint: The endpoint.
+        seen: What it is like.
+        pipeline: The pipeline's name.
+
+    Raises:
+        AirflowException: AWS refused.
+    """
+    if seen.live is None or not seen.has_served:
+        return "nothing"
+    if not seen.live.startswith(f"{pipeline}-"):
+        return f"{seen.live} (not of this pipeline)"
+    return f"{seen.live} ({'proven' if tags.is_proven(endpoint.config_tags(seen.live)) else 'not proven'})"
+
+
+def _chain(endpoint: Endpoint, config_name: str, pipeline: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each endpoint config that exists on the way back, with its tags, newest first."""
+    seen = {config_name}
+    name = endpoint.config_tags(config_name).get(tags.PREVIOUS_CONFIG, "")
+    for _ in range(LONGEST_CHAIN):
+        if not name or name in seen:
+            return
+        seen.add(name)
+        # Of what others have made, the tags need not be readable.
+        found = endpoint.config_tags(name) if name.startswith(f"{pipeline}-") else {}
+        if endpoint.has_config(name):
+            yield name, found
+        name = found.get(tags.PREVIOUS_CONFIG, "")

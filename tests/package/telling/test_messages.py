@@ -1,0 +1,108 @@
+"""All that people are told, held word by word: messages.golden.txt is what Slack gets of each event.
+
+When a text is meant to change: `WRITE_GOLDEN=1 .venv/bin/python -m pytest tests/package/telling/test_messages.py`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from fresh_endpoints.deployment import Deployment
+from fresh_endpoints.run import Run
+from fresh_endpoints.telling import messages
+
+GOLDEN = Path(__file__).with_name("messages.golden.txt")
+JOB = "iris-2019-03-04-41fa4f4f"
+RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, 15, tzinfo=timezone.utc))
+FACTS = {
+    "training_job": JOB,
+    "artifact": f"s3://sample-bucket/output-model/{JOB}/output/model.tar.gz",
+    "metrics": {"validation:accuracy": 0.9666666, "validation:logloss": 0.1},
+}
+LOG = {"Airflow log": "https://airflow/log"}
+DEPLOYMENT = Deployment(RUN, FACTS, JOB, "iris-endpoint", {"Endpoint": "https://console/endpoint", **LOG})
+JOB_LINKS = {"Training job": "https://console/job", **LOG}
+TRANSFORM_LINKS = {"Transform job": "https://console/transform", **LOG}
+LIVE = "iris-old (proven)"
+WHY = "failed: Found the answer _9_"
+
+SAMPLES = {
+    "no_new_data": lambda: messages.no_new_data(RUN.data_date, skipping="training until the next run", links=LOG),
+    "training_started": lambda: messages.training_started(JOB, attempt=1, links=JOB_LINKS),
+    "training_started, again": lambda: messages.training_started(JOB, attempt=2, links=JOB_LINKS),
+    "training_complete": lambda: messages.training_complete(FACTS, links=JOB_LINKS),
+    "training_failed": lambda: messages.training_failed(JOB, reason="AlgorithmError: no data", links=JOB_LINKS),
+    "quality_gate_failed": lambda: messages.quality_gate_failed(DEPLOYMENT, ["One rule.", "Another rule."]),
+    "deployment_skipped": lambda: messages.deployment_skipped(DEPLOYMENT, live="iris-x", live_date="2019-03-09"),
+    "deployment_overtaken": lambda: messages.deployment_overtaken(DEPLOYMENT, live="iris-other"),
+    "endpoint_of_another": lambda: messages.endpoint_of_another(DEPLOYMENT, live="churn-x", other="churn"),
+    "live_config_gone": lambda: messages.live_config_gone(DEPLOYMENT, live="by-hand"),
+    "endpoint_recreated": lambda: messages.endpoint_recreated(DEPLOYMENT, reason="No ping."),
+    "no_model": lambda: messages.no_model("train"),
+    "deployment_started": lambda: messages.deployment_started(DEPLOYMENT),
+    "deployment_completed": lambda: messages.deployment_completed(DEPLOYMENT),
+    "smoke_test_failed": lambda: messages.smoke_test_failed(DEPLOYMENT, 'Found the answer "9".'),
+    "clean_up_failed": lambda: messages.clean_up_failed(DEPLOYMENT, RuntimeError("denied")),
+    "rolled_back": lambda: messages.rolled_back(DEPLOYMENT, LIVE, live="iris-old", reason="The ping check failed."),
+    "rolled_back, no reason": lambda: messages.rolled_back(DEPLOYMENT, LIVE, live="iris-old", reason=None),
+    "not_deployed": lambda: messages.not_deployed(DEPLOYMENT, LIVE, status="Failed", reason="No capacity."),
+    "endpoint_unusable": lambda: messages.endpoint_unusable(
+        DEPLOYMENT, LIVE, status="OutOfService", live="iris-old", reason="Patched."
+    ),
+    "endpoint_stuck": lambda: messages.endpoint_stuck(DEPLOYMENT, LIVE, status="Updating", live="old", minutes=180),
+    "taken_back": lambda: messages.taken_back(DEPLOYMENT, LIVE, live="iris-old", why=WHY),
+    "left_unproven": lambda: messages.left_unproven(
+        DEPLOYMENT, LIVE, status="InService", why=WHY, previous="iris-old", refused="it has been deleted."
+    ),
+    "left_unproven, no previous": lambda: messages.left_unproven(
+        DEPLOYMENT, LIVE, status="InService", why=WHY, previous="", refused=None
+    ),
+    "name_taken": lambda: messages.name_taken("Model", JOB, ["Image: found 'a', wanted 'b'"]),
+    "prediction_started": lambda: messages.prediction_started("iris-t", JOB, attempt=1, links=TRANSFORM_LINKS),
+    "prediction_started, again": lambda: messages.prediction_started("iris-t", JOB, attempt=2, links=TRANSFORM_LINKS),
+    "prediction_complete": lambda: messages.prediction_complete(
+        "iris-t", JOB, output="s3://sample-bucket/output-prediction/iris.csv.out", links=TRANSFORM_LINKS
+    ),
+    "prediction_failed": lambda: messages.prediction_failed("iris-t", JOB, reason="No data.", links=TRANSFORM_LINKS),
+    "step_failed": lambda: messages.step_failed("wait_for_data", "Could not look.", links=LOG),
+    "deadline_missed": lambda: messages.deadline_missed("scheduled__1", minutes=360, has_failed=True),
+    "deadline_missed, going on": lambda: messages.deadline_missed("scheduled__1", minutes=360, has_failed=False),
+}
+
+
+def as_slack_gets_it(message):
+    header, sentence, fields, *context = message.blocks(RUN)
+    lines = [message.event, header["text"]["text"], sentence["text"]["text"]]
+    lines += [field["text"].replace("\n", " ") for field in fields["fields"]]
+    lines += [element["text"] for block in context for element in block["elements"]]
+    return "\n    ".join([*lines, f"text: {message.text(RUN)}"])
+
+
+def test_every_word_is_as_it_was():
+    told = "\n\n".join(f"{name}\n    {as_slack_gets_it(sample())}" for name, sample in SAMPLES.items()) + "\n"
+    if os.environ.get("WRITE_GOLDEN"):
+        GOLDEN.write_text(told, encoding="utf-8")
+    assert told == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_every_event_is_among_them():
+    functions = {
+        name
+        for name, function in inspect.getmembers(messages, inspect.isfunction)
+        if function.__module__ == messages.__name__ and not name.startswith("_")
+    }
+    assert functions == {name.partition(",")[0] for name in SAMPLES}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_an_event_is_named_so_that_a_tag_can_remember_it(name):
+    assert sample_event(name).replace("-", "").isalpha()
+
+
+def sample_event(name):
+    return SAMPLES[name]().event

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 from fresh_endpoints.aws import requests, service_model
 from fresh_endpoints.pipeline_file.checks.rendered import Rendered
-from fresh_endpoints.pipeline_file.checks.sections import OWNED, TRAINED_MODEL, check_section, variants
+from fresh_endpoints.pipeline_file.checks.sections import OWNED, TRAINED_MODEL, check_section, home_at_the_top, variants
 from fresh_endpoints.problems import Problem, Where, format_path
 
 
@@ -109,7 +110,8 @@ def check_endpoint(rendered: Rendered) -> Iterator[str]:
     members = sorted(frozenset.union(*allowed.values()) - OWNED["endpoint"].keys())
     for name in section:
         if name not in members:
-            yield str(Problem(("endpoint", str(name)), "unknown", None, "", tuple(members)))
+            problem = Problem(("endpoint", str(name)), "unknown", None, "", tuple(members))
+            yield str(dataclasses.replace(problem, home=home_at_the_top(problem)))
     create = requests.create_endpoint(section, config_name="sample", tags={})
     yield from check_section("CreateEndpoint", "endpoint", section, create)
     update = requests.update_endpoint(section, config_name="sample")

@@ -123,8 +123,8 @@ def code_of(error: ClientError) -> str:
 
 
 def message_of(error: ClientError) -> str:
-    """Return AWS's own sentence."""
-    return str(error.response.get("Error", {}).get("Message") or "")  # A throttled InvokeEndpoint says null.
+    """Return AWS's own sentence; empty where it says none."""
+    return str(error.response.get("Error", {}).get("Message") or "")
 
 
 def is_not_found(error: ClientError) -> bool:

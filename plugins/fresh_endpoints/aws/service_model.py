@@ -48,8 +48,8 @@ def check_request(
 def coerce(operation: str, request: Mapping[str, Any], service: str = "sagemaker") -> dict[str, Any]:
     """Convert strings to the numbers and booleans that the operation takes there.
 
-    A rendered template is always a string; ``VolumeSizeInGB: "{{ params.size }}"`` needs this. A string that does not
-    read as a number or boolean stays as it is, for check_request (or AWS) to refuse.
+    A rendered template is always a string; ``VolumeSizeInGB: "{{ var.value.size }}"`` needs this. A string that does
+    not read as a number or boolean stays as it is, for check_request (or AWS) to refuse.
 
     Args:
         operation: The API operation's name.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -33,6 +32,7 @@ from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow
 from fresh_endpoints.telling.sending import run_links, tell_once
 from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.event import WaitEnded
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
 
 if TYPE_CHECKING:
@@ -77,12 +77,15 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         self.bucket = "{{ bucket }}"
         self.smoke_test_key = pipeline.smoke_test.key if pipeline.smoke_test else None
 
-    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
+    # The version of the endpoint over which this run has asked to go back, carried over a wait.
+    _back_over: str | None = None
+
+    def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Bring the endpoint to the run's config, or say why not.
 
         Args:
             context: The task's context.
-            event: What the trigger fired with; None on a new try.
+            ended: How the wait has ended; None on a new try.
 
         Returns:
             The model facts, with the endpoint and its config.
@@ -100,24 +103,19 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             raise AirflowSkipException("deploy is 'never': the model was trained and is not deployed")
         if deployment is None:
             raise StepFailed(messages.no_model(self.trained_by))
-        self._go_on(context, deployment, self._so_far(deployment, event or {}), is_new_try=event is None)
+        self._go_on(context, deployment, self._so_far(deployment, ended), ended)
         return self._complete(deployment)
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None, back_over: str | None = None) -> Any:
-        """Go on after a wait.
+        """Go on after a wait; ``back_over`` is what `SoFar` knows by that name."""
+        self._back_over = back_over
+        return super().execute_complete(context, event)
 
-        Args:
-            context: The task's context.
-            event: What the trigger fired with.
-            back_over: The version of the endpoint over which this run has asked to go back, if it has.
-        """
-        return self.look_and_act(context, {**(event or {}), "back_over": back_over})
-
-    def _go_on(self, context: Any, deployment: Deployment, so_far: SoFar, *, is_new_try: bool) -> None:
+    def _go_on(self, context: Any, deployment: Deployment, so_far: SoFar, ended: WaitEnded | None) -> None:
         """Do what comes next until the endpoint serves the run's config, proven."""
         expected: float | None = None
         # After a wait the change may still be unseen; a new try asks again.
-        unseen_until = 0.0 if is_new_try else time.monotonic() + UNSEEN_SECONDS
+        unseen_until = time.monotonic() + UNSEEN_SECONDS if ended else 0.0
         while True:
             seen = self.endpoint.describe()
             so_far = replace(so_far, may_be_unseen=time.monotonic() < unseen_until)
@@ -125,7 +123,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             if step in (Next.WAIT_FOR_OWN, Next.WAIT_FOR_OTHERS):
                 if step is Next.WAIT_FOR_OWN and so_far.failed_test is None:
                     so_far = self._note_asked(deployment, so_far, so_far.asked_over or seen.version)
-                self._wait_on(seen, so_far, may_look_on=is_new_try, expected=expected)
+                self._wait_on(seen, so_far, ended, expected)
             elif step is Next.LOOK_AGAIN:
                 time.sleep(LOOK_AGAIN_SECONDS)
             elif step in (Next.CREATE, Next.RECREATE, Next.UPDATE):
@@ -198,9 +196,9 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         back_to = way_back(self.endpoint, name, self.pipeline.name)
         return replace(so_far, failed_test=written, back_to=back_to)
 
-    def _wait_on(self, seen: Seen, so_far: SoFar, *, may_look_on: bool, expected: float | None) -> None:
+    def _wait_on(self, seen: Seen, so_far: SoFar, ended: WaitEnded | None, expected: float | None) -> None:
         """Wait for the endpoint's change to end; return if it has ended soon, else go on in another process."""
-        if may_look_on and pace.seconds_in_worker(expected):
+        if ended is None and pace.seconds_in_worker(expected):
             seen = self.look_for_a_while(self.endpoint.describe, lambda now: now.answer is not Answer.WAIT, expected)
             if seen.answer is not Answer.WAIT:
                 return
@@ -212,6 +210,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
                 started=seen.changed.timestamp() if seen.changed else 0.0,
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
+                refusals=ended.refusals if ended else 0,
             ),
             method_name="execute_complete",
             kwargs={"back_over": so_far.back_over},
@@ -229,7 +228,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         links = {EndpointLink.name: self.addresses[EndpointLink.name], **run_links(context)}
         return Deployment(run, facts, name, self.endpoint.name, links)
 
-    def _so_far(self, deployment: Deployment, event: Mapping[str, Any]) -> SoFar:
+    def _so_far(self, deployment: Deployment, ended: WaitEnded | None) -> SoFar:
         """Read what this or an earlier try has done: from the endpoint config's tags, which outlive any wait."""
         name = deployment.config_name
         found = self.endpoint.config_tags(name)
@@ -240,8 +239,8 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             failed_test=found[tags.SMOKE_TEST] if has_failed else None,
             previous=found.get(tags.PREVIOUS_CONFIG),
             back_to=way_back(self.endpoint, name, self.pipeline.name) if has_failed else None,
-            back_over=event.get("back_over"),
-            is_too_late=bool(event.get("timeout")),
+            back_over=self._back_over,
+            is_too_late=ended is not None and ended.timed_out,
         )
 
     def _mode(self, context: Any) -> str:

@@ -17,6 +17,7 @@ from fresh_endpoints.steps.step import PipelineStep
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.waiting.event import WaitEnded
 
 # What predicting takes of the facts.
 _NEEDED = frozenset({"data_date", "training_job", "artifact", "metrics", "model"})
@@ -51,12 +52,12 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
         )
         self.pipeline = pipeline
 
-    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> list[dict[str, Any]]:
+    def look_and_act(self, context: Any, ended: WaitEnded | None) -> list[dict[str, Any]]:
         """Find the models.
 
         Args:
             context: The task's context.
-            event: Nothing: the step never waits.
+            ended: Nothing: the step never waits.
 
         Returns:
             Their facts, as train and deploy have written them.

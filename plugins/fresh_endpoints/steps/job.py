@@ -21,6 +21,7 @@ from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow, failu
 from fresh_endpoints.telling.message import Message
 from fresh_endpoints.telling.sending import run_links
 from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.event import WaitEnded
 from fresh_endpoints.waiting.task_state import state_of
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
 
@@ -97,12 +98,12 @@ class JobStep(PipelineStep):
             self.log.info("%s %s ended %s; starting another.", self.kind.noun, name, self.status_of(job))
         raise AssertionError("unreachable")
 
-    def wait_for_end(self, job: Job, event: dict[str, Any] | None) -> Job:
+    def wait_for_end(self, job: Job, ended: WaitEnded | None) -> Job:
         """Wait until the job needs no more waiting: a while in the worker if it may end there, then deferred.
 
         Args:
             job: The job as it was last seen.
-            event: What the trigger fired with; None on a new try.
+            ended: How the wait has ended; None on a new try.
 
         Returns:
             The job at its end.
@@ -112,12 +113,12 @@ class JobStep(PipelineStep):
         """
         if self._is_running(job):
             name, expected = self.name_of(job), self.expected_seconds()
-            if event is None and pace.seconds_in_worker(expected):
+            if ended is None and pace.seconds_in_worker(expected):
                 job = self.look_for_a_while(
                     lambda: self._describe(name), lambda seen: not self._is_running(seen), expected
                 )
             if self._is_running(job):
-                self._wait_on(job, expected)
+                self._wait_on(job, expected, ended)
         self._end_if_given_up(job)
         self._job = None  # It has ended: there is nothing left to stop.
         return job
@@ -219,7 +220,7 @@ class JobStep(PipelineStep):
         self.log.info("Created %s %s", self.kind.noun, name)
         return True
 
-    def _wait_on(self, job: Job, expected_seconds: float | None) -> None:
+    def _wait_on(self, job: Job, expected_seconds: float | None, ended: WaitEnded | None) -> None:
         name, started = self.name_of(job), job["CreationTime"].timestamp()
         left = started + self.longest_seconds(job) - time.time()
         if left <= 0:
@@ -234,6 +235,7 @@ class JobStep(PipelineStep):
                 expected_seconds=expected_seconds,
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
+                refusals=ended.refusals if ended else 0,
             ),
             left,
         )

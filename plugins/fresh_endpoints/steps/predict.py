@@ -26,6 +26,7 @@ from fresh_endpoints.telling.sending import tell_once
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.run import Run
+    from fresh_endpoints.waiting.event import WaitEnded
 
 # No request bounds a transform job, so this does; it is stopped then.
 LONGEST_SECONDS = 2 * 86_400
@@ -98,12 +99,12 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         self.key = pipeline.data.prediction or ""
         self.aws_tags = dict(pipeline.aws_tags)
 
-    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
+    def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Create the transform job or attach to it, wait for its end, and return what it made.
 
         Args:
             context: The task's context.
-            event: What the trigger fired with; None on a new try.
+            ended: How the wait has ended; None on a new try.
 
         Returns:
             The model's facts, with ``transform_job`` and ``output`` (S3 URL of the predictions).
@@ -114,8 +115,8 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             AirflowDeferred: The job is still running.
         """
         self._context = context
-        name = (event or {}).get("name")
-        job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context), event)
+        name = ended.name if ended else None
+        job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context), ended)
         if self.answer_to(job) is not Answer.DONE:
             reason = self._reason(job)
             raise self.failure_of(job, reason, self._failed(job, reason))

@@ -11,6 +11,7 @@ from fresh_endpoints.steps.step import PipelineStep
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.waiting.event import WaitEnded
 
 # XCom key under which the deployment leaves why the quality gate has refused the model.
 XCOM_REFUSED = "quality_gate_refused"
@@ -37,12 +38,12 @@ class PublishOperator(PipelineStep, BaseOperator):
         self.trained_by = trained_by
         self.deployed_by = deployed_by
 
-    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
+    def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Emit the event.
 
         Args:
             context: The task's context.
-            event: Nothing: the step never waits.
+            ended: Nothing: the step never waits.
 
         Returns:
             The model facts, as the event's extra has them.

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from fresh_endpoints.run import Run
 from fresh_endpoints.telling.sending import PipelineNotifier
 from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.event import WaitEnded
 
 try:
     from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
@@ -37,12 +38,12 @@ class PipelineStep:
     render_template: Callable[..., Any]
     template_fields: Any
 
-    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> Any:
+    def look_and_act(self, context: Any, ended: WaitEnded | None) -> Any:
         """Do the step.
 
         Args:
             context: The task's context.
-            event: What the trigger fired with; None on a new try.
+            ended: How the wait has ended; None on a new try.
         """
         raise NotImplementedError
 
@@ -52,7 +53,10 @@ class PipelineStep:
 
     def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> Any:
         """Go on after a wait."""
-        return self.look_and_act(context, event or {})
+        ended = WaitEnded.from_json(event)
+        if ended.reason:
+            self.log.warning("The wait has ended without a look: %s", ended.reason)
+        return self.look_and_act(context, ended)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
         """Go on after a wait, also when the wait has timed out or its trigger has failed."""
@@ -60,10 +64,10 @@ class PipelineStep:
             return super().resume_execution(next_method, next_kwargs, context)  # type: ignore[misc]
         except (TaskDeferralTimeout, AirflowSensorTimeout):  # The latter is what a sensor makes of the former.
             self.log.warning("The wait has lasted longer than allowed; looking once more.")
-            return self.look_and_act(context, {"timeout": True})
+            return self.look_and_act(context, WaitEnded(timed_out=True))
         except TaskDeferralError as error:
             self.log.warning("The trigger has failed (%s); looking again.", error)
-            return self.look_and_act(context, {"trigger_failed": True})
+            return self.look_and_act(context, WaitEnded(trigger_failed=True))
 
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Render the step's templates with the pipeline's own names beside Airflow's."""

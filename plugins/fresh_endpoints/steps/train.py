@@ -24,6 +24,7 @@ from fresh_endpoints.telling.sending import tell_once
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.run import Run
+    from fresh_endpoints.waiting.event import WaitEnded
 
 # What SageMaker takes for a request without StoppingCondition:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
@@ -64,12 +65,12 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         self.data = pipeline.data.model_dump(exclude_none=True)
         self.aws_tags = dict(pipeline.aws_tags)
 
-    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> dict[str, Any]:
+    def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Create the training job or attach to it, wait for its end, and return what it made.
 
         Args:
             context: The task's context.
-            event: What the trigger fired with; None on a new try.
+            ended: How the wait has ended; None on a new try.
 
         Returns:
             The model facts: training job, data date, artifact, metrics.
@@ -80,8 +81,8 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
             AirflowDeferred: The job is still running.
         """
         self._context = context
-        name = (event or {}).get("name")
-        job = self.wait_for_end(self._describe(name) if name else self._create_training_job(context), event)
+        name = ended.name if ended else None
+        job = self.wait_for_end(self._describe(name) if name else self._create_training_job(context), ended)
         if self.answer_to(job) is not Answer.DONE:
             reason = _reason(job)
             message = messages.training_failed(self.name_of(job), reason=reason, links=self.links_of(job))

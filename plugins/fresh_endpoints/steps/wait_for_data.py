@@ -16,6 +16,7 @@ from fresh_endpoints.waiting.triggers import DataTrigger
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.waiting.event import WaitEnded
 
 POKE_SECONDS = 30.0
 # The trigger ends the wait itself; Airflow's own timeout comes later, should the trigger hang.
@@ -49,12 +50,12 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
         )
         self.pipeline = pipeline
 
-    def look_and_act(self, context: Any, event: dict[str, Any] | None) -> None:
+    def look_and_act(self, context: Any, ended: WaitEnded | None) -> None:
         """Look for the files; wait while there is time left; skip when there is none.
 
         Args:
             context: The task's context.
-            event: What the trigger fired with; None on a new try.
+            ended: How the wait has ended; None on a new try.
 
         Raises:
             AirflowSkipException: The files are not there and the waiting time is over.
@@ -78,6 +79,7 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
                 poke_interval=self.poke_interval,
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
+                refusals=ended.refusals if ended else 0,
             ),
             left + GRACE_SECONDS,
         )

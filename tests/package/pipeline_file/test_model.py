@@ -78,7 +78,7 @@ def test_a_smoke_test_is_patient_for_two_minutes_unless_the_file_says_otherwise(
     [
         [("bucket: sample-bucket", "bucket: \"{{ var.value.get('bucket', 'x') }}\"")],
         [("bucket: sample-bucket", 'bucket: "{{ pipeline }}-data"')],
-        [("VolumeSizeInGB: 10", 'VolumeSizeInGB: "{{ params.size }}"')],
+        [("VolumeSizeInGB: 10", "VolumeSizeInGB: \"{{ params.get('size', 10) }}\"")],
         [("VolumeSizeInGB: 10", 'VolumeSizeInGB: "{{ 2 * 5 }}"')],
         [("InstanceType: ml.m4.xlarge, InstanceCount", 'InstanceType: "{{ var.value.instance }}", InstanceCount')],
         [("training/{{ data_date }}/", "training/{{ macros.ds_format(data_date, '%Y-%m-%d', '%Y%m%d') }}/")],

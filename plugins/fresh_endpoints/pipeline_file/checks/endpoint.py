@@ -32,6 +32,27 @@ def check_endpoint_config(rendered: Rendered) -> Iterator[str]:
     yield from _check_shadows(section)
 
 
+def warn_endpoint(rendered: Rendered) -> Iterator[str]:
+    """Find what is allowed of the ``endpoint`` section, but seldom meant.
+
+    Args:
+        rendered: The pipeline, in which there are no problems.
+
+    Yields:
+        One sentence for each.
+    """
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
+    if "RetainAllVariantProperties" in rendered.sections["endpoint"]:
+        return
+    found = [variant for path, variant in variants(rendered.sections["endpoint_config"]) if "InstanceType" in variant]
+    if found:
+        yield (
+            "endpoint.RetainAllVariantProperties: found nothing; each deployment sets the numbers of instances and the "
+            "weights back to those of endpoint_config, whatever autoscaling or a person has made of them; write true "
+            "to keep them, or false if that is meant"
+        )
+
+
 def _check_capacity(path: Where, variant: dict[str, Any]) -> Iterator[str]:
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
     instances = [member for member in ("InstanceType", "InstancePools", "InitialInstanceCount") if member in variant]

@@ -50,5 +50,5 @@ def local_aws() -> Iterator[LocalAws]:
     Beside ``sagemaker-repo`` it has the image ``tiny`` (tests/support/images/tiny), which does what its
     hyperparameters say.
     """
-    with LocalAws(images={"tiny": IMAGES / "tiny"}, ping_timeout=20, stop_grace=2) as aws:
+    with LocalAws(images={"tiny": IMAGES / "tiny"}, ping_timeout=20, stop_grace=2, status_seconds=0.1) as aws:
         yield aws

@@ -30,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
         images={**defaults.images, **dict(options.image)},
         ping_timeout=options.ping_timeout,
         stop_grace=options.stop_grace,
+        status_seconds=options.status_seconds,
+        wait_scale=options.wait_scale,
         lists_per_second=options.lists_per_second,
         lists_burst=options.lists_burst,
         state=options.state,
@@ -79,6 +81,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--ping-timeout", type=float, default=defaults.ping_timeout, metavar="SECONDS")
     parser.add_argument("--stop-grace", type=float, default=defaults.stop_grace, metavar="SECONDS")
+    parser.add_argument(
+        "--status-seconds",
+        type=float,
+        default=defaults.status_seconds,
+        metavar="SECONDS",
+        help="how long each status of an endpoint lasts at least (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--wait-scale",
+        type=float,
+        default=defaults.wait_scale,
+        metavar="SECONDS",
+        help="seconds here for each second that a DeploymentConfig waits (default: 1/60)",
+    )
     parser.add_argument(
         "--lists-per-second",
         type=_rate,

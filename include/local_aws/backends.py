@@ -1,4 +1,4 @@
-"""moto's S3 and CloudWatch Logs, from inside the same process.
+"""moto's S3, CloudWatch and Application Auto Scaling, from inside the same process.
 
 moto's backends are not thread-safe, so one lock, ``MotoBackends.lock``, is held for every use of moto, over HTTP and
 from here. Whoever holds it takes no other lock and waits for nothing.
@@ -16,6 +16,8 @@ from typing import Any
 _S3_URL = re.compile(
     r"s3://(?P<bucket>[^/]+)/?(?P<key>.*)|https://[^/]*amazonaws\.com/(?P<path_bucket>[^/]+)/?(?P<path>.*)"
 )
+
+_INSTANCE_COUNT = "sagemaker:variant:DesiredInstanceCount"  # the ScalableDimension of a variant
 
 
 class StorageError(Exception):
@@ -74,7 +76,7 @@ class S3Url:
 
 
 class MotoBackends:
-    """S3 objects and log events of one account.
+    """S3 objects, log events, alarms and scaling targets of one account.
 
     Attributes:
         lock: Held while moto works.
@@ -165,6 +167,55 @@ class MotoBackends:
             logs.ensure_log_stream(group, stream)
             if events:
                 logs.put_log_events(group, stream, events)
+
+    def alarms(self, region: str) -> dict[str, str]:
+        """Tell how CloudWatch's alarms are.
+
+        Args:
+            region: Their region.
+
+        Returns:
+            Name to state: OK, ALARM or INSUFFICIENT_DATA.
+        """
+        with self.lock:
+            from moto.backends import get_backend
+
+            alarms = get_backend("cloudwatch")[self._account_id][region].alarms.values()
+            return {alarm.name: alarm.state_value for alarm in alarms}
+
+    def scaling_targets(self, region: str, endpoint: str) -> list[str]:
+        """List an endpoint's variants that Application Auto Scaling scales.
+
+        Args:
+            region: Their region.
+            endpoint: The endpoint's name.
+
+        Returns:
+            The variants' names.
+        """
+        prefix = f"endpoint/{endpoint}/variant/"
+        with self.lock:
+            targets = self._autoscaling(region).describe_scalable_targets("sagemaker", None, _INSTANCE_COUNT)
+            found = [target.resource_id for target in targets]
+        return [name.removeprefix(prefix) for name in found if name.startswith(prefix)]
+
+    def deregister_scaling_targets(self, region: str, endpoint: str) -> None:
+        """Have Application Auto Scaling forget an endpoint's variants.
+
+        Args:
+            region: Their region.
+            endpoint: The endpoint's name.
+        """
+        with self.lock:
+            for variant in self.scaling_targets(region, endpoint):
+                self._autoscaling(region).deregister_scalable_target(
+                    "sagemaker", f"endpoint/{endpoint}/variant/{variant}", _INSTANCE_COUNT
+                )
+
+    def _autoscaling(self, region: str) -> Any:
+        from moto.backends import get_backend
+
+        return get_backend("applicationautoscaling")[self._account_id][region]
 
     def _bucket(self, name: str) -> Any:
         found = self.s3().buckets.get(name)

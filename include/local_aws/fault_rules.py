@@ -98,9 +98,9 @@ class Fault:
     """One rule; see the module for its members.
 
     Attributes:
-        number: its name in the control interface.
-        matched: calls that it was applied to.
-        waiting: calls that it holds now.
+        number: Its name in the control interface.
+        matched: Calls that it was applied to.
+        waiting: Calls that it holds now.
     """
 
     number: int
@@ -132,7 +132,7 @@ class Fault:
         """Tells whether the rule is about a call.
 
         Args:
-            call: the call.
+            call: The call.
 
         Returns:
             Whether its operation, alone or as ``service:operation``, fits the pattern.
@@ -158,7 +158,7 @@ class Fault:
         return True
 
     def as_json(self) -> dict[str, Any]:
-        """Describes the rule for the control interface.
+        """Describe the rule for the control interface.
 
         Returns:
             Its members and its counts.

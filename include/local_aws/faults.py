@@ -28,13 +28,13 @@ class Faults:
         """Adds rules, all or none.
 
         Args:
-            rules: faults as fault_rules.py describes them.
+            rules: Faults as fault_rules.py describes them.
 
         Returns:
             The rules with their numbers.
 
         Raises:
-            ValueError: a rule is not understood; the message says which and why.
+            ValueError: A rule is not understood; the message says which and why.
         """
         checked = [check_rule(rule) for rule in rules]
         with self._lock:
@@ -49,7 +49,7 @@ class Faults:
         """Removes rules and releases the calls that they hold.
 
         Args:
-            number: which one; None for all.
+            number: Which one; None for all.
 
         Returns:
             How many were removed.
@@ -75,7 +75,7 @@ class Faults:
 
         Args:
             kind: "fail_training", "fail_deployment" or "fail_maintenance".
-            operation: the SageMaker operation that began it.
+            operation: The SageMaker operation that began it.
 
         Returns:
             The FailureReason, which may be empty; None where nothing is to fail.
@@ -132,15 +132,15 @@ class Faults:
         """Runs a call under the rules in force.
 
         Args:
-            call: what is asked.
-            effect: does it and returns the answer.
-            is_connected: tells whether the caller still waits.
+            call: What is asked.
+            effect: Does it and returns the answer.
+            is_connected: Tells whether the caller still waits.
 
         Returns:
             The effect's answer; None where it must not reach the caller.
 
         Raises:
-            AwsError: a rule refused the call.
+            AwsError: A rule refused the call.
         """
         striking = self._striking(call, {"throttle", "error", "latency", "lost_answer", "hold"})
         for fault in striking:
@@ -166,8 +166,8 @@ class Faults:
         """Keeps a resource in the status that it has entered, while a rule says so. The caller holds no lock.
 
         Args:
-            kind: kind of resource, as in its ARN.
-            status: the status.
+            kind: Kind of resource, as in its ARN.
+            status: The status.
         """
         for fault in self._striking(Call(kind, status, "", None, ""), {"hold_status"}):
             self._hold(fault)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from local_aws.backends import S3Url, StorageError
+from local_aws.model_data import ModelData, refuse_unsound
 from local_aws.resources import Collection, Json, Kind, Request, Resource, refuse_unsupported
 from local_aws.wire import validation_error
 
@@ -14,6 +14,7 @@ _CONTAINER: dict[str, Any] = {
     "Image": _ANY,
     "Mode": {"SingleModel"},
     "ModelDataUrl": _ANY,
+    "ModelDataSource": {"S3DataSource": {"S3Uri": _ANY, "S3DataType": _ANY, "CompressionType": _ANY}},
     "Environment": _ANY,
 }
 _MODEL: dict[str, Any] = {
@@ -46,6 +47,10 @@ _ENDPOINT_CONFIG: dict[str, Any] = {
         "KmsKeyId": _ANY,
         "CaptureOptions": _ANY,
         "CaptureContentTypeHeader": _ANY,
+    },
+    "AsyncInferenceConfig": {
+        "ClientConfig": _ANY,  # one request at a time gives the same output
+        "OutputConfig": {"KmsKeyId": _ANY, "S3OutputPath": _ANY, "S3FailurePath": _ANY},
     },
     "Tags": _ANY,
     "KmsKeyId": _ANY,
@@ -165,13 +170,10 @@ class Models(_Records):
             raise validation_error("local AWS: CreateModel needs PrimaryContainer.Image.")
         if not self.region.host.has_image(container["Image"]):
             raise validation_error(f"Requested image {container['Image']} not found.")
-        if "ModelDataUrl" in container:
-            url = container["ModelDataUrl"]
-            try:
-                arn = self.region.arn(self.kind.arn, request["ModelName"])
-                self.region.s3(request.get("ExecutionRoleArn", ""), arn).read(S3Url.parse(url))
-            except (StorageError, ValueError) as error:
-                raise validation_error(f"Could not find model data at {url}.") from error
+        refuse_unsound(container)
+        if data := ModelData.of(container):
+            arn = self.region.arn(self.kind.arn, request["ModelName"])
+            data.refuse_missing(self.region.s3(request.get("ExecutionRoleArn", ""), arn))
 
     def told(self, request: Request) -> Json:
         """Tell what DescribeModel says of a request, as recorded answers have it.

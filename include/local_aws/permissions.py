@@ -22,6 +22,7 @@ from local_aws.wire import Call
 
 _SAGEMAKER = re.compile(
     r"(Create|Describe|Update|Stop|Delete|Invoke)(?P<kind>TrainingJob|TransformJob|Model|EndpointConfig|Endpoint)"
+    r"(Async|WeightsAndCapacities)?"
 )
 _SAGEMAKER_TYPES = {
     "TrainingJob": "training-job",

@@ -36,6 +36,8 @@ class LocalAws:
         images: Mapping[str, Path] | None = None,
         ping_timeout: float = 30.0,
         stop_grace: float = 120.0,
+        status_seconds: float = 0.5,
+        wait_scale: float = 1 / 60,
         lists_per_second: float = 2.0,
         lists_burst: int = 4,
         state: Path | None = None,
@@ -49,6 +51,8 @@ class LocalAws:
             images: Repository names and folders of images, beside ``sagemaker-repo``.
             ping_timeout: Seconds in which ``serve`` must answer /ping.
             stop_grace: Seconds between SIGTERM and SIGKILL of a training program.
+            status_seconds: Seconds that each status of an endpoint lasts at least.
+            wait_scale: Seconds here for each second that a DeploymentConfig waits.
             lists_per_second: Requests a second that each List operation takes; ``inf`` for no limit.
             lists_burst: Requests of a List operation that may come at once.
             state: Folder that keeps its state between two runs; None keeps it in memory only.
@@ -59,6 +63,7 @@ class LocalAws:
         """
         command = [sys.executable, "-m", "local_aws", "--stop-with-stdin", f"--port={port}", f"--region={region}"]
         command += [f"--ping-timeout={ping_timeout}", f"--stop-grace={stop_grace}"]
+        command += [f"--status-seconds={status_seconds}", f"--wait-scale={wait_scale}"]
         command += [f"--lists-per-second={lists_per_second}", f"--lists-burst={lists_burst}"]
         command += [f"--image={name}={folder}" for name, folder in (images or {}).items()]
         if state is not None:

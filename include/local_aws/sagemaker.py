@@ -9,10 +9,12 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
+from local_aws.async_invocations import AsyncInvocations
 from local_aws.backends import MotoBackends
 from local_aws.container import ContainerHost
 from local_aws.endpoints import Endpoints
 from local_aws.faults import Faults
+from local_aws.invocations import Invocations
 from local_aws.list_rate import ListRate
 from local_aws.models import EndpointConfigs, Models
 from local_aws.permissions import PermissionRecord
@@ -36,6 +38,11 @@ class _RegionalSageMaker:
         models = Models(region)
         configs = EndpointConfigs(models)
         self.endpoints = Endpoints(region, models, configs)
+        invocations = Invocations(region, self.endpoints.items)
+        self.invocations = {
+            "InvokeEndpoint": invocations.answer,
+            "InvokeEndpointAsync": AsyncInvocations(region, invocations).answer,
+        }
         transforms = TransformJobs(region, models)
         tags = Tags(region)
         self._region = region
@@ -63,6 +70,7 @@ class _RegionalSageMaker:
             "ListEndpointConfigs": configs.list_page,
             "CreateEndpoint": self.endpoints.create,
             "UpdateEndpoint": self.endpoints.update,
+            "UpdateEndpointWeightsAndCapacities": self.endpoints.scale,
             "DescribeEndpoint": self.endpoints.describe,
             "DeleteEndpoint": self.endpoints.delete,
             "ListEndpoints": self.endpoints.list_page,
@@ -150,10 +158,10 @@ class SageMaker:
             AwsError: the call is refused.
         """
         region = self._region(call.region)
-        if call.operation == "InvokeEndpoint":
-            return region.endpoints.invoke(call.parameters["EndpointName"], body, dict(headers))
+        if asked := region.invocations.get(call.operation):
+            return asked(call.parameters["EndpointName"], body, headers)
         if call.operation not in region.operations:
-            known = ", ".join(sorted([*region.operations, "InvokeEndpoint"]))
+            known = ", ".join(sorted([*region.operations, *region.invocations]))
             raise AwsError(
                 "UnknownOperationException", f"local AWS: SageMaker {call.operation} is not there; it answers {known}."
             )

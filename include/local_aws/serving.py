@@ -6,21 +6,18 @@ See https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-co
 from __future__ import annotations
 
 import http.client
-import io
 import secrets
-import tarfile
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
-from local_aws.backends import S3Url, StorageError
 from local_aws.container import Container, free_port
+from local_aws.model_data import ModelData, ModelDataError
 from local_aws.resources import Region, Resource
 
 _PING_INTERVAL = 0.05
 _PING_TIMEOUT = 2.0
-_INVOCATION_TIMEOUT = 60.0
+INVOCATION_TIMEOUT = 60.0  # AWS's own for InvokeEndpoint
 
 
 class DeploymentError(Exception):
@@ -31,8 +28,8 @@ class ModelServer:
     """A running ``serve`` program.
 
     Attributes:
-        port: where it listens on 127.0.0.1.
-        log_stream: its CloudWatch Logs stream.
+        port: Where it listens on 127.0.0.1.
+        log_stream: Its CloudWatch Logs stream.
     """
 
     def __init__(self, container: Container, port: int, log_stream: str) -> None:
@@ -56,13 +53,13 @@ class ModelServer:
     def drain(self) -> None:
         """Waits until no request is on its way. No new one may come."""
         with self._idle:
-            self._idle.wait_for(lambda: not self._requests, _INVOCATION_TIMEOUT)
+            self._idle.wait_for(lambda: not self._requests, INVOCATION_TIMEOUT)
 
     def wait_until_healthy(self, timeout: float) -> bool:
         """Waits until GET /ping answers 200.
 
         Args:
-            timeout: seconds.
+            timeout: Seconds.
 
         Returns:
             Whether it did; False at once when the program ends.
@@ -84,7 +81,7 @@ class ModelServer:
         """Ends the program.
 
         Args:
-            grace: seconds between SIGTERM and SIGKILL.
+            grace: Seconds between SIGTERM and SIGKILL.
         """
         self._container.stop(grace)
 
@@ -105,17 +102,17 @@ def start_model_server(
     """Unpacks a model's data and starts ``serve`` on it.
 
     Args:
-        region: where the model is.
-        model: the model.
-        log_group: where the program's log goes.
-        name: first part of the log stream.
-        environment: what a transform job adds to the model's environment.
+        region: Where the model is.
+        model: The model.
+        log_group: Where the program's log goes.
+        name: First part of the log stream.
+        environment: What a transform job adds to the model's environment.
 
     Returns:
         The program, which may not answer yet.
 
     Raises:
-        DeploymentError: the image or the model data is missing, or the data is no tar.gz.
+        DeploymentError: The image or the model data is missing, or the data is no tar.gz.
     """
     definition = model.request["PrimaryContainer"]
     image = definition["Image"]
@@ -123,7 +120,9 @@ def start_model_server(
         raise DeploymentError(f"ClientError: Requested image {image} not found.")
     base = region.host.new_base(model.name)
     try:
-        _unpack(region, model, base / "model")
+        (base / "model").mkdir()
+        if data := ModelData.of(definition):
+            data.download(region.s3(model.request.get("ExecutionRoleArn", ""), model.arn), base / "model")
         port = free_port()
         told = {
             "AWS_REGION": region.name,
@@ -133,6 +132,9 @@ def start_model_server(
             "BIND_HOST": "127.0.0.1",
         }
         container = region.host.start(image, "serve", base, told)
+    except ModelDataError as error:
+        region.host.discard(base)
+        raise DeploymentError(str(error)) from error
     except BaseException:
         region.host.discard(base)
         raise
@@ -143,50 +145,28 @@ def start_model_server(
     return ModelServer(container, port, stream)
 
 
-def invoke(server: ModelServer, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes, dict[str, str]]:
+def invoke(
+    server: ModelServer, body: bytes, headers: Mapping[str, str], timeout: float = INVOCATION_TIMEOUT
+) -> tuple[int, bytes, dict[str, str]]:
     """Asks a model.
 
     Args:
-        server: the program that serves it.
-        body: the request's body.
-        headers: the request's headers.
+        server: The program that serves it.
+        body: The request's body.
+        headers: The request's headers.
+        timeout: Seconds in which it must answer.
 
     Returns:
         Status, body and headers (names in lower case) of the answer.
 
     Raises:
-        OSError: it does not listen or takes longer than AWS's 60 seconds.
+        OSError: It does not listen or takes longer.
         http.client.HTTPException: it does not speak HTTP.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=_INVOCATION_TIMEOUT)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)
     try:
         connection.request("POST", "/invocations", body, dict(headers))
         response = connection.getresponse()
         return response.status, response.read(), {k.lower(): v for k, v in response.getheaders()}
     finally:
         connection.close()
-
-
-def _unpack(region: Region, model: Resource, folder: Path) -> None:
-    folder.mkdir(parents=True)
-    url = model.request["PrimaryContainer"].get("ModelDataUrl")
-    if url is None:
-        return
-    try:
-        content = region.s3(model.request.get("ExecutionRoleArn", ""), model.arn).read(S3Url.parse(url))
-    except StorageError as error:
-        raise DeploymentError(
-            f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that '
-            "there is an object located at the URL and that the role passed to CreateModel has permissions to download "
-            "the object."
-        ) from error
-    try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
-            # Python before 3.11.4, such as Debian 12's, has no filters; it extracts without.
-            archive.extraction_filter = getattr(tarfile, "data_filter", None)
-            archive.extractall(folder)  # noqa: S202 - the filter refuses what would land elsewhere
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise DeploymentError(
-            f'Failed to extract model data archive for container "container_1" from URL "{url}". Please ensure that '
-            "the object located at the URL is a valid tar.gz archive."
-        ) from error

@@ -18,11 +18,13 @@ class Settings:
         account_id: twelve digits; moto's default, so that ARNs of both agree.
         images: repository name (last path component of an image URI, without tag or digest) to the folder that holds
             the image's programs ``train`` and ``serve``.
-        ping_timeout: seconds in which ``serve`` must answer GET /ping with 200. AWS gives a container 8 minutes; a
-            laptop wants to know sooner.
+        ping_timeout: seconds in which ``serve`` must answer GET /ping with 200. AWS tries for 24 to 30 minutes, and the
+            endpoint stays Creating or Updating and cannot be deleted meanwhile; a laptop wants to know sooner.
         stop_grace: seconds between SIGTERM and SIGKILL. AWS's are 120 for training
             (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-envvariables.html)
             and 30 for serving.
+        status_seconds: seconds that each status of an endpoint lasts at least, so that it can be seen; minutes on AWS.
+        wait_scale: seconds here for each second that a DeploymentConfig waits: a minute on AWS is a second here.
         lists_per_second: requests a second that each List operation takes in the long run; see list_rate.py. ``inf``
             for no limit.
         lists_burst: requests of a List operation that may come at once.
@@ -35,6 +37,8 @@ class Settings:
     images: Mapping[str, Path] = field(default_factory=lambda: {"sagemaker-repo": TRAINING_IMAGE})
     ping_timeout: float = 30.0
     stop_grace: float = 120.0
+    status_seconds: float = 0.5
+    wait_scale: float = 1 / 60
     lists_per_second: float = 2.0
     lists_burst: int = 4
     state: Path | None = None

@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 from werkzeug.wrappers import Response
 
 Environ = dict[str, Any]
-INVOCATIONS = re.compile(r"^/endpoints/(?P<endpoint>[^/]+)/invocations$")
+INVOCATIONS = re.compile(r"^/endpoints/(?P<endpoint>[^/]+)/(?P<queue>async-)?invocations$")
 _SCOPE = re.compile(r"Credential=(?P<key>[^/,\s]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _TOP_LEVEL_IDENTIFIER = re.compile(r"(name|arn|names?prefix|id)$", re.IGNORECASE)
 _FORM = "application/x-www-form-urlencoded"
@@ -98,7 +98,8 @@ def identify(environ: Environ, body: bytes, default_region: str) -> Call:
         return Call("slack", "slack", region, None, "slack")
     if invocation := INVOCATIONS.match(path):
         name = {"EndpointName": invocation["endpoint"]}
-        return Call("sagemaker", "InvokeEndpoint", region, key, "rest-json", name)
+        operation = "InvokeEndpointAsync" if invocation["queue"] else "InvokeEndpoint"
+        return Call("sagemaker", operation, region, key, "rest-json", name)
     if target:
         service = scope["service"] if scope else target.partition(".")[0].partition("_")[0].lower()
         return Call(service, target.rpartition(".")[2], region, key, "json", _json_identifiers(body))

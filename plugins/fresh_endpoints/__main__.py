@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fresh_endpoints.pipeline_file.loading import load_pipeline, load_pipelines, pipelines_dir
+from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
+from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_among_others, load_pipelines, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.problems import PipelineFileError
 
@@ -25,28 +26,44 @@ def json_schema() -> dict[str, Any]:
 
 
 def check(paths: Sequence[Path]) -> bool:
-    """Check pipeline files, name the usable ones on stdout and the problems of the others on stderr.
+    """Check pipeline files: the usable ones are named on stdout, problems and warnings said on stderr.
 
     Args:
-        paths: The files; none for all of the pipelines folder.
+        paths: Files, each of which is held against the others of its folder, and folders; none for the pipelines
+            folder.
 
     Returns:
-        Whether all can be used.
+        Whether all can be used. A warning takes nothing from that.
     """
-    errors = []
-    if paths:
-        names = []
-        for path in paths:
+    pipelines: dict[Path, Pipeline] = {}
+    errors: list[PipelineFileError] = []
+    for path in dict.fromkeys(paths or [pipelines_dir()]):
+        if path.is_dir() or not paths:
+            loaded = _load_folder(path)
+            pipelines |= {path / f"{pipeline.name}.yaml": pipeline for pipeline in loaded.pipelines}
+            errors += loaded.errors
+        else:
             try:
-                names.append(load_pipeline(path).name)
+                pipelines[path] = load_among_others(path)
             except PipelineFileError as error:
                 errors.append(error)
-    else:
-        loaded = load_pipelines(pipelines_dir())
-        names, errors = [pipeline.name for pipeline in loaded.pipelines], loaded.errors
-    sys.stdout.writelines(f"{name}: ok\n" for name in names)
+    sys.stdout.writelines(f"{pipeline.name}: ok\n" for pipeline in pipelines.values())
+    warned = {path: find_warnings(pipeline) for path, pipeline in pipelines.items()}
+    sys.stderr.writelines(f"{path}:\n{_indented(warnings)}" for path, warnings in warned.items() if warnings)
     sys.stderr.writelines(f"{error}\n" for error in errors)
     return not errors
+
+
+def _load_folder(folder: Path) -> LoadedPipelines:
+    loaded = load_pipelines(folder)
+    if loaded.pipelines or loaded.errors:
+        return loaded
+    problem = "holds no pipeline file; allowed are files that end in .yaml; put one there, or name another folder"
+    return LoadedPipelines([], [PipelineFileError(folder, [problem])])
+
+
+def _indented(warnings: Sequence[str]) -> str:
+    return "".join(f"  warning: {warning}\n" for warning in warnings)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,11 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fresh-endpoints", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     check_command = commands.add_parser("check", help="check pipeline files")
-    check_command.add_argument("file", nargs="*", type=Path, help="default: all of the pipelines folder")
+    check_command.add_argument("path", nargs="*", type=Path, help="file or folder; default: the pipelines folder")
     commands.add_parser("schema", help="print the JSON Schema of pipeline files")
     options = parser.parse_args(arguments)
     if options.command == "check":
-        return 0 if check(options.file) else 1
+        return 0 if check(options.path) else 1
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
     return 0
 

@@ -40,8 +40,8 @@ def model_facts(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
         job: What DescribeTrainingJob returned for the completed job.
 
     Returns:
-        pipeline, data_date (YYYY-MM-DD), training_job, training_job_arn, artifact (S3 URL), metrics by name,
-        generation. All of it is JSON.
+        pipeline, data_date (YYYY-MM-DD), training_job, training_job_arn, artifact (S3 URL), metrics by name. All of
+        it is JSON.
     """
     return {
         "pipeline": run.pipeline,
@@ -50,7 +50,6 @@ def model_facts(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
         "training_job_arn": job["TrainingJobArn"],
         "artifact": job["ModelArtifacts"]["S3ModelArtifacts"],
         "metrics": final_metrics(job),
-        "generation": run.generation,
     }
 
 

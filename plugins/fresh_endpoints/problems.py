@@ -45,6 +45,7 @@ class Problem:
         value: What was found; None where a member is missing.
         constraint: The rule, in the words of AWS's ValidationException ("Member must ...").
         allowed: The enum's values, or the members that the structure has where the one found is unknown.
+        home: Where a member of that name belongs, if there is such a place; of unknown ones only.
     """
 
     path: Where
@@ -52,6 +53,7 @@ class Problem:
     value: Any
     constraint: str
     allowed: tuple[str, ...] = ()
+    home: Where | None = None
 
     def __str__(self) -> str:
         return f"{format_path(self.path)}: {self.explanation}"
@@ -60,6 +62,9 @@ class Problem:
     def explanation(self) -> str:
         """What was found, what is allowed and the near misses, without the path."""
         parts = [f"found {self._found()}"]
+        if self.home:
+            place = f"in {format_path(self.home[:-1])}" if len(self.home) > 1 else "at the top"
+            return "; ".join([*parts, f"it belongs {place}; move it there"])
         near = near_misses(self.path[-1] if self.kind == "unknown" and self.path else self.value, self.allowed)
         if not near or len(self.allowed) <= _LONGEST_LIST_WITH_HINT:
             parts.append(self._rule())

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 _NAMED = re.compile(
     r"(?P<training_job>(?P<pipeline>.+)-(?P<data_date>\d{4}-\d{2}-\d{2})-[0-9a-f]{8}(?:-(?:c\d+)?(?:a\d+)?)?)(?:-d\d+)?"
 )
-# How a job's name ends: the digest, and what tells jobs of one run apart.
-_SUFFIX = re.compile(r"-[0-9a-f]{8}(?:-(?:c(?P<generation>\d+))?(?:a\d+)?)?$")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,9 @@ class Run:
         date: DATE, the run's logical date (or ``run_after``) read in the pipeline's time zone.
         data_date: The day whose files are trained on: DATE minus one day, or the trigger form's ``data_date``.
         scheduled_for: The moment the run stands for: its logical date, or ``run_after`` where it has none.
-        generation: How often a user has cleared the run (``dag_run.clear_number``); automatic retries do not count.
+        generation: Which of the task's lives it is: 0 until a user clears the task, then another number with each
+            clear. Automatic retries, and clears of other tasks, leave it. 0 in a callback of the run's.
+        started: When the run started; a clear of a run that has ended starts it anew. None where Airflow tells none.
     """
 
     pipeline: str
@@ -47,6 +47,7 @@ class Run:
     data_date: dt.date
     scheduled_for: dt.datetime
     generation: int = 0
+    started: dt.datetime | None = None
 
     @classmethod
     def of(cls, pipeline: Pipeline, context: Mapping[str, Any]) -> Run:
@@ -71,7 +72,8 @@ class Run:
             date=day,
             data_date=_parse_data_date(chosen) if chosen else day - dt.timedelta(days=1),
             scheduled_for=moment,
-            generation=dag_run.clear_number or 0,
+            generation=_generation_of(context),
+            started=getattr(dag_run, "start_date", None),
         )
 
     def for_data_date(self, data_date: dt.date) -> Run:
@@ -117,19 +119,16 @@ class Run:
         suffix = (f"c{self.generation}" if self.generation else "") + (f"a{attempt}" if attempt > 1 else "")
         return f"{self.pipeline}-{self.data_date.isoformat()}-{digest}" + (f"-{suffix}" if suffix else "")
 
-    def deployment_name(self, training_job: str, trained_in_generation: int) -> str:
+    def deployment_name(self, training_job: str) -> str:
         """Name the model and the endpoint config: the training job's name, as in the article.
 
-        Where a user cleared the deployment but not the training, the pipeline file may have changed in between, so
-        the new deployment gets names of its own.
+        Once a user has cleared a deployment that had begun, the pipeline file may have changed since then, so the new
+        one gets names of its own.
 
         Args:
             training_job: The training job's name.
-            trained_in_generation: The run's generation when it was trained.
         """
-        if self.generation == trained_in_generation:
-            return training_job
-        return f"{training_job}-d{self.generation}"
+        return f"{training_job}-d{self.generation}" if self.generation else training_job
 
     def tags(self, aws_tags: Mapping[str, str]) -> dict[str, str]:
         """Return the tags of everything that the run creates in AWS.
@@ -160,14 +159,19 @@ def named_parts(name: str) -> dict[str, str]:
     return {key: value for key, value in found.groupdict().items() if value} if found else {}
 
 
-def generation_of(job_name: str) -> int:
-    """Read from a job's name how often its run had been cleared by then.
+def _generation_of(context: Mapping[str, Any]) -> int:
+    """Read which of its lives a task is in, from the tries that Airflow allows it.
 
-    Args:
-        job_name: A name that training_job_name() or transform_job_name() has made.
+    They are the task's retries at first; a clear of the task sets them to the tries so far plus the retries
+    (airflow/models/taskinstance.py, clear_task_instances), and nothing else changes them. ``dag_run.clear_number`` is
+    the whole run's, and in Airflow 3.1 stays as it is while the run is active.
+
+    A file whose ``retries`` are changed during the run must not look like a clear: a cleared task has had that many
+    tries before this one.
     """
-    found = _SUFFIX.search(job_name)
-    return int(found["generation"] or 0) if found else 0
+    ti, task = context.get("ti"), context.get("task")
+    cleared_after = getattr(ti, "max_tries", 0) - (getattr(task, "retries", None) or 0)
+    return cleared_after if 0 < cleared_after < getattr(ti, "try_number", 0) else 0
 
 
 def _parse_data_date(text: str) -> dt.date:

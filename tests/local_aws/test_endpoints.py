@@ -203,27 +203,6 @@ def test_no_request_is_lost_while_updates_shift_the_traffic(local_aws: LocalAws,
     delete(local_aws, name)
 
 
-def test_a_blue_green_update_bakes_before_it_is_done(local_aws: LocalAws, good: str, better: str) -> None:
-    name = deploy(local_aws, good)
-    client = local_aws.client("sagemaker")
-    routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 1}
-    deployment = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, "TerminationWaitInSeconds": 0}}
-    client.update_endpoint(EndpointName=name, EndpointConfigName=better, DeploymentConfig=deployment)
-    wait_for(lambda: {"answer": ask(local_aws, name)}, lambda found: found["answer"] == b"better:1,2")
-    baking = client.describe_endpoint(EndpointName=name)
-    assert (baking["EndpointStatus"], baking["PendingDeploymentSummary"]["EndpointConfigName"]) == ("Updating", better)
-    assert wait_for_endpoint(local_aws, name)["LastDeploymentConfig"] == deployment
-    for policy in (
-        {"TrafficRoutingConfiguration": {**routing, "Type": "CANARY"}},
-        {"TrafficRoutingConfiguration": {**routing, "LinearStepSize": {"Type": "INSTANCE_COUNT", "Value": 1}}},
-    ):
-        with pytest.raises(ClientError, match="local AWS: UpdateEndpoint cannot do DeploymentConfig"):
-            client.update_endpoint(
-                EndpointName=name, EndpointConfigName=good, DeploymentConfig={"BlueGreenUpdatePolicy": policy}
-            )
-    delete(local_aws, name)
-
-
 def test_a_failed_update_rolls_back_and_says_why(local_aws: LocalAws, good: str, better: str, broken: str) -> None:
     name = deploy(local_aws, good)
     client = local_aws.client("sagemaker")
@@ -405,8 +384,20 @@ def test_what_a_create_refers_to_must_exist(local_aws: LocalAws, bucket: str, go
     ("members", "said"),
     [
         (
-            {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": "s3://some-bucket/out"}}},
-            "local AWS: CreateEndpointConfig cannot do AsyncInferenceConfig",
+            {
+                "AsyncInferenceConfig": {
+                    "OutputConfig": {"NotificationConfig": {"SuccessTopic": "arn:aws:sns:eu-west-1:123456789012:t"}}
+                }
+            },
+            "local AWS: CreateEndpointConfig cannot do AsyncInferenceConfig.OutputConfig.NotificationConfig",
+        ),
+        (
+            {
+                "ShadowProductionVariants": [
+                    {"VariantName": "s", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m4.xlarge"}
+                ]
+            },
+            "local AWS: CreateEndpointConfig cannot do ShadowProductionVariants",
         ),
         (
             {

@@ -38,7 +38,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a local AWS on the test's state folder."""
     with ExitStack() as running:
         yield lambda: running.enter_context(
-            LocalAws(images={"tiny": TINY}, ping_timeout=20, stop_grace=2, state=tmp_path / "state")
+            LocalAws(images={"tiny": TINY}, ping_timeout=20, stop_grace=2, status_seconds=0.1, state=tmp_path / "state")
         )
 
 
@@ -126,6 +126,10 @@ def test_an_endpoint_answers_after_a_restart_and_can_be_updated(start: Start) ->
     assert "FailureReason" not in endpoint
     assert client.list_tags(ResourceArn=arn)["Tags"] == tags
     assert without(client.describe_training_job(TrainingJobName=job["TrainingJobName"])) == without(before)
+    with pytest.raises(ClientError, match=f'Could not find endpoint configuration "arn:.*/{good}"'):
+        client.update_endpoint(EndpointName="kept", EndpointConfigName=better)
+    variants = client.describe_endpoint_config(EndpointConfigName=better)["ProductionVariants"]
+    client.create_endpoint_config(EndpointConfigName=good, ProductionVariants=variants)
     client.update_endpoint(EndpointName="kept", EndpointConfigName=better)
     assert wait_for_endpoint(aws, "kept")["EndpointConfigName"] == better
     assert ask(aws, "kept") == b"better:1"
@@ -195,7 +199,7 @@ def test_jobs_under_way_have_failed(start: Start) -> None:
     assert (job["TrainingJobStatus"], job["FailureReason"]) == ("Failed", INTERNAL_ERROR)
     statuses = [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
     assert statuses == ["Starting", "Downloading", "Training", "Failed"]
-    assert job["LastModifiedTime"] == job["TrainingEndTime"] > running["LastModifiedTime"]
+    assert job["LastModifiedTime"] > job["TrainingEndTime"] > running["LastModifiedTime"]
     transform = client.describe_transform_job(TransformJobName="transform")
     assert (transform["TransformJobStatus"], transform["FailureReason"]) == ("Failed", INTERNAL_ERROR)
     with pytest.raises(ClientError, match="Training job names must be unique"):

@@ -78,10 +78,10 @@ def test_a_job_runs_its_program_with_the_container_contract_and_uploads_the_mode
     ends = [transition["EndTime"] for transition in job["SecondaryStatusTransitions"]]
     starts = [transition["StartTime"] for transition in job["SecondaryStatusTransitions"]]
     assert ends[:-1] == starts[1:]
-    assert job["CreationTime"] <= job["TrainingStartTime"] < job["TrainingEndTime"] == job["LastModifiedTime"]
+    assert job["CreationTime"] <= job["TrainingStartTime"] < job["TrainingEndTime"] < job["LastModifiedTime"]
     assert job["BillableTimeInSeconds"] >= 1
     assert {m["MetricName"]: m["Value"] for m in job["FinalMetricDataList"]} == {"loss": 0.125, "accuracy": 0.75}
-    for member in ("HyperParameters", "InputDataConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition"):
+    for member in ("HyperParameters", "InputDataConfig", "ResourceConfig", "StoppingCondition"):
         assert job[member] == request[member]
     assert job["Environment"] == {"COLOUR": "blue"}
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from fresh_endpoints.run import Run, generation_of
+from fresh_endpoints.run import Run
 
 RUN = Run(
     pipeline="iris",
@@ -22,11 +22,9 @@ RUN = Run(
 )
 
 
-def run_of(logical_date, run_after=None, zone="Asia/Tokyo", clear_number=0, **params):
+def run_of(logical_date, run_after=None, zone="Asia/Tokyo", **params):
     pipeline = SimpleNamespace(name="iris", timezone=zone)
-    dag_run = SimpleNamespace(
-        logical_date=logical_date, run_after=run_after, dag_id="d", run_id="r", clear_number=clear_number
-    )
+    dag_run = SimpleNamespace(logical_date=logical_date, run_after=run_after, dag_id="d", run_id="r")
     return Run.of(pipeline, {"dag_run": dag_run, "params": params})
 
 
@@ -73,12 +71,38 @@ def test_a_clear_and_a_new_attempt_change_the_name():
 
 def test_the_longest_name_is_one_that_sagemaker_takes():
     name = replace(RUN, pipeline="p" * 32, generation=9).training_job_name(9)
-    assert len(replace(RUN, generation=99).deployment_name(name, 9)) <= 63
+    assert len(replace(RUN, generation=99).deployment_name(name)) <= 63
 
 
-def test_a_deployment_is_named_after_its_training_unless_cleared_by_itself():
-    assert RUN.deployment_name("job", 0) == "job"
-    assert replace(RUN, generation=2).deployment_name("job", 1) == "job-d2"
+def test_a_deployment_is_named_after_its_training_until_it_is_cleared():
+    assert RUN.deployment_name("job") == "job"
+    assert replace(RUN, generation=2).deployment_name("job") == "job-d2"
+
+
+@pytest.mark.parametrize(
+    ("max_tries", "retries", "try_number", "generation"),
+    [
+        (3, 3, 1, 0),
+        (3, 3, 4, 0),  # the last retry
+        (4, 3, 2, 1),  # cleared after its first try
+        (4, 3, 5, 1),  # and retried since then
+        (7, 3, 5, 4),  # cleared after its fourth
+        (0, 0, 1, 0),
+        (1, 0, 2, 1),  # cleared, without retries
+        (3, 5, 2, 0),  # the file's retries were raised during the run
+        (5, 3, 2, 0),  # lowered
+        (0, 3, 0, 0),  # a callback of the run's, which knows no task's tries
+    ],
+)
+def test_the_generation_counts_the_tasks_own_clears_and_no_retries(max_tries, retries, try_number, generation):
+    pipeline = SimpleNamespace(name="iris", timezone="UTC")
+    moment = datetime(2019, 3, 4, 15, tzinfo=timezone.utc)
+    context = {
+        "dag_run": SimpleNamespace(logical_date=moment, run_after=moment, dag_id="d", run_id="r", clear_number=7),
+        "ti": SimpleNamespace(max_tries=max_tries, try_number=try_number),
+        "task": SimpleNamespace(retries=retries),
+    }
+    assert Run.of(pipeline, context).generation == generation
 
 
 def test_the_tags_hold_only_what_aws_allows_and_win_over_the_pipelines_own():
@@ -88,16 +112,3 @@ def test_the_tags_hold_only_what_aws_allows_and_win_over_the_pipelines_own():
     assert tags["fresh-endpoints:pipeline"] == "iris"
     assert tags["fresh-endpoints:run-id"].startswith("manual___é__x_y")
     assert len(tags["fresh-endpoints:run-id"]) == 256
-
-
-@pytest.mark.parametrize("generation", [0, 1, 12])
-@pytest.mark.parametrize("attempt", [1, 3])
-def test_a_jobs_name_tells_its_generation(generation, attempt):
-    run = replace(RUN, generation=generation)
-    assert generation_of(run.training_job_name(attempt)) == generation
-    assert generation_of(run.transform_job_name("job", by_hand=True, attempt=attempt)) == generation
-
-
-def test_a_digest_is_no_generation():
-    assert generation_of("iris-2019-03-04-c1234567") == 0
-    assert generation_of("iris-2019-03-04-c1234567-c2a3") == 2

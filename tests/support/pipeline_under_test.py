@@ -34,6 +34,7 @@ class Outcome:
     tasks: dict[str, str]
     run_id: str
     returned: dict[str, Any]
+    dag_id: str
 
 
 class PipelineUnderTest:
@@ -91,6 +92,28 @@ class PipelineUnderTest:
         """Run the prediction DAG by hand."""
         return self._run_dag("batch_predict", None, conf)
 
+    def clear(self, outcome: Outcome, *task_ids: str, **conf: Any) -> Outcome:
+        """Clear tasks of a run while it is active, as a user does in the UI, and let it go on to its end."""
+        from airflow.models import dagrun
+        from airflow.models.taskinstance import clear_task_instances
+        from sqlalchemy import select
+
+        def cleared(*, dag: Any, session: Any, **_: Any) -> Any:
+            run = session.scalar(select(dagrun.DagRun).where(dagrun.DagRun.run_id == outcome.run_id))
+            run.dag = dag
+            run.set_state("running")
+            clear_task_instances(
+                [ti for ti in run.get_task_instances(session=session) if ti.task_id in task_ids], session
+            )
+            session.commit()
+            return run
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(dagrun, "get_or_create_dagrun", cleared)  # what dag.test() begins with
+            # Which clears all tasks of the logical date that it is given.
+            another_day = datetime(1999, 1, 1, tzinfo=timezone.utc)
+            return self._run_dag(outcome.dag_id.rpartition(f"_{self.name}")[0], another_day, conf)
+
     def _run_dag(self, kind: str, logical_date: datetime | None, conf: dict[str, Any]) -> Outcome:
         try:
             from airflow.dag_processing.dagbag import DagBag
@@ -110,7 +133,8 @@ class PipelineUnderTest:
             for ti in instances
             if ti.state == "success"
         }
-        return Outcome(str(run.state), {ti.task_id: str(ti.state) for ti in instances}, run.run_id, returned)
+        tasks = {ti.task_id: str(ti.state) for ti in instances}
+        return Outcome(str(run.state), tasks, run.run_id, returned, run.dag_id)
 
     def published(self) -> list[dict[str, Any]]:
         """The extras of the model asset's events, oldest first."""

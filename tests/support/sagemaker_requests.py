@@ -7,6 +7,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from local_aws.process import LocalAws
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker-role"
@@ -105,3 +108,32 @@ def log_lines(aws: LocalAws, group: str, prefix: str) -> list[str]:
         for stream in streams
         for event in logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"])["events"]
     ]
+
+
+def deploy(aws: LocalAws, config: str) -> str:
+    """Makes an endpoint and waits until it is in service."""
+    name = unique("endpoint")
+    aws.client("sagemaker").create_endpoint(EndpointName=name, EndpointConfigName=config)
+    assert wait_for_endpoint(aws, name)["EndpointStatus"] == "InService"
+    return name
+
+
+def update(aws: LocalAws, name: str, config: str, **members: Any) -> dict[str, Any]:
+    """Updates an endpoint, waits for the end and describes it."""
+    aws.client("sagemaker").update_endpoint(EndpointName=name, EndpointConfigName=config, **members)
+    return wait_for_endpoint(aws, name)
+
+
+def ask(aws: LocalAws, name: str, body: bytes = b"1,2", **options: Any) -> bytes:
+    answer = aws.client("sagemaker-runtime").invoke_endpoint(EndpointName=name, Body=body, **options)
+    content: bytes = answer["Body"].read()
+    return content
+
+
+def refused(call: Callable[..., Any], **request: Any) -> str:
+    """Makes a call that AWS refuses with ValidationException, and tells in which words."""
+    with pytest.raises(ClientError) as error:
+        call(**request)
+    told = error.value.response["Error"]
+    assert told["Code"] in ("ValidationException", "ValidationError")
+    return str(told["Message"])

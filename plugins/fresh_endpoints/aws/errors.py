@@ -89,8 +89,8 @@ _CREDENTIALS_ERRORS = (
 # "The account-level service limit 'ml.m4.xlarge for training job usage' is 0 Instances, with current utilization of 0
 # Instances and a request delta of 1 Instances. Please contact AWS support …"
 _QUOTA = re.compile(
-    r"service limit '(?P<name>[^']+)' is (?P<limit>\d+)\b.*?utilization of (?P<utilization>\d+)\b"
-    r".*?request delta of (?P<delta>\d+)\b",
+    r"service limit '(?P<name>[^']+)' is (?P<limit>\d[\d,]*).*?utilization of (?P<utilization>\d[\d,]*)"
+    r".*?request delta of (?P<delta>\d[\d,]*)",
     re.DOTALL,
 )
 
@@ -123,8 +123,8 @@ def code_of(error: ClientError) -> str:
 
 
 def message_of(error: ClientError) -> str:
-    """Return AWS's own sentence."""
-    return str(error.response.get("Error", {}).get("Message") or "")  # A throttled InvokeEndpoint says null.
+    """Return AWS's own sentence; empty where it says none."""
+    return str(error.response.get("Error", {}).get("Message") or "")
 
 
 def is_not_found(error: ClientError) -> bool:
@@ -208,7 +208,8 @@ def quota_of(error: ClientError) -> Quota | None:
     found = _QUOTA.search(message_of(error)) if code_of(error) == "ResourceLimitExceeded" else None
     if found is None:
         return None
-    return Quota(found["name"], int(found["limit"]), int(found["utilization"]), int(found["delta"]))
+    limit, utilization, delta = (int(found[part].replace(",", "")) for part in ("limit", "utilization", "delta"))
+    return Quota(found["name"], limit, utilization, delta)
 
 
 def is_role_not_ready(error: ClientError) -> bool:

@@ -19,6 +19,8 @@ from typing import Any
 from fresh_endpoints.problems import Kind, Problem, Where, near_misses
 
 IsUnknown = Callable[[str], bool]
+# The structures around a value, with their paths, the innermost first.
+Around = tuple[tuple[Where, Any], ...]
 
 
 def check_request(
@@ -42,14 +44,14 @@ def check_request(
     Raises:
         ValueError: The service has no such operation.
     """
-    return list(_check(_input_shape(service, operation), request, (), is_unknown))
+    return list(_check(_input_shape(service, operation), request, (), is_unknown, ()))
 
 
 def coerce(operation: str, request: Mapping[str, Any], service: str = "sagemaker") -> dict[str, Any]:
     """Convert strings to the numbers and booleans that the operation takes there.
 
-    A rendered template is always a string; ``VolumeSizeInGB: "{{ params.size }}"`` needs this. A string that does not
-    read as a number or boolean stays as it is, for check_request (or AWS) to refuse.
+    A rendered template is always a string; ``VolumeSizeInGB: "{{ var.value.size }}"`` needs this. A string that does
+    not read as a number or boolean stays as it is, for check_request (or AWS) to refuse.
 
     Args:
         operation: The API operation's name.
@@ -112,7 +114,7 @@ def _input_shape(service: str, operation: str) -> Any:
     return model.operation_model(operation).input_shape
 
 
-def _check(shape: Any, value: Any, path: Where, is_unknown: IsUnknown) -> Iterator[Problem]:
+def _check(shape: Any, value: Any, path: Where, is_unknown: IsUnknown, around: Around) -> Iterator[Problem]:
     if value is None:
         yield Problem(path, "missing", None, "Member must not be null")
         return
@@ -125,17 +127,19 @@ def _check(shape: Any, value: Any, path: Where, is_unknown: IsUnknown) -> Iterat
         return
     yield from _check_size(shape, value, path)
     if shape.type_name == "structure":
-        yield from _check_structure(shape, value, path, is_unknown)
+        yield from _check_structure(shape, value, path, is_unknown, around)
     elif shape.type_name == "list":
         for position, item in enumerate(value):
-            yield from _check(shape.member, item, (*path, position), is_unknown)
+            yield from _check(shape.member, item, (*path, position), is_unknown, around)
     elif shape.type_name == "map":
-        yield from _check_map(shape, value, path, is_unknown)
+        yield from _check_map(shape, value, path, is_unknown, around)
     elif shape.type_name == "string":
         yield from _check_string(shape, value, path)
 
 
-def _check_structure(shape: Any, value: Mapping[str, Any], path: Where, is_unknown: IsUnknown) -> Iterator[Problem]:
+def _check_structure(
+    shape: Any, value: Mapping[str, Any], path: Where, is_unknown: IsUnknown, around: Around
+) -> Iterator[Problem]:
     members = shape.members
     for name in shape.required_members:
         if name not in value:
@@ -144,19 +148,35 @@ def _check_structure(shape: Any, value: Mapping[str, Any], path: Where, is_unkno
         yield Problem(path, "type", dict(value), f"Member must have exactly one of: [{', '.join(members)}]")
     for name, item in value.items():
         if name in members:
-            yield from _check(members[name], item, (*path, name), is_unknown)
+            yield from _check(members[name], item, (*path, name), is_unknown, ((path, shape), *around))
         else:
             constraint = f"Member must be one of: [{', '.join(members)}]"
-            yield Problem((*path, str(name)), "unknown", item, constraint, tuple(members))
+            home = _home(name, ((path, shape), *around))
+            yield Problem((*path, str(name)), "unknown", item, constraint, tuple(members), home)
 
 
-def _check_map(shape: Any, value: Mapping[str, Any], path: Where, is_unknown: IsUnknown) -> Iterator[Problem]:
+def _home(name: Any, around: Around) -> Where | None:
+    """Find where a member belongs that stands a level too deep, or not deep enough."""
+    for path, shape in around:
+        if name in shape.members:
+            return (*path, name)
+    path, shape = around[0]
+    for member, below in shape.members.items():
+        inner = below.member if below.type_name == "list" else below
+        if inner.type_name == "structure" and name in inner.members:
+            return (*path, member, name)
+    return None
+
+
+def _check_map(
+    shape: Any, value: Mapping[str, Any], path: Where, is_unknown: IsUnknown, around: Around
+) -> Iterator[Problem]:
     for key, item in value.items():
         here = (*path, str(key))
-        for problem in _check(shape.key, key, here, is_unknown):
+        for problem in _check(shape.key, key, here, is_unknown, around):
             constraint = f"Map keys must satisfy constraint: [{problem.constraint}]"
             yield Problem(here, problem.kind, problem.value, constraint, problem.allowed)
-        yield from _check(shape.value, item, here, is_unknown)
+        yield from _check(shape.value, item, here, is_unknown, around)
 
 
 def _check_string(shape: Any, value: str, path: Where) -> Iterator[Problem]:

@@ -16,6 +16,9 @@ from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.pipeline_file.reading import read_pipeline
 from fresh_endpoints.problems import PipelineFileError
 
+# The connection to AWS, the region and the name.
+Endpoint = tuple[str, str, str]
+
 
 @dataclass(frozen=True)
 class LoadedPipelines:
@@ -66,16 +69,17 @@ def load_pipelines(folder: Path | None = None) -> LoadedPipelines:
     """
     folder = pipelines_dir() if folder is None else folder
     try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
+        paths = _paths(folder)
     except OSError as error:
         problem = f"cannot be listed: {error.strerror}; make the folder, or set PIPELINES_DIR to the one that exists"
         return LoadedPipelines([], [PipelineFileError(folder, [problem])])
     pipelines, errors = [], []
-    taken: dict[tuple[str, str, str], Path] = {}
+    taken: dict[Endpoint, Path] = {}
     for path in paths:
         try:
             pipeline = load_pipeline(path)
-            _refuse_shared_endpoint(path, pipeline, taken)
+            if (endpoint := _endpoint(pipeline)) and (other := taken.setdefault(endpoint, path)) != path:
+                raise _shared_endpoint(path, pipeline, other)
             pipelines.append(pipeline)
         except PipelineFileError as error:
             errors.append(error)
@@ -137,12 +141,43 @@ def load_pipeline(path: Path) -> Pipeline:
     return checked.pipeline
 
 
-def _refuse_shared_endpoint(path: Path, pipeline: Pipeline, taken: dict[tuple[str, str, str], Path]) -> None:
+def load_among_others(path: Path) -> Pipeline:
+    """Load one pipeline file, and hold it against the others of its folder.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The pipeline.
+
+    Raises:
+        PipelineFileError: The file cannot be used, or not beside another one.
+    """
+    pipeline = load_pipeline(path)
+    for other in _paths(path.parent):
+        try:
+            is_shared = other.name != path.name and _endpoint(load_pipeline(other)) == _endpoint(pipeline)
+        except PipelineFileError:
+            continue  # It deploys nothing.
+        if is_shared and _endpoint(pipeline):
+            raise _shared_endpoint(path, pipeline, other)
+    return pipeline
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".yaml", ".yml"))
+
+
+def _endpoint(pipeline: Pipeline) -> Endpoint | None:
+    """Return what no two pipelines may deploy to; None where the file does not decide it."""
     name = str(pipeline.endpoint["EndpointName"])
     if pipeline.deploy == "never" or "{" in name:
-        return
+        return None
     # CreateEndpoint does not tell upper case from lower case.
-    other = taken.setdefault((pipeline.aws_conn_id, pipeline.region, name.lower()), path)
-    if other != path:
-        problem = f"endpoint.EndpointName: found {name!r}, which {other.name} deploys to; give one of them another"
-        raise PipelineFileError(path, [problem])
+    return pipeline.aws_conn_id, pipeline.region, name.lower()
+
+
+def _shared_endpoint(path: Path, pipeline: Pipeline, other: Path) -> PipelineFileError:
+    name = str(pipeline.endpoint["EndpointName"])
+    problem = f"endpoint.EndpointName: found {name!r}, which {other.name} deploys to; give one of them another"
+    return PipelineFileError(path, [problem])

@@ -42,6 +42,15 @@ def _literal(value: str) -> str:
     return value
 
 
+def _connection(value: str) -> str:
+    if "://" in value:
+        raise ValueError(
+            "it must be the name of an Airflow connection; the webhook's address is a secret, which belongs in that "
+            "connection"
+        )
+    return value
+
+
 def _filled(value: str) -> str:
     if not value.strip():
         raise ValueError("it must not be empty")
@@ -95,7 +104,9 @@ class Data(_Part):
 class Slack(_Part):
     """Where the pipeline's messages go."""
 
-    connection: Text = Field(default="slack_default", description="Airflow connection of type Slack Incoming Webhook.")
+    connection: Annotated[Text, AfterValidator(_connection)] = Field(
+        default="slack_default", description="Airflow connection of type Slack Incoming Webhook."
+    )
     channel: Text | None = Field(
         default=None, description="Channel to post to. Left out: the one that the webhook belongs to."
     )

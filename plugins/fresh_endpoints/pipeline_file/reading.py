@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from fresh_endpoints.pipeline_file.model import Data, Pipeline, Quality, Retention, Slack, SmokeTest
-from fresh_endpoints.problems import PipelineFileError, Problem, Where, format_path
+from fresh_endpoints.problems import PipelineFileError, Problem, Where, format_path, listed
 
 
 def read_pipeline(path: Path, content: bytes) -> Pipeline:
@@ -34,10 +34,8 @@ def read_pipeline(path: Path, content: bytes) -> Pipeline:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        problem = error.problem or error.context
-        if mark and re.search(rb"[:-]\s+{{", b"".join(content.splitlines()[mark.line : mark.line + 1])):
-            problem = f"{problem}; put a value that begins with {{{{ in quotes"
-        raise PipelineFileError(path, [f"{where}: {problem}"]) from error
+        line = b"".join(content.splitlines()[mark.line : mark.line + 1]) if mark else b""
+        raise PipelineFileError(path, [f"{where}: {error.problem or error.context}{_hint(line)}"]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise PipelineFileError(path, [f"not YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(values, dict):
@@ -46,11 +44,18 @@ def read_pipeline(path: Path, content: bytes) -> Pipeline:
     try:
         pipeline = Pipeline.model_validate(values)
     except ValidationError as error:
-        raise PipelineFileError(path, [_explain(dict(problem)) for problem in error.errors()]) from None
+        raise PipelineFileError(path, [_explain(dict(problem), values) for problem in error.errors()]) from None
     if pipeline.name != path.stem:
         problem = f"name: found {pipeline.name!r}; it must be {path.stem!r}, as the file is {path.name}; change either"
         raise PipelineFileError(path, [problem])
     return pipeline
+
+
+def _hint(line: bytes) -> str:
+    """Tell what is probably wrong with a line that is no YAML."""
+    if _QUOTES_IN_QUOTES.search(line):
+        return "; the quotes around the template end inside of it; use the other kind of quotes there"
+    return "; put a value that begins with {{ in quotes" if _UNQUOTED.search(line) else ""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -75,6 +80,21 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             ) from error
 
 
+# A value that begins with a template, and a template that holds the kind of quotes that it is in.
+_UNQUOTED = re.compile(rb"[:-]\s+{{")
+_QUOTES_IN_QUOTES = re.compile(rb"""(["'])(?:(?!\1).)*\{\{(?:(?!\}\}|\1).)*\1""")
+_PARTS: dict[Any, type[BaseModel]] = {
+    "data": Data,
+    "slack": Slack,
+    "quality": Quality,
+    "smoke_test": SmokeTest,
+    "retention": Retention,
+}
+_CONNECTION = (
+    "; the webhook's address is a secret: put it into an Airflow connection of type Slack Incoming Webhook, and name "
+    "that in slack.connection"
+)
+_ELSEWHERE = {("slack", key): _CONNECTION for key in ("webhook", "webhook_url", "webhook_token", "url", "token")}
 _TYPES = {
     "string_type": "a string",
     "int_type": "an integer",
@@ -89,17 +109,19 @@ _TYPES = {
 }
 
 
-def _explain(error: dict[str, Any]) -> str:
+def _explain(error: dict[str, Any], values: dict[Any, Any]) -> str:
     """Say one of pydantic's errors in this package's words."""
     path = tuple(part for part in error["loc"] if part != "[key]")
     kind, value = error["type"], error["input"]
+    if path[0] == "slack" and "://" in str(value):
+        value = "(hidden)"  # It is likely to be the webhook's address.
     if kind == "invalid_key":
         return f"{format_path((*path[:-1], str(value)))}: found a key that is no text; put it in quotes"
     if kind == "missing":
-        problem = Problem(path, "missing", None, "")
-    elif kind == "extra_forbidden":
-        problem = Problem(path, "unknown", None, "", _keys_beside(path))
-    elif kind in _TYPES:
+        return f"{Problem(path, 'missing', None, '')}{_where_it_stands(path, values)}"
+    if kind == "extra_forbidden":
+        return f"{Problem(path, 'unknown', None, '', _keys_beside(path), _home(path))}{_ELSEWHERE.get(path, '')}"
+    if kind in _TYPES:
         problem = Problem(path, "type", value, f"Member must be {_TYPES[kind]}")
     elif kind == "literal_error":
         allowed = tuple(re.findall(r"'([^']*)'", error["ctx"]["expected"]))
@@ -113,11 +135,28 @@ def _explain(error: dict[str, Any]) -> str:
 
 
 def _keys_beside(path: Where) -> tuple[str, ...]:
-    parts: dict[Any, type[BaseModel]] = {
-        "data": Data,
-        "slack": Slack,
-        "quality": Quality,
-        "smoke_test": SmokeTest,
-        "retention": Retention,
-    }
-    return tuple((parts[path[0]] if len(path) > 1 else Pipeline).model_fields)
+    return tuple((_PARTS[path[0]] if len(path) > 1 else Pipeline).model_fields)
+
+
+def _home(path: Where) -> Where | None:
+    """Find where a key belongs that stands a level too deep, or not deep enough."""
+    key = str(path[-1])
+    if len(path) > 1:
+        return (key,) if key in Pipeline.model_fields else None
+    return next(((part, key) for part, model in _PARTS.items() if key in model.model_fields), None)
+
+
+def _where_it_stands(path: Where, values: dict[Any, Any]) -> str:
+    """Tell which sections hold a key that is missing at the top."""
+    key = path[-1]
+    found = [
+        str(section)
+        for section, value in values.items()
+        # data.training is another thing than training.
+        if isinstance(value, dict)
+        and key in value
+        and (section not in _PARTS or key not in _PARTS[section].model_fields)
+    ]
+    if len(path) > 1 or not found:
+        return ""
+    return f"; one stands in {listed(found, 'and')}, where it is a level too deep; move it to the top"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jinja2
@@ -35,6 +35,12 @@ UTC_NAMES = frozenset({
     "data_interval_end", "data_interval_start", "ds", "ds_nodash", "logical_date", "prev_data_interval_end_success",
     "prev_data_interval_start_success", "ts", "ts_nodash", "ts_nodash_with_tz",
 })  # fmt: skip
+# The fields of the trigger forms; batch_predict's has no deploy.
+PARAMS = frozenset({"data_date", "deploy", "wait_minutes"})
+_PREDICTION_PARAMS = PARAMS - {"deploy"}
+# https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html#airflow-variables-in-templates
+_VAR = frozenset({"value", "json"})
+_DICT_METHODS = frozenset({"get", "items", "keys", "values"})
 SECRET_NAMES = frozenset({"conn"})
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # What is the same in all of a pipeline's runs, or in all scheduled ones.
@@ -64,6 +70,26 @@ def without_templates(text: str) -> str:
         A text of the same length.
     """
     return _TEMPLATE.sub(lambda found: "…" * len(found[0]), text)
+
+
+def _members(tree: jinja2.nodes.Template, name: str) -> set[str]:
+    """Return the members that a template takes of a name, but for those that it takes care of if they are missing."""
+    guarded = {id(node.node) for node in tree.find_all(jinja2.nodes.Filter) if node.name in ("default", "d")}
+    guarded |= {id(node.node) for node in tree.find_all(jinja2.nodes.Test) if node.name in ("defined", "undefined")}
+    called = {id(node.node) for node in tree.find_all(jinja2.nodes.Call)}
+    found: set[str] = set()
+    spared: set[str] = set()
+    nodes: list[jinja2.nodes.Getattr | jinja2.nodes.Getitem] = [
+        *tree.find_all(jinja2.nodes.Getattr),
+        *tree.find_all(jinja2.nodes.Getitem),
+    ]
+    for node in nodes:
+        if not (isinstance(node.node, jinja2.nodes.Name) and node.node.name == name):
+            continue
+        member = node.attr if isinstance(node, jinja2.nodes.Getattr) else getattr(node.arg, "value", None)
+        if isinstance(member, str) and not (id(node) in called and member in _DICT_METHODS):
+            (spared if id(node) in guarded else found).add(member)
+    return found - spared
 
 
 class Templates:
@@ -146,6 +172,8 @@ class Templates:
             return text
         for name in sorted(self._names(tree) - self.allowed):
             self._report(path, text, self._why_not(name))
+        for problem in self._misspelt_members(tree, is_prediction=path[0] == "transform"):
+            self._report(path, text, problem)
         if not self._is_known(tree):
             return text
         try:
@@ -153,6 +181,20 @@ class Templates:
         except Exception as error:  # a template may raise anything
             self._report(path, text, f"rendering it fails: {error}")
             return text
+
+    def _misspelt_members(self, tree: jinja2.nodes.Template, *, is_prediction: bool) -> Iterator[str]:
+        params = sorted(_PREDICTION_PARAMS if is_prediction else PARAMS)
+        for member in sorted(_members(tree, "params") - set(params)):
+            near = near_misses(member, params)
+            hint = f"did you mean {near}?" if near else f"allowed {', '.join(params)}"
+            yield (
+                f"the trigger form has no {member!r}, so a scheduled run fails; {hint}; what only a trigger's "
+                f"configuration may hold is params.get({member!r}, DEFAULT)"
+            )
+        for member in sorted(_members(tree, "var") - _VAR):
+            near = near_misses(member, sorted(_VAR))
+            hint = f"; did you mean {near}?" if near else ""
+            yield f"'var' has no {member!r}; allowed var.value.NAME and var.json.NAME{hint}"
 
     def _why_not(self, name: str) -> str:
         if name in SECRET_NAMES:

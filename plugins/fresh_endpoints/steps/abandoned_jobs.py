@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
-from fresh_endpoints.run import Run, generation_of
+from fresh_endpoints.run import Run
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.kinds import Kind
@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 class AbandonedJobsStopper:
     """Stops the jobs in progress that carry a failed run's tags; used as a DAG's ``on_failure_callback``.
 
-    A job that a later clear of the same run has started is none of them: its name tells its generation.
+    A job that a later clear of the same run has started is none of them: it is younger than the run's end, which is
+    the failed run's own, however late the callback runs.
 
     Args:
         pipeline: The pipeline.
@@ -48,15 +49,15 @@ class AbandonedJobsStopper:
         if "dag_run" not in context:
             log.warning("Airflow tells nothing of the failed run %s; its jobs go on.", context.get("run_id"))
             return
-        run = Run.of(self.pipeline, context)
+        run, ended = Run.of(self.pipeline, context), context["dag_run"].end_date
         client = SageMakerHook(
             aws_conn_id=self.pipeline.aws_conn_id, region_name=self.pipeline.region, config=BOTOCORE_CONFIG
         ).get_conn()
         try:
             for job in self._jobs_in_progress(client):
-                name = self.kind.name_of(job)
-                if generation_of(name) == run.generation and _is_of(run, tags.read(client, self.kind.arn_of(job))):
-                    self._stop(client, name)
+                is_later = ended is not None and job["CreationTime"] > ended
+                if not is_later and _is_of(run, tags.read(client, self.kind.arn_of(job))):
+                    self._stop(client, self.kind.name_of(job))
         except (ClientError, BotoCoreError) as error:
             log.warning("Could not look for %ss of the failed run %s: %s", self.kind.noun, run.run_id, error)
 

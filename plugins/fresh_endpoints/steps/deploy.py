@@ -224,7 +224,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         if not facts:
             return None
         run = self.run_of(context)
-        name = run.deployment_name(facts["training_job"], facts["generation"])
+        name = run.deployment_name(facts["training_job"])
         links = {EndpointLink.name: self.addresses[EndpointLink.name], **run_links(context)}
         return Deployment(run, facts, name, self.endpoint.name, links)
 

@@ -95,7 +95,7 @@ class JobStep(PipelineStep):
             self._end_if_given_up(job)
             if created or not self._gives_way(job):
                 return job, attempt, created
-            self.log.info("%s %s ended %s; starting another.", self.kind.noun, name, self.status_of(job))
+            self.log.info("%s %s is %s; starting another.", self.kind.noun, name, self.status_of(job))
         raise AssertionError("unreachable")
 
     def wait_for_end(self, job: Job, ended: WaitEnded | None) -> Job:
@@ -258,19 +258,20 @@ class JobStep(PipelineStep):
         return self.answer_to(job) is Answer.WAIT
 
     def _gives_way(self, job: Job) -> bool:
-        """Whether a job that a new try finds has ended in a way that asks for another one."""
-        answer = self.answer_to(job)
-        if answer is Answer.FAILED:
+        """Whether a job that a new try finds has ended, or is being stopped, in a way that asks for another one."""
+        if self.answer_to(job) is Answer.FAILED:
             return is_healable(job)
-        return answer is Answer.STOPPED and job.get("SecondaryStatus") not in STOPPED_BY_LIMIT
+        return self._is_stopped(job) and job.get("SecondaryStatus") not in STOPPED_BY_LIMIT
+
+    def _is_stopped(self, job: Job) -> bool:
+        return self.answer_to(job) is Answer.STOPPED or self.status_of(job) == "Stopping"
 
     def _end_if_given_up(self, job: Job) -> None:
         """End the task where a user has marked it failed or cleared it: nothing that it meets from then on is news.
 
         Airflow lets it run on for some seconds. It learns of it by on_kill(), or by a job that was stopped for it.
         """
-        is_stopped = self.answer_to(job) is Answer.STOPPED or self.status_of(job) == "Stopping"
-        if not self.given_up and (self._killed or is_stopped):
+        if not self.given_up and (self._killed or self._is_stopped(job)):
             self.given_up = not self._is_still_wanted()
         if self.given_up:
             self._stop(self.name_of(job))

@@ -59,7 +59,7 @@ class PublishOperator(PipelineStep, BaseOperator):
             trained = ti.xcom_pull(task_ids=self.trained_by)
             if not trained:
                 raise AirflowSkipException(f"Task {self.trained_by!r} has returned no model.")
-            name = self.run_of(context).deployment_name(trained["training_job"], trained["generation"])
-            facts = {**trained, "model": name}
+            # Where there is no model of this name yet, the prediction makes it.
+            facts = {**trained, "model": trained["training_job"]}
         context["outlet_events"][self.asset].extra.update(facts)
         return facts

@@ -68,7 +68,6 @@ def _tell(name: str, dag_run: dict[str, Any]) -> None:
                 run_id=dag_run["dag_run_id"],
                 logical_date=_moment(dag_run["logical_date"]),
                 run_after=_moment(dag_run["run_after"]),
-                clear_number=0,
             ),
             "params": dag_run.get("conf") or {},
         },

@@ -26,6 +26,8 @@ UNLISTED_SECONDS = 300.0
 # One page may be read for every so many waits: it costs as much as describing these.
 WAITS_PER_PAGE = 5
 MOST_PAGES = 30
+# A scan whose later pages are throttled begins anew after this time: its first pages have news by then.
+SCAN_SECONDS = 60.0
 # Of creation times: what is waited for since a moment was created a little before it at most.
 OVERLAP_SECONDS = 60.0
 
@@ -104,6 +106,7 @@ class Herd:
         self.due = now
         self.waits: Collection[Wait] = ()
         self._scan: Scan | None = None
+        self._began = now
         self._unseen: dict[str, list[Wait]] = {}
 
     @property
@@ -121,8 +124,9 @@ class Herd:
         Jobs are listed back to the creation of the oldest that is waited for. An endpoint that changes may have been
         created long ago, so endpoints are listed back to the page that tells of the last, if the account has few.
         """
-        if self._scan is None:
-            wanted = [wait for wait in self.waits if wait.unlisted_until <= now]
+        wanted = [wait for wait in self.waits if wait.unlisted_until <= now]
+        if self._scan is None or (wanted and now - self._began > SCAN_SECONDS):
+            self._began = now
             self._unseen = defaultdict(list)
             for wait in wanted:
                 self._unseen[wait.name].append(wait)

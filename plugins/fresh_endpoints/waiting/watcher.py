@@ -210,8 +210,8 @@ class Watcher:
     def _give_up_on_silence(self, error: ClientError | BotoCoreError, now: float) -> None:
         """Wake whom AWS has not answered for long, whether or not they were asked for one by one."""
         for wait in self._waits:
-            since = wait.unanswered_since or max(self._describing.faults_since or now, wait.told)
-            if now - since > GIVE_UP_SECONDS:
+            in_all = max(self._describing.faults_since or now, wait.told)
+            if now - min(in_all, wait.unanswered_since or now) > GIVE_UP_SECONDS:
                 wait.fail(error)
 
     async def _list(self, herd: Herd) -> ClientError | BotoCoreError | None:

@@ -174,6 +174,20 @@ def test_an_unknown_member_names_its_near_miss_and_what_is_allowed():
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "path", "said"),
+    [
+        ({"StoppingCondition": {"RoleArn": "x"}}, ("StoppingCondition", "RoleArn"), "at the top"),
+        ({"VolumeSizeInGB": 1}, ("VolumeSizeInGB",), "in ResourceConfig"),
+        ({"ContentType": "text/csv"}, ("ContentType",), "in InputDataConfig"),
+    ],
+)
+def test_an_unknown_member_that_belongs_a_level_higher_or_deeper_says_where(changes, path, said):
+    [problem] = check_request("CreateTrainingJob", training_job(**changes))
+    assert problem.path == path
+    assert problem.explanation == f"found an unknown key; it belongs {said}; move it there"
+
+
 def test_of_a_long_enum_only_near_misses_are_shown():
     config = {"InstanceType": "ml.m4.xlrge", "InstanceCount": 1, "VolumeSizeInGB": 1}
     [problem] = check_request("CreateTrainingJob", training_job(ResourceConfig=config))

@@ -59,7 +59,7 @@ def test_every_day_has_one_run_and_its_own_data_date(first_runs, case):
     start, _ = CASES[case]
     pipeline = SimpleNamespace(name="iris", timezone="America/New_York")
     runs = [
-        Run.of(pipeline, {"dag_run": SimpleNamespace(logical_date=moment, dag_id="d", run_id="r", clear_number=0)})
+        Run.of(pipeline, {"dag_run": SimpleNamespace(logical_date=moment, dag_id="d", run_id="r")})
         for moment in first_runs[case]
     ]
     days = [start + timedelta(days=number) for number in range(5)]

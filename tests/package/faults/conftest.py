@@ -10,7 +10,7 @@ import pytest
 from botocore.retries.adaptive import ClientRateLimiter
 from botocore.retries.standard import ExponentialBackoff
 
-from fresh_endpoints.waiting import pace
+from fresh_endpoints.aws import errors
 from pipeline_under_test import PipelineUnderTest, pipeline
 
 __all__ = ["pipeline"]
@@ -24,7 +24,7 @@ def fast(pipeline: PipelineUnderTest, monkeypatch: pytest.MonkeyPatch) -> Iterat
     # botocore's retries stay as they are, but for the waits between them and its pacing after a throttle.
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.01)
     monkeypatch.setattr(ClientRateLimiter, "on_sending_request", lambda self, **kwargs: None)
-    monkeypatch.setattr(pace, "LONGEST_BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(errors, "LONGEST_PAUSE_SECONDS", 0.01)
     pipeline.use_tiny_image(model="good")
     yield pipeline
     pipeline.aws.clear_faults()

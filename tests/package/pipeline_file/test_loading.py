@@ -17,11 +17,12 @@ def test_a_folders_pipelines_are_sorted_and_each_error_is_one_files(folder):
         (folder / f"{name}.yaml").write_text(changed(("name: iris", f"name: {name}")))
     (folder / "c.yaml").write_text("name: [")
     (folder / "d.yml").write_text(BASE)
+    (folder / "f.YAML").write_text(BASE)
     (folder / "pipeline.schema.json").write_text("{}")
     (folder / "e.yaml").mkdir()
     loaded = load_pipelines(folder)
     assert [pipeline.name for pipeline in loaded.pipelines] == ["a", "b"]
-    assert [error.path.name for error in loaded.errors] == ["c.yaml", "d.yml", "e.yaml"]
+    assert [error.path.name for error in loaded.errors] == ["c.yaml", "d.yml", "e.yaml", "f.YAML"]
     assert loaded.errors[1].problems == ("found the suffix '.yml'; allowed .yaml; rename it d.yaml",)
     assert loaded.errors[2].problems == ("cannot be read: Is a directory",)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
 from fresh_endpoints.pipeline_file.loading import load_pipeline
 from pipeline_files import BASE, changed
 
@@ -40,7 +41,8 @@ def test_the_sample_file_is_the_articles_pipeline():
         "VolumeSizeInGB": 10,
     }
     assert pipeline.training["StoppingCondition"] == {"MaxRuntimeInSeconds": 1800}
-    assert pipeline.endpoint == {"EndpointName": "multiclass"}
+    assert pipeline.endpoint == {"EndpointName": "multiclass", "RetainAllVariantProperties": True}
+    assert find_warnings(pipeline) == []
 
 
 def test_the_samples_metrics_are_those_that_the_training_image_prints():
@@ -78,7 +80,7 @@ def test_a_smoke_test_is_patient_for_two_minutes_unless_the_file_says_otherwise(
     [
         [("bucket: sample-bucket", "bucket: \"{{ var.value.get('bucket', 'x') }}\"")],
         [("bucket: sample-bucket", 'bucket: "{{ pipeline }}-data"')],
-        [("VolumeSizeInGB: 10", 'VolumeSizeInGB: "{{ params.size }}"')],
+        [("VolumeSizeInGB: 10", "VolumeSizeInGB: \"{{ params.get('size', 10) }}\"")],
         [("VolumeSizeInGB: 10", 'VolumeSizeInGB: "{{ 2 * 5 }}"')],
         [("InstanceType: ml.m4.xlarge, InstanceCount", 'InstanceType: "{{ var.value.instance }}", InstanceCount')],
         [("training/{{ data_date }}/", "training/{{ macros.ds_format(data_date, '%Y-%m-%d', '%Y%m%d') }}/")],

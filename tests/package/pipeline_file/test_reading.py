@@ -91,6 +91,93 @@ WRONG = {
         [("bucket: sample-bucket", "bucket: {{ pipeline }}-data")],
         ["iris.yaml:3:23: did not find expected key; put a value that begins with {{ in quotes"],
     ),
+    "double quotes in double quotes": (
+        [("bucket: sample-bucket", """bucket: "{{ var.value.get("bucket", 'x') }}\"""")],
+        [
+            (
+                "iris.yaml:3:28: did not find expected key; the quotes around the template end inside of it; use the "
+                "other kind of quotes there"
+            )
+        ],
+    ),
+    "single quotes in single quotes": (
+        [("bucket: sample-bucket", "bucket: '{{ var.value.get('bucket') }}'")],
+        [
+            (
+                "iris.yaml:3:28: did not find expected key; the quotes around the template end inside of it; use the "
+                "other kind of quotes there"
+            )
+        ],
+    ),
+    "double quotes in double quotes, in a flow": (
+        [('TrainingImage: "repo:latest"', 'TrainingImage: "{{ var.value["image"] }}"')],
+        [
+            (
+                "iris.yaml:8:58: did not find expected ',' or '}'; the quotes around the template end inside of it; "
+                "use the other kind of quotes there"
+            )
+        ],
+    ),
+    "two strings where one belongs": (
+        [("bucket: sample-bucket", 'bucket: "{{ pipeline }}" "x"')],
+        ["iris.yaml:3:26: did not find expected key"],
+    ),
+    "a key a level too deep": (
+        [("region: ap-northeast-1\n", ""), ("data:\n", "data:\n  region: ap-northeast-1\n")],
+        [
+            (
+                "region: found nothing; a value is required here; one stands in data, where it is a level too deep; "
+                "move it to the top"
+            ),
+            "data.region: found an unknown key; it belongs at the top; move it there",
+        ],
+    ),
+    "a section a level too deep": (
+        [("endpoint_config:\n  ProductionVariants:\n    -", "  endpoint_config:\n    ProductionVariants:\n      -")],
+        [
+            (
+                "endpoint_config: found nothing; a value is required here; one stands in training, where it is a level "
+                "too deep; move it to the top"
+            )
+        ],
+    ),
+    "a missing section whose name is a key elsewhere": (
+        [("training:\n  Algo", "trainin:\n  Algo")],
+        [
+            "training: found nothing; a value is required here",
+            "trainin: found an unknown key; did you mean 'training'?",
+        ],
+    ),
+    "a key a level too high": (
+        [("name: iris\n", "name: iris\nchannel: aws_notify\nrules: [a > 1]\n")],
+        [
+            "channel: found an unknown key; it belongs in slack; move it there",
+            "rules: found an unknown key; it belongs in quality; move it there",
+        ],
+    ),
+    "the webhook itself": (
+        [("name: iris\n", "name: iris\nslack: {webhook: https://hooks.example.com/services/T/B/X}\n")],
+        [
+            (
+                "slack.webhook: found an unknown key; allowed connection, channel, username; the webhook's address is "
+                "a secret: put it into an Airflow connection of type Slack Incoming Webhook, and name that in "
+                "slack.connection"
+            )
+        ],
+    ),
+    "the webhook itself for the section": (
+        [("name: iris\n", "name: iris\nslack: https://hooks.example.com/services/T/B/X\n")],
+        ["slack: found '(hidden)' (a string); it must be a mapping"],
+    ),
+    "the webhook itself for the connection": (
+        [("name: iris\n", "name: iris\nslack: {connection: https://hooks.example.com/services/T/B/X}\n")],
+        [
+            (
+                "slack.connection: found '(hidden)'; it must be the name of an Airflow connection; the webhook's "
+                "address is a secret, which belongs in that connection"
+            )
+        ],
+    ),
     "template as a whole value without quotes": (
         [("bucket: sample-bucket", "bucket: {{ pipeline }}")],
         ["iris.yaml:3:10: found unhashable key; put a value that begins with {{ in quotes"],

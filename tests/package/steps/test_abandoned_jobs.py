@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
@@ -75,19 +75,20 @@ class Jobs:
         return describe(**{f"{self.kind.stem}Name": name})[f"{self.kind.stem}Status"]
 
 
-def context_of(run):
+def context_of(run, ended=None):
     dag_run = SimpleNamespace(
         dag_id=run.dag_id,
         run_id=run.run_id,
         logical_date=run.scheduled_for,
         run_after=run.scheduled_for,
-        clear_number=run.generation,
+        start_date=datetime.now(timezone.utc) - timedelta(hours=1),
+        end_date=ended or datetime.now(timezone.utc),
     )
     return {"dag_run": dag_run, "params": {}}
 
 
 def test_the_failed_runs_own_jobs_are_stopped_and_no_others(pipeline, run, jobs):
-    others = [replace(run, run_id="other"), replace(run, dag_id="other"), replace(run, generation=1)]
+    others = [replace(run, run_id="other"), replace(run, dag_id="other")]
     for each in (run, *others):
         jobs.start(each.training_job_name(), each)
     jobs.start(run.training_job_name(attempt=2), run)
@@ -103,9 +104,25 @@ def test_the_failed_runs_own_jobs_are_stopped_and_no_others(pipeline, run, jobs)
 
     for attempt in (1, 2):
         assert jobs.status(run.training_job_name(attempt)) in ("Stopping", "Stopped")
-    assert [jobs.status(other.training_job_name()) for other in others] == ["InProgress"] * 3
+    assert [jobs.status(other.training_job_name()) for other in others] == ["InProgress"] * 2
     jobs.aws.clear_faults()
     wait_for(lambda: {"status": jobs.status(run.training_job_name())}, lambda seen: seen["status"] == "Stopped")
+
+
+def test_of_a_cleared_task_the_present_job_is_stopped(pipeline, run, jobs):
+    """The callback is the run's, so it knows no task's generation."""
+    cleared = replace(run, generation=3)
+    jobs.start(cleared.training_job_name(), cleared)
+    AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run))
+    assert jobs.status(cleared.training_job_name()) in ("Stopping", "Stopped")
+
+
+def test_a_job_that_a_clear_has_started_since_the_runs_end_goes_on(pipeline, run, jobs):
+    ended = datetime.now(timezone.utc)
+    cleared = replace(run, generation=1)
+    jobs.start(cleared.training_job_name(), cleared)
+    AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run, ended))
+    assert jobs.status(cleared.training_job_name()) == "InProgress"
 
 
 def test_without_a_run_there_is_nothing_to_look_for(pipeline, caplog):

@@ -52,13 +52,14 @@ def find(request):
 
     def found(triggering, later=(), clears=0):
         inlets = Inlets(operator.asset, request.param([*triggering, *later]))
-        dag_run = SimpleNamespace(
-            dag_id="d", run_id="r", logical_date=None, run_after=START, clear_number=clears, conf={}
-        )
+        dag_run = SimpleNamespace(dag_id="d", run_id="r", logical_date=None, run_after=START, conf={})
+        retries = operator.retries
         context = {
             "triggering_asset_events": {operator.asset.name: triggering},
             "inlet_events": inlets,
             "dag_run": dag_run,
+            "ti": SimpleNamespace(max_tries=retries + clears, try_number=clears + 1),
+            "task": operator,
             "params": {},
         }
         return [model["training_job"] for model in operator.look_and_act(context, None)]

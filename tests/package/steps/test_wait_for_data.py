@@ -20,7 +20,7 @@ DUE = datetime(2019, 3, 4, 15, tzinfo=timezone.utc)
 def resume_late(monkeypatch):
     """Resumes the sensor as the scheduler does when no triggerer has fired by the deferral's timeout."""
     sensor = WaitForDataSensor(task_id="wait_for_data", pipeline=PIPELINE)
-    dag_run = SimpleNamespace(dag_id="d", run_id="r", logical_date=DUE, run_after=DUE, clear_number=0)
+    dag_run = SimpleNamespace(dag_id="d", run_id="r", logical_date=DUE, run_after=DUE)
 
     def resume(*, found):
         monkeypatch.setattr(WaitForDataSensor, "poke", lambda self, context: found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -12,9 +13,12 @@ from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from airflow.triggers.base import BaseTrigger
 from botocore.exceptions import ClientError
 
 from fresh_endpoints.waiting import pace, watcher
+from fresh_endpoints.waiting.connections import S3Connection
+from fresh_endpoints.waiting.event import COULD_NOT_LOOK, WaitEnded
 from fresh_endpoints.waiting.triggers import DataTrigger, SageMakerTrigger
 from local_aws.connections import airflow_connections
 
@@ -64,6 +68,13 @@ def train(local_aws, folder):
     return start
 
 
+@pytest.fixture
+def log(caplog, monkeypatch):
+    """What the triggers say in their tasks' logs; Airflow's own loggers do not reach pytest's."""
+    monkeypatch.setattr(BaseTrigger, "log", logging.getLogger("trigger"))
+    return caplog
+
+
 def trigger_of(name, started=None, kind="training_job"):
     return SageMakerTrigger(kind, name, started or time.time() - 60, None, "aws_default", REGION)
 
@@ -76,7 +87,7 @@ async def first_event(trigger):
 
 @pytest.mark.parametrize(
     "trigger",
-    [trigger_of("job", 1.0), DataTrigger("bucket", ["a", "b"], 2.0, 30.0, "aws_default", REGION)],
+    [trigger_of("job", 1.0), DataTrigger("bucket", ["a", "b"], 2.0, 30.0, "aws_default", REGION, 2)],
     ids=lambda trigger: type(trigger).__name__,
 )
 def test_what_is_serialized_makes_an_equal_trigger(trigger):
@@ -107,18 +118,36 @@ def test_many_are_listed(train, local_aws):
     assert len(local_aws.calls("ListTrainingJobs")) > calls_before
 
 
-def test_it_fires_where_it_cannot_look(train, local_aws):
+def test_it_fires_where_it_cannot_look(log):
     denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTrainingJob")
 
     async def refuse(method, **parameters):
         raise denied
 
-    async def refused():
-        trigger = trigger_of("job")
+    async def refused(refusals):
+        trigger = SageMakerTrigger("training_job", "job", time.time(), None, "aws_default", REGION, refusals)
         watcher.watcher_of("aws_default", REGION).requests = refuse
         return await first_event(trigger)
 
-    assert asyncio.run(refused()) == {"name": "job", "status": "could not look"}
+    event = WaitEnded.from_json(asyncio.run(refused(0)))
+    assert (event.name, event.status, event.refusals) == ("job", COULD_NOT_LOOK, 1)
+    assert event.reason == "DescribeTrainingJob: AWS says AccessDeniedException: no"
+    assert "cannot look (DescribeTrainingJob: AWS says AccessDeniedException: no)" in log.text
+    assert WaitEnded.from_json(asyncio.run(refused(1))).refusals == 2
+
+
+def test_it_fires_where_it_fails_itself():
+    """An exception would reach the task without its words."""
+
+    async def fail(method, **parameters):
+        raise ZeroDivisionError("words")
+
+    async def failed():
+        watcher.watcher_of("aws_default", REGION).requests = fail
+        return await first_event(trigger_of("job"))
+
+    event = WaitEnded.from_json(asyncio.run(failed()))
+    assert event == WaitEnded("job", trigger_failed=True, reason="ZeroDivisionError: words", refusals=1)
 
 
 def test_a_job_that_nobody_waits_for_any_more_is_stopped(train, local_aws):
@@ -173,7 +202,7 @@ def test_data_is_there_only_when_all_files_are(folder, local_aws):
 
 
 def test_data_is_waited_for_until_the_deadline(folder):
-    assert asyncio.run(first_event(data_trigger(folder, "other", seconds=1))) == {"status": "timeout"}
+    assert asyncio.run(first_event(data_trigger(folder, "other", seconds=1))) == {"timed_out": True}
 
 
 def test_a_fault_of_s3_is_survived(folder, local_aws):
@@ -182,6 +211,16 @@ def test_a_fault_of_s3_is_survived(folder, local_aws):
         assert asyncio.run(first_event(data_trigger(folder, "file"))) == {"status": "there"}
     finally:
         local_aws.remove_fault(fault)
+
+
+def test_a_refusal_of_s3_is_passed_on_with_its_words(folder, log, monkeypatch):
+    async def refuse(connection, bucket, keys):
+        raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadObject")
+
+    monkeypatch.setattr(S3Connection, "are_there", refuse)
+    event = WaitEnded.from_json(asyncio.run(first_event(data_trigger(folder, "file"))))
+    assert event == WaitEnded(status=COULD_NOT_LOOK, reason="HeadObject: AWS says 403: Forbidden", refusals=1)
+    assert event.reason in log.text
 
 
 def test_importing_the_triggers_imports_no_provider():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
 from fresh_endpoints.aws import requests, service_model
 from fresh_endpoints.pipeline_file.checks.rendered import Rendered
-from fresh_endpoints.pipeline_file.checks.sections import OWNED, TRAINED_MODEL, check_section, variants
+from fresh_endpoints.pipeline_file.checks.sections import OWNED, TRAINED_MODEL, check_section, home_at_the_top, variants
 from fresh_endpoints.problems import Problem, Where, format_path
 
 
@@ -30,6 +31,27 @@ def check_endpoint_config(rendered: Rendered) -> Iterator[str]:
         yield from _check_capacity(("endpoint_config", *path), variant)
     yield from _check_names(found)
     yield from _check_shadows(section)
+
+
+def warn_endpoint(rendered: Rendered) -> Iterator[str]:
+    """Find what is allowed of the ``endpoint`` section, but seldom meant.
+
+    Args:
+        rendered: The pipeline, in which there are no problems.
+
+    Yields:
+        One sentence for each.
+    """
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html
+    if "RetainAllVariantProperties" in rendered.sections["endpoint"]:
+        return
+    found = [variant for path, variant in variants(rendered.sections["endpoint_config"]) if "InstanceType" in variant]
+    if found:
+        yield (
+            "endpoint.RetainAllVariantProperties: found nothing; each deployment sets the numbers of instances and the "
+            "weights back to those of endpoint_config, whatever autoscaling or a person has made of them; write true "
+            "to keep them, or false if that is meant"
+        )
 
 
 def _check_capacity(path: Where, variant: dict[str, Any]) -> Iterator[str]:
@@ -88,7 +110,8 @@ def check_endpoint(rendered: Rendered) -> Iterator[str]:
     members = sorted(frozenset.union(*allowed.values()) - OWNED["endpoint"].keys())
     for name in section:
         if name not in members:
-            yield str(Problem(("endpoint", str(name)), "unknown", None, "", tuple(members)))
+            problem = Problem(("endpoint", str(name)), "unknown", None, "", tuple(members))
+            yield str(dataclasses.replace(problem, home=home_at_the_top(problem)))
     create = requests.create_endpoint(section, config_name="sample", tags={})
     yield from check_section("CreateEndpoint", "endpoint", section, create)
     update = requests.update_endpoint(section, config_name="sample")

@@ -6,14 +6,15 @@ not been seen before.
 
 from __future__ import annotations
 
-from fresh_endpoints.pipeline_file.checks.calendar import check_calendar
+from fresh_endpoints.pipeline_file.checks.calendar import check_calendar, warn_calendar
 from fresh_endpoints.pipeline_file.checks.data import check_data
-from fresh_endpoints.pipeline_file.checks.endpoint import check_endpoint, check_endpoint_config
+from fresh_endpoints.pipeline_file.checks.endpoint import check_endpoint, check_endpoint_config, warn_endpoint
 from fresh_endpoints.pipeline_file.checks.images import check_images
 from fresh_endpoints.pipeline_file.checks.metrics import check_metrics
 from fresh_endpoints.pipeline_file.checks.model import check_model
 from fresh_endpoints.pipeline_file.checks.rendered import render
 from fresh_endpoints.pipeline_file.checks.sections import check_owned
+from fresh_endpoints.pipeline_file.checks.smoke_test import check_smoke_test
 from fresh_endpoints.pipeline_file.checks.tags import check_tags
 from fresh_endpoints.pipeline_file.checks.training import check_training
 from fresh_endpoints.pipeline_file.checks.transform import check_transform
@@ -42,6 +43,19 @@ def find_problems(pipeline: Pipeline) -> list[str]:
         *check_endpoint_config(rendered),
         *check_endpoint(rendered),
         *check_metrics(rendered),
+        *check_smoke_test(rendered),
         *check_transform(rendered),
     ]
     return list(dict.fromkeys(problems))
+
+
+def find_warnings(pipeline: Pipeline) -> list[str]:
+    """Find what a pipeline file may say, but seldom means.
+
+    Args:
+        pipeline: The pipeline as its file has it, in which there are no problems.
+
+    Returns:
+        One sentence for each, beginning with the field's path.
+    """
+    return [*warn_calendar(pipeline), *warn_endpoint(render(pipeline))]

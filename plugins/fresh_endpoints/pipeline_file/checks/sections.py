@@ -8,8 +8,9 @@ from typing import Any
 
 from fresh_endpoints.aws import requests, service_model
 from fresh_endpoints.pipeline_file.checks.rendered import Rendered
+from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.pipeline_file.templates import is_unknown
-from fresh_endpoints.problems import Where, format_path
+from fresh_endpoints.problems import Problem, Where, format_path
 
 _TAGS = "write tags under aws_tags"
 TRAINED_MODEL = "the model is the one that the run has trained"
@@ -77,7 +78,21 @@ def check_section(operation: str, section: str, given: Mapping[str, Any], reques
         # What was added is right, or follows from a field whose own problem is reported.
         if problem.kind == "missing" or _is_given(given, problem.path):
             allowed = tuple(name for name in problem.allowed if name not in OWNED[section])
-            yield str(dataclasses.replace(problem, path=(section, *problem.path), allowed=allowed))
+            home = (section, *problem.home) if problem.home else home_at_the_top(problem)
+            yield str(dataclasses.replace(problem, path=(section, *problem.path), allowed=allowed, home=home))
+
+
+def home_at_the_top(problem: Problem) -> Where | None:
+    """Find where a key of a section belongs that is one of the pipeline file's own.
+
+    Args:
+        problem: What is wrong with the key.
+
+    Returns:
+        Its path in the file; None where it is none of these.
+    """
+    key = problem.path[-1] if problem.kind == "unknown" else None
+    return (key,) if key in Pipeline.model_fields else None
 
 
 def variants(section: Mapping[str, Any]) -> list[tuple[Where, dict[str, Any]]]:

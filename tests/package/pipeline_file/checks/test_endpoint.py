@@ -2,6 +2,8 @@
 
 import pytest
 
+from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
+from fresh_endpoints.pipeline_file.loading import load_pipeline
 from pipeline_files import changed
 
 ALL_TRAFFIC = "- {VariantName: AllTraffic, InstanceType: ml.m4.xlarge, InitialInstanceCount: 1}"
@@ -154,3 +156,20 @@ def test_wrong_files_say_what_is_wrong(problems, changes, expected):
 def test_right_variants(problems, variants):
     found = problems(changed((ALL_TRAFFIC, variants)))
     assert [problem for problem in found if "var.json" not in problem] == []
+
+
+@pytest.mark.parametrize(
+    ("variant", "endpoint", "count"),
+    [
+        (ALL_TRAFFIC, "{}", 1),
+        (ALL_TRAFFIC, "{RetainAllVariantProperties: true}", 0),
+        (ALL_TRAFFIC, "{RetainAllVariantProperties: false}", 0),
+        ("- {VariantName: a, ServerlessConfig: {MemorySizeInMB: 2048, MaxConcurrency: 1}}", "{}", 0),
+    ],
+)
+def test_instances_whose_number_each_deployment_sets_back_are_warned_of(folder, variant, endpoint, count):
+    text = changed((ALL_TRAFFIC, variant), ("endpoint_config", f"endpoint: {endpoint}\nendpoint_config"))
+    (folder / "iris.yaml").write_text(text)
+    warnings = find_warnings(load_pipeline(folder / "iris.yaml"))
+    assert len(warnings) == count
+    assert all(warning.startswith("endpoint.RetainAllVariantProperties: found nothing; ") for warning in warnings)

@@ -5,6 +5,38 @@ import pytest
 from pipeline_files import changed
 
 WRONG = {
+    "the file's own keys in a section": (
+        [
+            ("  RoleArn", "  transform: {}\n  RoleArn"),
+            ("endpoint_config:\n", "endpoint: {retention: {keep: 3}}\nendpoint_config:\n"),
+        ],
+        [
+            "training.transform: found an unknown key; it belongs at the top; move it there",
+            "endpoint.retention: found an unknown key; it belongs at the top; move it there",
+        ],
+    ),
+    "a member a level too deep": (
+        [("MaxRuntimeInSeconds: 1800", "MaxRuntimeInSeconds: 1800, EnableManagedSpotTraining: false")],
+        [
+            (
+                "training.StoppingCondition.EnableManagedSpotTraining: found an unknown key; it belongs in training; "
+                "move it there"
+            )
+        ],
+    ),
+    "a member a level too high": (
+        [
+            ("  RoleArn", "  InstanceType: ml.m4.xlarge\n  RoleArn"),
+            ("endpoint_config:\n", "endpoint_config:\n  InstanceType: ml.m4.xlarge\n"),
+        ],
+        [
+            "training.InstanceType: found an unknown key; it belongs in training.ResourceConfig; move it there",
+            (
+                "endpoint_config.InstanceType: found an unknown key; it belongs in endpoint_config.ProductionVariants; "
+                "move it there"
+            ),
+        ],
+    ),
     "members that are not the file's to give": (
         [
             ("  RoleArn", "  TrainingJobName: iris\n  Tags: []\n  RoleArn"),

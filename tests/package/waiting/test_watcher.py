@@ -12,6 +12,7 @@ from benchmarks.fake_sagemaker import FakeSageMaker, most_per_second, past_jobs
 from benchmarks.simulated_time import START, simulate
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, NoCredentialsError
 
+from fresh_endpoints.aws.errors import LONGEST_PAUSE_SECONDS
 from fresh_endpoints.aws.kinds import ENDPOINT
 from fresh_endpoints.waiting import pace, watcher
 from fresh_endpoints.waiting.event import NOT_FOUND
@@ -136,7 +137,7 @@ def test_what_a_page_has_told_holds_though_all_later_pages_are_throttled():
 def test_where_only_the_first_page_is_ever_told_it_is_read_again():
     sagemaker = OnePage(jobs_ending_at(*[600] * 1000))
     late = sorted(at - 600 for at, _ in wait_for_all(sagemaker))
-    assert late[99] <= SCAN_SECONDS + pace.LONGEST_BACKOFF_SECONDS + 15
+    assert late[99] <= SCAN_SECONDS + LONGEST_PAUSE_SECONDS + 15
 
 
 def test_a_list_that_never_tells_of_an_end_ends_no_wait_later_than_a_describe_would():

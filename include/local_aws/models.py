@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from local_aws.model_data import ModelData, refuse_unsound
-from local_aws.resources import Collection, Json, Kind, Request, Resource, refuse_unsupported
+from local_aws.resources import Collection, Json, Kind, Request, Resource
+from local_aws.unsupported import refuse_unsupported
 from local_aws.wire import validation_error
 
 _ANY = None

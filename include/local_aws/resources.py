@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from local_aws.faults import Faults
 from local_aws.lists import FILTERS, list_page
 from local_aws.permissions import PermissionRecord, RoleS3
 from local_aws.settings import Settings
+from local_aws.unsupported import refuse_unsupported
 from local_aws.wire import AwsError, validation_error
 
 Request = dict[str, Any]
@@ -338,39 +339,3 @@ def parse_s3_url(text: str) -> S3Url:
         return S3Url.parse(text)
     except ValueError as error:
         raise validation_error(str(error)) from error
-
-
-def refuse_unsupported(
-    operation: str, request: Mapping[str, Any], supported: Mapping[str, Any], path: str = ""
-) -> None:
-    """Refuses what local AWS would otherwise silently not do.
-
-    Args:
-        operation: the operation's name, for the message.
-        request: the request or a part of it.
-        supported: the members that are done or need nothing done on a laptop. A mapping goes on below; a set lists the
-            values that are done.
-        path: where ``request`` is in the whole.
-
-    Raises:
-        AwsError: a member or value is not among them.
-    """
-    for name, value in request.items():
-        here = f"{path}{name}"
-        if name not in supported:
-            raise validation_error(
-                f"local AWS: {operation} cannot do {here} (found {_short(value)}). Leave it out here."
-            )
-        allowed = supported[name]
-        if isinstance(allowed, (set, frozenset)) and value not in allowed:
-            done = " or ".join(sorted(map(repr, allowed)))
-            raise validation_error(f"local AWS: {operation} cannot do {here} {_short(value)}, only {done}.")
-        if isinstance(allowed, Mapping):
-            for number, item in enumerate(value if isinstance(value, (tuple, list)) else [value]):
-                below = f"{here}[{number}]." if isinstance(value, (tuple, list)) else f"{here}."
-                refuse_unsupported(operation, item, allowed, below)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"

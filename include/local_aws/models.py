@@ -72,7 +72,7 @@ class _Records(Collection[Resource]):
         """Answers the Create operation.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
@@ -92,10 +92,10 @@ class _Records(Collection[Resource]):
             return {self._arn_member: self.add(resource, request.get("Tags", []))}
 
     def check(self, request: Request) -> None:
-        """Checks what only this kind knows.
+        """Check what only this kind knows.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Raises:
             AwsError: AWS would refuse it.
@@ -105,13 +105,13 @@ class _Records(Collection[Resource]):
         """Answers the Describe operation.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is none of that name.
+            AwsError: There is none of that name.
         """
         with self.region.lock:
             found = self.find(request[self.kind.member])
@@ -133,13 +133,13 @@ class _Records(Collection[Resource]):
         """Answers the Delete operation. Endpoints in service go on, as on AWS.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is none of that name.
+            AwsError: There is none of that name.
         """
         with self.region.lock:
             self.remove(request[self.kind.member])
@@ -158,13 +158,13 @@ class Models(_Records):
     supported = _MODEL
 
     def check(self, request: Request) -> None:
-        """Checks that the image and the model data exist, as AWS does.
+        """Check that the image and the model data exist, as AWS does.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Raises:
-            AwsError: one is missing.
+            AwsError: One is missing.
         """
         container = request.get("PrimaryContainer")
         if not container or "Image" not in container:
@@ -204,13 +204,13 @@ class EndpointConfigs(_Records):
         self._models = models
 
     def check(self, request: Request) -> None:
-        """Checks that the variants are sound and their models exist.
+        """Check that the variants are sound and their models exist.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Raises:
-            AwsError: a model is missing, or a variant cannot be served.
+            AwsError: A model is missing, or a variant cannot be served.
         """
         names = [variant["VariantName"] for variant in request["ProductionVariants"]]
         if len(set(names)) < len(names):

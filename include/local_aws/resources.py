@@ -33,14 +33,14 @@ class Region:
     """One region's SageMaker: what its resources share.
 
     Attributes:
-        name: the region's name.
-        settings: the server's options.
-        host: where programs run.
+        name: The region's name.
+        settings: The server's options.
+        host: Where programs run.
         backends: S3 and CloudWatch Logs.
-        faults: faults in force.
-        permissions: the record of what containers use.
-        on_change: called after each change of a resource; must be quick and take no lock.
-        lock: guards all resources of the region.
+        faults: Faults in force.
+        permissions: The record of what containers use.
+        on_change: Called after each change of a resource; must be quick and take no lock.
+        lock: Guards all resources of the region.
         tags: ARN to tags.
     """
 
@@ -55,11 +55,11 @@ class Region:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def arn(self, kind: str, name: str) -> str:
-        """Makes a SageMaker ARN.
+        """Make a SageMaker ARN.
 
         Args:
-            kind: for example ``training-job``.
-            name: the resource's name. AWS writes it in lower case in ARNs.
+            kind: For example ``training-job``.
+            name: The resource's name. AWS writes it in lower case in ARNs.
 
         Returns:
             The ARN.
@@ -67,7 +67,7 @@ class Region:
         return f"arn:aws:sagemaker:{self.name}:{self.settings.account_id}:{kind}/{name.lower()}"
 
     def s3(self, role: str, used_by: str) -> RoleS3:
-        """Gives a container its way to S3.
+        """Give a container its way to S3.
 
         Args:
             role: ARN of its execution role.
@@ -107,12 +107,12 @@ class Resource:
     """One named thing.
 
     Attributes:
-        name: its name.
-        arn: its ARN.
-        request: the Create request that made it, without tags.
-        creation_time: epoch seconds.
-        last_modified_time: epoch seconds; moves with every change of status.
-        on_change: called by :meth:`touch`.
+        name: Its name.
+        arn: Its ARN.
+        request: The Create request that made it, without tags.
+        creation_time: Epoch seconds.
+        last_modified_time: Epoch seconds; moves with every change of status.
+        on_change: Called by :meth:`touch`.
     """
 
     name: str
@@ -128,7 +128,7 @@ class Resource:
         return ""
 
     def saved(self) -> Json:
-        """Describes it for the state folder. The caller holds the region's lock.
+        """Describe it for the state folder. The caller holds the region's lock.
 
         Returns:
             A copy of its fields as JSON, but for those that only the running server has.
@@ -137,7 +137,7 @@ class Resource:
         return {name: copy.deepcopy(getattr(self, name)) for name in kept}
 
     def touch(self) -> float:
-        """Notes a change.
+        """Note a change.
 
         Returns:
             Its time, epoch seconds.
@@ -155,11 +155,11 @@ class Kind:
     """How one kind of resource is called.
 
     Attributes:
-        arn: word in the ARN.
-        member: the request member that names one.
-        listed: the output member of the List operation.
+        arn: Word in the ARN.
+        member: The request member that names one.
+        listed: The output member of the List operation.
         noun: AWS's word in error messages.
-        status_member: the output member that holds the status; empty for what has none.
+        status_member: The output member that holds the status; empty for what has none.
     """
 
     arn: str
@@ -173,10 +173,10 @@ class Collection(Generic[R]):
     """All resources of one kind in a region.
 
     Attributes:
-        kind: how they are called.
-        resource: their class.
-        region: where they are.
-        items: name in lower case (as in ARNs, AWS's names differ in more than case) to resource.
+        kind: How they are called.
+        resource: Their class.
+        region: Where they are.
+        items: Name in lower case (as in ARNs, AWS's names differ in more than case) to resource.
     """
 
     kind: Kind
@@ -187,16 +187,16 @@ class Collection(Generic[R]):
         self.items: dict[str, R] = {}
 
     def find(self, name: str) -> R:
-        """Gets one. The caller holds the region's lock.
+        """Get one. The caller holds the region's lock.
 
         Args:
-            name: its name.
+            name: Its name.
 
         Returns:
             The resource.
 
         Raises:
-            AwsError: there is none.
+            AwsError: There is none.
         """
         found = self.items.get(name.lower())
         if found is None:
@@ -204,10 +204,10 @@ class Collection(Generic[R]):
         return found
 
     def not_found(self, name: str) -> AwsError:
-        """Makes AWS's error for a missing one.
+        """Make AWS's error for a missing one.
 
         Args:
-            name: its name.
+            name: Its name.
 
         Returns:
             The error.
@@ -215,10 +215,10 @@ class Collection(Generic[R]):
         return validation_error(f'Could not find {self.kind.noun} "{self.region.arn(self.kind.arn, name)}".')
 
     def already_exists(self, name: str) -> AwsError:
-        """Makes AWS's error for a name that is taken.
+        """Make AWS's error for a name that is taken.
 
         Args:
-            name: the name.
+            name: The name.
 
         Returns:
             The error.
@@ -228,17 +228,17 @@ class Collection(Generic[R]):
         )
 
     def add(self, resource: R, tags: list[dict[str, str]]) -> str:
-        """Adds a new one. The caller holds the region's lock.
+        """Add a new one. The caller holds the region's lock.
 
         Args:
-            resource: the resource.
-            tags: its tags, as the request has them.
+            resource: The resource.
+            tags: Its tags, as the request has them.
 
         Returns:
             Its ARN.
 
         Raises:
-            AwsError: the name is taken.
+            AwsError: The name is taken.
         """
         if resource.name.lower() in self.items:
             raise self.already_exists(resource.name)
@@ -250,10 +250,10 @@ class Collection(Generic[R]):
         """Forgets one and its tags. The caller holds the region's lock.
 
         Args:
-            name: its name.
+            name: Its name.
 
         Raises:
-            AwsError: there is none.
+            AwsError: There is none.
         """
         resource = self.find(name)
         del self.items[name.lower()]
@@ -261,7 +261,7 @@ class Collection(Generic[R]):
         self.region.on_change()
 
     def saved(self) -> list[Json]:
-        """Describes all for the state folder. The caller holds the region's lock.
+        """Describe all for the state folder. The caller holds the region's lock.
 
         Returns:
             The resources.
@@ -269,19 +269,19 @@ class Collection(Generic[R]):
         return [item.saved() for item in self.items.values()]
 
     def restore(self, saved: list[Json]) -> None:
-        """Takes what :meth:`saved` described. Only at the start: no request is answered yet.
+        """Take what :meth:`saved` described. Only at the start: no request is answered yet.
 
         Args:
-            saved: the resources. What was under way when they were saved ends as a fault of AWS's own.
+            saved: The resources. What was under way when they were saved ends as a fault of AWS's own.
         """
         for entry in saved:
             self._take(self.restored(entry))
 
     def restored(self, saved: Json) -> R:
-        """Makes a resource again.
+        """Make a resource again.
 
         Args:
-            saved: what its ``saved`` described.
+            saved: What its ``saved`` described.
 
         Returns:
             It.
@@ -296,7 +296,7 @@ class Collection(Generic[R]):
         """Answers a List operation, with its filters, order and pages.
 
         Args:
-            request: the operation's input.
+            request: The operation's input.
 
         Returns:
             The operation's output.
@@ -311,10 +311,10 @@ class Collection(Generic[R]):
             return {self.kind.listed: [self.summary(item) for item in page]} | ({"NextToken": token} if token else {})
 
     def summary(self, item: R) -> Json:
-        """Describes one in a list.
+        """Describe one in a list.
 
         Args:
-            item: the resource.
+            item: The resource.
 
         Returns:
             Its summary; name, ARN and creation time here, more where a kind has more.

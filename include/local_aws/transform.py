@@ -73,10 +73,10 @@ class TransformJobs(Collection[TransformJob]):
         self._models = models
 
     def not_found(self, name: str) -> AwsError:
-        """Makes AWS's error for an unknown job.
+        """Make AWS's error for an unknown job.
 
         Args:
-            name: its name.
+            name: Its name.
 
         Returns:
             The error.
@@ -84,10 +84,10 @@ class TransformJobs(Collection[TransformJob]):
         return validation_error(f"Could not find requested job with name: {name}")
 
     def already_exists(self, name: str) -> AwsError:
-        """Makes AWS's error for a name that is taken.
+        """Make AWS's error for a name that is taken.
 
         Args:
-            name: the name.
+            name: The name.
 
         Returns:
             The error.
@@ -102,7 +102,7 @@ class TransformJobs(Collection[TransformJob]):
         """Answers CreateTransformJob.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
@@ -133,13 +133,13 @@ class TransformJobs(Collection[TransformJob]):
         """Answers DescribeTransformJob.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is no such job.
+            AwsError: There is no such job.
         """
         with self.region.lock:
             job = self.find(request["TransformJobName"])
@@ -158,13 +158,13 @@ class TransformJobs(Collection[TransformJob]):
         """Answers StopTransformJob.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is no such job, or it has ended.
+            AwsError: There is no such job, or it has ended.
         """
         name = request["TransformJobName"]
         with self.region.lock:
@@ -183,10 +183,10 @@ class TransformJobs(Collection[TransformJob]):
         return {}
 
     def summary(self, item: TransformJob) -> Json:
-        """Describes a job in a list.
+        """Describe a job in a list.
 
         Args:
-            item: the job.
+            item: The job.
 
         Returns:
             Its TransformJobSummary.
@@ -200,10 +200,10 @@ class TransformJobs(Collection[TransformJob]):
         return {**super().summary(item), **{member: value for member, value in more.items() if value is not None}}
 
     def restored(self, saved: Json) -> TransformJob:
-        """Makes a job again. One that was under way has ended.
+        """Make a job again. One that was under way has ended.
 
         Args:
-            saved: what its ``saved`` described.
+            saved: What its ``saved`` described.
 
         Returns:
             It.

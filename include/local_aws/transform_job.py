@@ -22,8 +22,8 @@ class TransformJob(Resource):
         failure_reason: FailureReason.
         start_time: TransformStartTime, epoch seconds.
         end_time: TransformEndTime, epoch seconds.
-        stop_requested: set when StopTransformJob was called.
-        server: the program, while it runs.
+        stop_requested: Set when StopTransformJob was called.
+        server: The program, while it runs.
     """
 
     transform_job_status: str = "InProgress"
@@ -42,7 +42,7 @@ class TransformJob(Resource):
         """Change the status. The caller holds the region's lock.
 
         Args:
-            status: the new TransformJobStatus.
+            status: The new TransformJobStatus.
         """
         self.transform_job_status = status
         self.touch()
@@ -51,7 +51,7 @@ class TransformJob(Resource):
         """End the job. The caller holds the region's lock.
 
         Args:
-            reason: why it failed; None if it did not. A job that was to stop has stopped, whatever happened.
+            reason: Why it failed; None if it did not. A job that was to stop has stopped, whatever happened.
         """
         stopped = self.status == "Stopping"
         self.failure_reason = None if stopped else reason

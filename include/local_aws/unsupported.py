@@ -14,14 +14,14 @@ def refuse_unsupported(
     """Refuses what local AWS would otherwise silently not do.
 
     Args:
-        operation: the operation's name, for the message.
-        request: the request or a part of it.
-        supported: the members that are done or need nothing done on a laptop. A mapping goes on below; a set lists the
+        operation: The operation's name, for the message.
+        request: The request or a part of it.
+        supported: The members that are done or need nothing done on a laptop. A mapping goes on below; a set lists the
             values that are done.
-        path: where ``request`` is in the whole.
+        path: Where ``request`` is in the whole.
 
     Raises:
-        AwsError: a member or value is not among them.
+        AwsError: A member or value is not among them.
     """
     for name, value in request.items():
         here = f"{path}{name}"

@@ -137,7 +137,7 @@ class Application:
             return self._moto
 
     def close(self) -> None:
-        """Save the state, end all processes, remove their folders and releases held calls.
+        """Save the state, end all processes, remove their folders and release held calls.
 
         Raises:
             OSError: The state could not be saved.

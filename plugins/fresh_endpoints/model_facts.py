@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import Asset
 
 from fresh_endpoints.aws import tags
@@ -42,13 +43,22 @@ def model_facts(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         pipeline, data_date (YYYY-MM-DD), training_job, training_job_arn, artifact (S3 URL), metrics by name. All of
         it is JSON.
+
+    Raises:
+        AirflowFailException: The job has made no model.
     """
+    artifact = (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts")
+    if not artifact:
+        raise AirflowFailException(
+            f"Training job {job['TrainingJobName']} is Completed, but SageMaker names no model that it has made "
+            "(ModelArtifacts.S3ModelArtifacts). Does the container write to /opt/ml/model? Clear train to train again."
+        )
     return {
         "pipeline": run.pipeline,
         "data_date": run.data_date.isoformat(),
         "training_job": job["TrainingJobName"],
         "training_job_arn": job["TrainingJobArn"],
-        "artifact": job["ModelArtifacts"]["S3ModelArtifacts"],
+        "artifact": artifact,
         "metrics": final_metrics(job),
     }
 

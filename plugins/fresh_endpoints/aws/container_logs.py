@@ -28,14 +28,15 @@ def last_lines(
     """
     try:
         client: Any = AwsLogsHook(aws_conn_id=aws_conn_id, region_name=region_name).get_conn()
-        streams = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{stream_prefix}/")["logStreams"]
+        found = client.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{stream_prefix}/")
+        streams = [stream for stream in found.get("logStreams", []) if "logStreamName" in stream]
         if not streams:
             return []
         newest = max(streams, key=lambda stream: stream.get("lastEventTimestamp", 0))
-        events = client.get_log_events(
+        answer = client.get_log_events(
             logGroupName=group, logStreamName=newest["logStreamName"], limit=count, startFromHead=False
-        )["events"]
+        )
     except (ClientError, BotoCoreError) as error:
         log.warning("Could not read the log of %s: %s", stream_prefix, error)
         return []
-    return [event["message"] for event in events]
+    return [event["message"] for event in answer.get("events", []) if "message" in event]

@@ -98,7 +98,7 @@ class Seen:
         """
         if not description:
             return cls()
-        status, live = ENDPOINT.status_of(description), description["EndpointConfigName"]
+        status, live = ENDPOINT.status_of(description), description.get("EndpointConfigName")
         pending = description.get("PendingDeploymentSummary") or {}
         return cls(
             status=status,

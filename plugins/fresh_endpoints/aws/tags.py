@@ -101,7 +101,7 @@ def read(client: Any, arn: str) -> dict[str, str]:
         botocore.exceptions.ClientError: AWS refused.
     """
     pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
-    return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+    return {tag["Key"]: tag["Value"] for page in pages for tag in page.get("Tags", [])}
 
 
 def write(client: Any, arn: str, tags: Mapping[str, str]) -> None:

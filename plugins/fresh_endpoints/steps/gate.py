@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from fresh_endpoints.aws.endpoint import Endpoint
     from fresh_endpoints.deployment import Deployment
     from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.pipeline_file.quality import Metrics
     from fresh_endpoints.telling.message import Message
 
 log = logging.getLogger(__name__)
@@ -104,16 +104,14 @@ class Gate:
         found = self._live_tags(live)
         return found.get(tags.PIPELINE, "") if found else _named(live, "pipeline")
 
-    def _judge(
-        self, deployment: Deployment, *, live: Mapping[str, float] | None, against_live: bool
-    ) -> Objection | None:
+    def _judge(self, deployment: Deployment, *, live: Metrics | None, against_live: bool) -> Objection | None:
         if self._pipeline.quality is None:
             return None
         rules, metrics = self._pipeline.quality.rules, deployment.facts["metrics"]
         broken = broken_rules(rules, metrics, live=live, against_live=against_live)
         return Objection(messages.quality_gate_failed(deployment, broken), is_refusal=True) if broken else None
 
-    def _live_metrics(self, live: str) -> dict[str, float] | None:
+    def _live_metrics(self, live: str) -> Metrics | None:
         """Read the live model's metrics from its training job, which the live endpoint config's tags name."""
         found = self._live_tags(live)
         job = found.get(tags.TRAINING_JOB)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
 from statistics import median
 from typing import Any
 
@@ -15,6 +16,7 @@ from fresh_endpoints.aws.console import log_page, sagemaker_page
 from fresh_endpoints.aws.container_logs import last_lines
 from fresh_endpoints.aws.errors import already_exists, explained
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, Kind, is_healable
+from fresh_endpoints.aws.lists import newest, seconds_of
 from fresh_endpoints.steps.buttons import LogStreamLink
 from fresh_endpoints.steps.step import PipelineStep
 from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow, failure
@@ -29,6 +31,9 @@ Job = Mapping[str, Any]
 
 # How many of the last jobs predict the next one's duration.
 PREDICTING_JOBS = 5
+# How far back they are looked for, and on how many pages of the account's jobs: an estimate is not worth more requests.
+PREDICTING_PERIOD = timedelta(days=30)
+PREDICTING_PAGES = 3
 
 # A task that a user has given up is failed, success or skipped; one cleared while it runs is restarting.
 _STATES_OF_A_WANTED_TASK = ("running", "deferred", "up_for_retry", "scheduled", "queued")
@@ -132,21 +137,25 @@ class JobStep(PipelineStep):
         raise NotImplementedError
 
     def expected_seconds(self) -> float | None:
-        """Return how long the pipeline's last such jobs took, in the median; it predicts this one's end."""
+        """Return how long the pipeline's last such jobs took, in the median; it predicts this one's end.
+
+        It only estimates: whatever goes wrong with it is no fault of the step's.
+        """
+        past = newest(
+            self._client,
+            self.kind,
+            created_after=datetime.now(timezone.utc) - PREDICTING_PERIOD,
+            most_pages=PREDICTING_PAGES,
+            # Another pipeline's name may begin with this one's; what follows the name is the data date.
+            name_prefix=f"{self.pipeline.name}-2",
+            statuses=[status for status, answer in self.kind.statuses.items() if answer is Answer.DONE],
+        )
         try:
-            found = getattr(self._client, self.kind.list)(
-                NameContains=f"{self.pipeline.name}-",
-                StatusEquals="Completed",
-                SortBy="CreationTime",
-                SortOrder="Descending",
-                MaxResults=100,
-            )[self.kind.summaries]
-        except (ClientError, BotoCoreError) as error:
+            known = (took for job in past if (took := seconds_of(self.kind, job)) is not None)
+            seconds = list(itertools.islice(known, PREDICTING_JOBS))
+        except Exception as error:
             self.log.info("No past %s to predict this one's end by: %s", self.kind.noun, error)
             return None
-        # Another pipeline's name may begin with this one's; what follows the name is the data date.
-        ours = [job for job in found if self.name_of(job).startswith(f"{self.pipeline.name}-2")][:PREDICTING_JOBS]
-        seconds = [(job[self.kind.end_member] - job["CreationTime"]).total_seconds() for job in ours]
         return median(seconds) if seconds else None
 
     def too_long(self, job: Job, reason: str) -> StepFailed:

@@ -141,7 +141,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
                 name=name,
                 model_name=self.trained["model"],
                 input_uri=requests.folder_uri(self.bucket, self.key),
-                output_uri=requests.prediction_uri(self.bucket, run.data_date.isoformat(), run.pipeline),
+                output_uri=self._output_uri(run),
                 tags={**run.tags(self.aws_tags), **fact_tags(self.trained)},
             )
             for attempt in range(1, _MODEL_TRIES + 1):
@@ -172,12 +172,15 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             create_model(self._client, self.config["Model"], name=name, facts=self.trained, tags=tags)
 
     def _complete(self, context: Any, job: Job) -> dict[str, Any]:
-        folder = job["TransformOutput"]["S3OutputPath"].rstrip("/")
-        output = f"{folder}/{self.key.rpartition('/')[2]}.out"
+        folder = (job.get("TransformOutput") or {}).get("S3OutputPath") or self._output_uri(self.run_of(context))
+        output = f"{folder.rstrip('/')}/{self.key.rpartition('/')[2]}.out"
         links = self.links_of(job, context)
         message = messages.prediction_complete(self.name_of(job), job["ModelName"], output=output, links=links)
         tell_once(self.notifier, self.run_of(context), message, client=self._client, arn=job["TransformJobArn"])
         return {**self.trained, "transform_job": self.name_of(job), "output": output}
+
+    def _output_uri(self, run: Run) -> str:
+        return requests.prediction_uri(self.bucket, run.data_date.isoformat(), run.pipeline)
 
     def _failed(self, job: Job, reason: str) -> Message:
         links = self.links_of(job)

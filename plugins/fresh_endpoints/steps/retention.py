@@ -129,9 +129,9 @@ def _configs_in_use(client: Any) -> Iterator[str]:
                     continue
                 raise
             # While it is being updated this is the config that it comes from; the summary names where it goes to.
-            yield endpoint["EndpointConfigName"]
-            if pending := endpoint.get("PendingDeploymentSummary"):
-                yield pending["EndpointConfigName"]
+            for seen in (endpoint, endpoint.get("PendingDeploymentSummary") or {}):
+                if name := seen.get("EndpointConfigName"):
+                    yield name
 
 
 def _models_of_config(client: Any, name: str) -> Iterator[str]:

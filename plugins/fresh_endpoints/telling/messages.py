@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fresh_endpoints.model_facts import shown
 from fresh_endpoints.telling.message import Message
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def training_started(job_name: str, *, attempt: int, links: Links) -> Message:
 def training_complete(facts: Mapping[str, Any], *, links: Links) -> Message:
     """Say that a training job has made a model, and what it is like."""
     job_name, artifact = facts["training_job"], facts["artifact"]
-    metrics = ", ".join(f"{name} {value:.4g}" for name, value in facts["metrics"].items())
+    metrics = ", ".join(f"{name} {shown(value, 4)}" for name, value in facts["metrics"].items())
     return Message(
         "✅ Training complete",
         f'Training job "{job_name}" complete. Model data uploaded to "{artifact}".',

@@ -106,3 +106,28 @@ def test_a_backfilled_older_day_is_published_though_it_is_not_deployed(pipeline,
     facts = pipeline.published()[-1]
     assert (facts["data_date"], facts["model"]) == ("2019-03-04", facts["training_job"])
     assert "endpoint" not in facts
+
+
+@pytest.mark.parametrize(("form", "told"), [("nan", "NaN"), ("text", "NaN"), ("-infinity", "-Infinity")])
+def test_a_training_that_has_diverged_succeeds_and_its_model_is_refused(pipeline, train, form, told):
+    pipeline.aws.add_faults({"kind": "final_metric", "metric": "loss", "form": form})
+    try:
+        ended = train(DAY_1, "auc=0.95|loss=0.1", ["auc >= 0.9", "loss < 0.2"])
+    finally:
+        pipeline.aws.clear_faults()
+    assert ended.tasks == {**ended.tasks, "train": "success", "deploy": "skipped", "publish": "skipped"}
+    assert ended.returned["train"]["metrics"]["loss"] == told
+    assert f"loss is {told}, which is no number; no rule holds of it." in pipeline.slack()[-1]
+    assert f"Metrics: auc 0.95, loss {told}." in pipeline.slack()[-2]
+
+
+def test_a_metric_that_is_no_number_and_has_no_rule_is_published_as_text(pipeline, train):
+    pipeline.aws.add_faults({"kind": "final_metric", "metric": "loss", "form": "nan"})
+    try:
+        ended = train(DAY_1, "auc=0.95|loss=0.1", ["auc >= 0.9"])
+    finally:
+        pipeline.aws.clear_faults()
+    assert ended.state == "success"
+    assert pipeline.published()[-1]["metrics"]["loss"] == "NaN"
+    config = pipeline.sagemaker.describe_endpoint_config(EndpointConfigName=pipeline.live())
+    assert pipeline.tags(config["EndpointConfigArn"])["fresh-endpoints:metrics"] == "auc=0.95 loss=NaN"

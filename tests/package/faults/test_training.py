@@ -82,9 +82,10 @@ def test_a_training_that_is_stopped_by_hand_fails_without_another(fast):
     def stop():
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if [job for job in fast.jobs() if job["SecondaryStatus"] == "Training"]:
-                fast.sagemaker.stop_training_job(TrainingJobName=names(fast)[0])
-                return
+            for name in names(fast):  # a list tells no secondary status
+                if fast.sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"] == "Training":
+                    fast.sagemaker.stop_training_job(TrainingJobName=name)
+                    return
             time.sleep(0.05)
 
     stopping = threading.Thread(target=stop)

@@ -9,9 +9,10 @@ from typing import Any
 from local_aws.deployments import SERVICE_FAULT, Deployments, Plan
 from local_aws.endpoint import Endpoint
 from local_aws.models import EndpointConfigs, Models
-from local_aws.resources import Collection, Json, Kind, Region, Request, Resource, refuse_unsupported
+from local_aws.resources import Collection, Json, Kind, Region, Request, Resource
 from local_aws.scaling import changed_types, refuse_scaled, retained, scale
 from local_aws.traffic import refuse_unsound
+from local_aws.unsupported import refuse_unsupported
 from local_aws.variants import Definition
 from local_aws.wire import validation_error
 

@@ -25,7 +25,7 @@ class Faults:
         self._last_number = 0
 
     def add(self, rules: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Adds rules, all or none.
+        """Add rules, all or none.
 
         Args:
             rules: Faults as fault_rules.py describes them.
@@ -46,7 +46,7 @@ class Faults:
             return [fault.as_json() for fault in added]
 
     def remove(self, number: int | None = None) -> int:
-        """Removes rules and releases the calls that they hold.
+        """Remove rules and release the calls that they hold.
 
         Args:
             number: Which one; None for all.
@@ -62,7 +62,7 @@ class Faults:
         return len(removed)
 
     def rules(self) -> list[dict[str, Any]]:
-        """Describes the rules in force.
+        """Describe the rules in force.
 
         Returns:
             Them, in the order of their numbers.
@@ -129,7 +129,7 @@ class Faults:
         return fault.limit if fault else None
 
     def apply(self, call: Call, effect: Callable[[], Any], is_connected: Callable[[], bool]) -> Any:
-        """Runs a call under the rules in force.
+        """Run a call under the rules in force.
 
         Args:
             call: What is asked.
@@ -163,7 +163,7 @@ class Faults:
         return None if any(fault.kind == "lost_answer" for fault in striking) else answer
 
     def pause(self, kind: str, status: str) -> None:
-        """Keeps a resource in the status that it has entered, while a rule says so. The caller holds no lock.
+        """Keep a resource in the status that it has entered, while a rule says so. The caller holds no lock.
 
         Args:
             kind: Kind of resource, as in its ARN.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from local_aws.model_data import ModelData, refuse_unsound
-from local_aws.resources import Collection, Json, Kind, Request, Resource, refuse_unsupported
+from local_aws.resources import Collection, Json, Kind, Request, Resource
+from local_aws.unsupported import refuse_unsupported
 from local_aws.wire import validation_error
 
 _ANY = None
@@ -71,7 +72,7 @@ class _Records(Collection[Resource]):
         """Answers the Create operation.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
@@ -91,10 +92,10 @@ class _Records(Collection[Resource]):
             return {self._arn_member: self.add(resource, request.get("Tags", []))}
 
     def check(self, request: Request) -> None:
-        """Checks what only this kind knows.
+        """Check what only this kind knows.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Raises:
             AwsError: AWS would refuse it.
@@ -104,13 +105,13 @@ class _Records(Collection[Resource]):
         """Answers the Describe operation.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is none of that name.
+            AwsError: There is none of that name.
         """
         with self.region.lock:
             found = self.find(request[self.kind.member])
@@ -132,13 +133,13 @@ class _Records(Collection[Resource]):
         """Answers the Delete operation. Endpoints in service go on, as on AWS.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is none of that name.
+            AwsError: There is none of that name.
         """
         with self.region.lock:
             self.remove(request[self.kind.member])
@@ -157,13 +158,13 @@ class Models(_Records):
     supported = _MODEL
 
     def check(self, request: Request) -> None:
-        """Checks that the image and the model data exist, as AWS does.
+        """Check that the image and the model data exist, as AWS does.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Raises:
-            AwsError: one is missing.
+            AwsError: One is missing.
         """
         container = request.get("PrimaryContainer")
         if not container or "Image" not in container:
@@ -203,13 +204,13 @@ class EndpointConfigs(_Records):
         self._models = models
 
     def check(self, request: Request) -> None:
-        """Checks that the variants are sound and their models exist.
+        """Check that the variants are sound and their models exist.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Raises:
-            AwsError: a model is missing, or a variant cannot be served.
+            AwsError: A model is missing, or a variant cannot be served.
         """
         names = [variant["VariantName"] for variant in request["ProductionVariants"]]
         if len(set(names)) < len(names):

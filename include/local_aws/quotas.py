@@ -13,10 +13,12 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from local_aws.endpoint import Endpoint
 from local_aws.endpoints import Endpoints
 from local_aws.faults import Faults
 from local_aws.models import EndpointConfigs
 from local_aws.resources import Json, Request
+from local_aws.scaling import retained
 from local_aws.training import TrainingJobs
 from local_aws.transform import TransformJobs
 from local_aws.wire import AwsError
@@ -86,12 +88,20 @@ class Quotas:
             return _training_usage(request), _count([request.get("ResourceConfig", {})], "InstanceCount")
         if operation == "CreateTransformJob" and request["TransformJobName"].lower() not in self._transforms.items:
             return "transform job", _count([request["TransformResources"]], "InstanceCount")
-        is_new = operation == "CreateEndpoint" and request["EndpointName"].lower() not in self._endpoints.items
-        if is_new or operation == "UpdateEndpoint":
-            config = self._configs.items.get(request["EndpointConfigName"].lower())
-            variants = config.request["ProductionVariants"] if config else []
-            return "endpoint", _count(variants, "InitialInstanceCount")
+        if operation in ("CreateEndpoint", "UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"):
+            with self._jobs.region.lock:
+                return "endpoint", self._wanted_by_endpoint(operation, request)
         return "", Counter()
+
+    def _wanted_by_endpoint(self, operation: str, request: Request) -> Counter[str]:
+        endpoint = self._endpoints.items.get(request["EndpointName"].lower())
+        if (endpoint is None) is (operation != "CreateEndpoint"):
+            return Counter()
+        if operation == "UpdateEndpointWeightsAndCapacities":
+            return _count(_added(endpoint, request), "InitialInstanceCount") if endpoint else Counter()
+        config = self._configs.items.get(request["EndpointConfigName"].lower())
+        variants = config.request["ProductionVariants"] if config else []
+        return _count(retained(variants, endpoint, request) if endpoint else variants, "InitialInstanceCount")
 
     def _in_use(self, usage: str) -> Counter[str]:
         with self._jobs.region.lock:
@@ -111,6 +121,16 @@ class Quotas:
             found += _count((config for config, _ in endpoint.live), "InitialInstanceCount")
             found += _count((endpoint.pending or {}).get("ProductionVariants", []), "DesiredInstanceCount")
         return found
+
+
+def _added(endpoint: Endpoint, request: Request) -> Iterator[Json]:
+    """Tell which instances a scaling adds, as variants of that many."""
+    desired = {entry["VariantName"]: entry for entry in request["DesiredWeightsAndCapacities"]}
+    for config, _ in endpoint.live:
+        now = config.get("InitialInstanceCount", 0)
+        added = desired.get(config["VariantName"], {}).get("DesiredInstanceCount", now) - now
+        if added > 0:
+            yield {**config, "InitialInstanceCount": added}
 
 
 def _training_usage(request: Request) -> str:

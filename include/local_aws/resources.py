@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from local_aws.faults import Faults
 from local_aws.lists import FILTERS, list_page
 from local_aws.permissions import PermissionRecord, RoleS3
 from local_aws.settings import Settings
+from local_aws.unsupported import refuse_unsupported
 from local_aws.wire import AwsError, validation_error
 
 Request = dict[str, Any]
@@ -32,14 +33,14 @@ class Region:
     """One region's SageMaker: what its resources share.
 
     Attributes:
-        name: the region's name.
-        settings: the server's options.
-        host: where programs run.
+        name: The region's name.
+        settings: The server's options.
+        host: Where programs run.
         backends: S3 and CloudWatch Logs.
-        faults: faults in force.
-        permissions: the record of what containers use.
-        on_change: called after each change of a resource; must be quick and take no lock.
-        lock: guards all resources of the region.
+        faults: Faults in force.
+        permissions: The record of what containers use.
+        on_change: Called after each change of a resource; must be quick and take no lock.
+        lock: Guards all resources of the region.
         tags: ARN to tags.
     """
 
@@ -54,11 +55,11 @@ class Region:
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def arn(self, kind: str, name: str) -> str:
-        """Makes a SageMaker ARN.
+        """Make a SageMaker ARN.
 
         Args:
-            kind: for example ``training-job``.
-            name: the resource's name. AWS writes it in lower case in ARNs.
+            kind: For example ``training-job``.
+            name: The resource's name. AWS writes it in lower case in ARNs.
 
         Returns:
             The ARN.
@@ -66,7 +67,7 @@ class Region:
         return f"arn:aws:sagemaker:{self.name}:{self.settings.account_id}:{kind}/{name.lower()}"
 
     def s3(self, role: str, used_by: str) -> RoleS3:
-        """Gives a container its way to S3.
+        """Give a container its way to S3.
 
         Args:
             role: ARN of its execution role.
@@ -106,12 +107,12 @@ class Resource:
     """One named thing.
 
     Attributes:
-        name: its name.
-        arn: its ARN.
-        request: the Create request that made it, without tags.
-        creation_time: epoch seconds.
-        last_modified_time: epoch seconds; moves with every change of status.
-        on_change: called by :meth:`touch`.
+        name: Its name.
+        arn: Its ARN.
+        request: The Create request that made it, without tags.
+        creation_time: Epoch seconds.
+        last_modified_time: Epoch seconds; moves with every change of status.
+        on_change: Called by :meth:`touch`.
     """
 
     name: str
@@ -127,7 +128,7 @@ class Resource:
         return ""
 
     def saved(self) -> Json:
-        """Describes it for the state folder. The caller holds the region's lock.
+        """Describe it for the state folder. The caller holds the region's lock.
 
         Returns:
             A copy of its fields as JSON, but for those that only the running server has.
@@ -136,7 +137,7 @@ class Resource:
         return {name: copy.deepcopy(getattr(self, name)) for name in kept}
 
     def touch(self) -> float:
-        """Notes a change.
+        """Note a change.
 
         Returns:
             Its time, epoch seconds.
@@ -154,11 +155,11 @@ class Kind:
     """How one kind of resource is called.
 
     Attributes:
-        arn: word in the ARN.
-        member: the request member that names one.
-        listed: the output member of the List operation.
+        arn: Word in the ARN.
+        member: The request member that names one.
+        listed: The output member of the List operation.
         noun: AWS's word in error messages.
-        status_member: the output member that holds the status; empty for what has none.
+        status_member: The output member that holds the status; empty for what has none.
     """
 
     arn: str
@@ -172,10 +173,10 @@ class Collection(Generic[R]):
     """All resources of one kind in a region.
 
     Attributes:
-        kind: how they are called.
-        resource: their class.
-        region: where they are.
-        items: name in lower case (as in ARNs, AWS's names differ in more than case) to resource.
+        kind: How they are called.
+        resource: Their class.
+        region: Where they are.
+        items: Name in lower case (as in ARNs, AWS's names differ in more than case) to resource.
     """
 
     kind: Kind
@@ -186,16 +187,16 @@ class Collection(Generic[R]):
         self.items: dict[str, R] = {}
 
     def find(self, name: str) -> R:
-        """Gets one. The caller holds the region's lock.
+        """Get one. The caller holds the region's lock.
 
         Args:
-            name: its name.
+            name: Its name.
 
         Returns:
             The resource.
 
         Raises:
-            AwsError: there is none.
+            AwsError: There is none.
         """
         found = self.items.get(name.lower())
         if found is None:
@@ -203,10 +204,10 @@ class Collection(Generic[R]):
         return found
 
     def not_found(self, name: str) -> AwsError:
-        """Makes AWS's error for a missing one.
+        """Make AWS's error for a missing one.
 
         Args:
-            name: its name.
+            name: Its name.
 
         Returns:
             The error.
@@ -214,10 +215,10 @@ class Collection(Generic[R]):
         return validation_error(f'Could not find {self.kind.noun} "{self.region.arn(self.kind.arn, name)}".')
 
     def already_exists(self, name: str) -> AwsError:
-        """Makes AWS's error for a name that is taken.
+        """Make AWS's error for a name that is taken.
 
         Args:
-            name: the name.
+            name: The name.
 
         Returns:
             The error.
@@ -227,17 +228,17 @@ class Collection(Generic[R]):
         )
 
     def add(self, resource: R, tags: list[dict[str, str]]) -> str:
-        """Adds a new one. The caller holds the region's lock.
+        """Add a new one. The caller holds the region's lock.
 
         Args:
-            resource: the resource.
-            tags: its tags, as the request has them.
+            resource: The resource.
+            tags: Its tags, as the request has them.
 
         Returns:
             Its ARN.
 
         Raises:
-            AwsError: the name is taken.
+            AwsError: The name is taken.
         """
         if resource.name.lower() in self.items:
             raise self.already_exists(resource.name)
@@ -249,10 +250,10 @@ class Collection(Generic[R]):
         """Forgets one and its tags. The caller holds the region's lock.
 
         Args:
-            name: its name.
+            name: Its name.
 
         Raises:
-            AwsError: there is none.
+            AwsError: There is none.
         """
         resource = self.find(name)
         del self.items[name.lower()]
@@ -260,7 +261,7 @@ class Collection(Generic[R]):
         self.region.on_change()
 
     def saved(self) -> list[Json]:
-        """Describes all for the state folder. The caller holds the region's lock.
+        """Describe all for the state folder. The caller holds the region's lock.
 
         Returns:
             The resources.
@@ -268,19 +269,19 @@ class Collection(Generic[R]):
         return [item.saved() for item in self.items.values()]
 
     def restore(self, saved: list[Json]) -> None:
-        """Takes what :meth:`saved` described. Only at the start: no request is answered yet.
+        """Take what :meth:`saved` described. Only at the start: no request is answered yet.
 
         Args:
-            saved: the resources. What was under way when they were saved ends as a fault of AWS's own.
+            saved: The resources. What was under way when they were saved ends as a fault of AWS's own.
         """
         for entry in saved:
             self._take(self.restored(entry))
 
     def restored(self, saved: Json) -> R:
-        """Makes a resource again.
+        """Make a resource again.
 
         Args:
-            saved: what its ``saved`` described.
+            saved: What its ``saved`` described.
 
         Returns:
             It.
@@ -295,7 +296,7 @@ class Collection(Generic[R]):
         """Answers a List operation, with its filters, order and pages.
 
         Args:
-            request: the operation's input.
+            request: The operation's input.
 
         Returns:
             The operation's output.
@@ -310,10 +311,10 @@ class Collection(Generic[R]):
             return {self.kind.listed: [self.summary(item) for item in page]} | ({"NextToken": token} if token else {})
 
     def summary(self, item: R) -> Json:
-        """Describes one in a list.
+        """Describe one in a list.
 
         Args:
-            item: the resource.
+            item: The resource.
 
         Returns:
             Its summary; name, ARN and creation time here, more where a kind has more.
@@ -338,39 +339,3 @@ def parse_s3_url(text: str) -> S3Url:
         return S3Url.parse(text)
     except ValueError as error:
         raise validation_error(str(error)) from error
-
-
-def refuse_unsupported(
-    operation: str, request: Mapping[str, Any], supported: Mapping[str, Any], path: str = ""
-) -> None:
-    """Refuses what local AWS would otherwise silently not do.
-
-    Args:
-        operation: the operation's name, for the message.
-        request: the request or a part of it.
-        supported: the members that are done or need nothing done on a laptop. A mapping goes on below; a set lists the
-            values that are done.
-        path: where ``request`` is in the whole.
-
-    Raises:
-        AwsError: a member or value is not among them.
-    """
-    for name, value in request.items():
-        here = f"{path}{name}"
-        if name not in supported:
-            raise validation_error(
-                f"local AWS: {operation} cannot do {here} (found {_short(value)}). Leave it out here."
-            )
-        allowed = supported[name]
-        if isinstance(allowed, (set, frozenset)) and value not in allowed:
-            done = " or ".join(sorted(map(repr, allowed)))
-            raise validation_error(f"local AWS: {operation} cannot do {here} {_short(value)}, only {done}.")
-        if isinstance(allowed, Mapping):
-            for number, item in enumerate(value if isinstance(value, (tuple, list)) else [value]):
-                below = f"{here}[{number}]." if isinstance(value, (tuple, list)) else f"{here}."
-                refuse_unsupported(operation, item, allowed, below)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -101,7 +101,7 @@ class _RegionalSageMaker:
             return self._reads.answer(operation, request, self.operations[operation])
 
     def saved(self) -> Json:
-        """Describes the region for the state folder.
+        """Describe the region for the state folder.
 
         Returns:
             Its resources and tags.
@@ -111,10 +111,10 @@ class _RegionalSageMaker:
             return {**resources, "tags": {arn: dict(tags) for arn, tags in self._region.tags.items()}}
 
     def restore(self, saved: Json) -> None:
-        """Takes what :meth:`saved` described.
+        """Take what :meth:`saved` described.
 
         Args:
-            saved: resources and tags.
+            saved: Resources and tags.
         """
         self._region.tags.update(saved["tags"])
         for name, collection in self._collections.items():
@@ -147,15 +147,15 @@ class SageMaker:
         """Answers one call.
 
         Args:
-            call: what is asked.
-            body: the request's body.
-            headers: the request's headers, names in lower case.
+            call: What is asked.
+            body: The request's body.
+            headers: The request's headers, names in lower case.
 
         Returns:
             The answer.
 
         Raises:
-            AwsError: the call is refused.
+            AwsError: The call is refused.
         """
         region = self._region(call.region)
         if asked := region.invocations.get(call.operation):
@@ -172,7 +172,7 @@ class SageMaker:
         return json_response(region.perform(call.operation, request))
 
     def saved(self) -> Json:
-        """Describes all for the state folder.
+        """Describe all for the state folder.
 
         Returns:
             Region name to its resources and tags.
@@ -182,16 +182,16 @@ class SageMaker:
         return {name: region.saved() for name, region in regions}
 
     def restore(self, saved: Json) -> None:
-        """Takes what :meth:`saved` described, before the first request.
+        """Take what :meth:`saved` described, before the first request.
 
         Args:
-            saved: region name to its resources and tags.
+            saved: Region name to its resources and tags.
         """
         for name, region in saved.items():
             self._region(name).restore(region)
 
     def bring_back(self) -> None:
-        """Starts the programs of restored endpoints, in the background."""
+        """Start the programs of restored endpoints, in the background."""
         for region in list(self._regions.values()):
             region.endpoints.bring_back()
 
@@ -206,11 +206,11 @@ class SageMaker:
 
 
 def check(operation: str, request: Request) -> None:
-    """Checks a request against botocore's model and refuses it in AWS's words.
+    """Check a request against botocore's model and refuse it in AWS's words.
 
     Args:
-        operation: the operation's name.
-        request: its input.
+        operation: The operation's name.
+        request: Its input.
 
     Raises:
         AwsError: AWS would refuse it. Members that AWS does not know are refused, too.

@@ -47,13 +47,13 @@ class Application:
     """Local AWS as a WSGI application. ``close()`` it: it has started processes."""
 
     def __init__(self, settings: Settings) -> None:
-        """Makes it, with what the state folder holds; :meth:`start` it once the server is bound.
+        """Make it, with what the state folder holds; :meth:`start` it once the server is bound.
 
         Args:
-            settings: the server's options.
+            settings: The server's options.
 
         Raises:
-            StateError: the state folder cannot be used.
+            StateError: The state folder cannot be used.
         """
         self._settings = settings
         self._backends = MotoBackends(settings.account_id)
@@ -101,7 +101,7 @@ class Application:
 
         Args:
             environ: WSGI environment.
-            start_response: as WSGI has it.
+            start_response: As WSGI has it.
 
         Returns:
             The answer's body.
@@ -116,7 +116,7 @@ class Application:
         return self._edge(environ, start_response, body)
 
     def start(self) -> None:
-        """Starts what runs in the background: loading moto, saving the state, restored endpoints' programs."""
+        """Start what runs in the background: loading moto, saving the state, restored endpoints' programs."""
         threading.Thread(target=self.load_moto, daemon=True).start()
         if self._state:
             self._keeper.start()
@@ -124,7 +124,7 @@ class Application:
         self._sagemaker.bring_back()
 
     def load_moto(self) -> Any:
-        """Imports moto, which takes most of the time that a first request needs. Only once.
+        """Import moto, which takes most of the time that a first request needs. Only once.
 
         Returns:
             moto's WSGI application.
@@ -137,10 +137,10 @@ class Application:
             return self._moto
 
     def close(self) -> None:
-        """Saves the state, ends all processes, removes their folders and releases held calls.
+        """Save the state, end all processes, remove their folders and release held calls.
 
         Raises:
-            OSError: the state could not be saved.
+            OSError: The state could not be saved.
         """
         try:
             self._keeper.close()  # first: what is ended below has not failed
@@ -249,22 +249,22 @@ class _RequestHandler(WSGIRequestHandler):
     disable_nagle_algorithm = True
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
-        """Writes nothing: GET /_local_aws/calls is the log of requests."""
+        """Write nothing: GET /_local_aws/calls is the log of requests."""
 
 
 def listen(host: str, port: int, application: Application) -> BaseWSGIServer:
     """Binds the server.
 
     Args:
-        host: address to bind.
+        host: Address to bind.
         port: port, 0 for a free one.
-        application: what answers.
+        application: What answers.
 
     Returns:
         The server; ``serve_forever()`` serves, ``port`` tells the port.
 
     Raises:
-        SystemExit: the port is taken.
+        SystemExit: The port is taken.
     """
     return make_server(host, port, application, threaded=True, request_handler=_handler())
 
@@ -277,7 +277,7 @@ def _handler() -> type[WSGIRequestHandler]:
 
 
 def _read_body(environ: Environ) -> bytes:
-    """Reads the whole body, so that moto's lock is never held while a client sends."""
+    """Read the whole body, so that moto's lock is never held while a client sends."""
     stream = environ["wsgi.input"]
     if environ.get("wsgi.input_terminated"):
         body = stream.read()

@@ -40,23 +40,23 @@ class ModelServer:
         self._requests = 0
 
     def begin_request(self) -> None:
-        """Notes that a request is on its way, so that :meth:`drain` waits for it."""
+        """Note that a request is on its way, so that :meth:`drain` waits for it."""
         with self._idle:
             self._requests += 1
 
     def end_request(self) -> None:
-        """Notes that a request of :meth:`begin_request` has its answer."""
+        """Note that a request of :meth:`begin_request` has its answer."""
         with self._idle:
             self._requests -= 1
             self._idle.notify_all()
 
     def drain(self) -> None:
-        """Waits until no request is on its way. No new one may come."""
+        """Wait until no request is on its way. No new one may come."""
         with self._idle:
             self._idle.wait_for(lambda: not self._requests, INVOCATION_TIMEOUT)
 
     def wait_until_healthy(self, timeout: float) -> bool:
-        """Waits until GET /ping answers 200.
+        """Wait until GET /ping answers 200.
 
         Args:
             timeout: Seconds.
@@ -74,11 +74,11 @@ class ModelServer:
         return False
 
     def wait_until_ended(self) -> None:
-        """Waits until the program has ended."""
+        """Wait until the program has ended."""
         self._container.exited.wait()
 
     def stop(self, grace: float) -> None:
-        """Ends the program.
+        """End the program.
 
         Args:
             grace: Seconds between SIGTERM and SIGKILL.
@@ -161,7 +161,7 @@ def invoke(
 
     Raises:
         OSError: It does not listen or takes longer.
-        http.client.HTTPException: it does not speak HTTP.
+        http.client.HTTPException: It does not speak HTTP.
     """
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)
     try:

@@ -14,22 +14,22 @@ class Settings:
     """The options of one server.
 
     Attributes:
-        region: region of requests that name none (SigV4 names one).
-        account_id: twelve digits; moto's default, so that ARNs of both agree.
-        images: repository name (last path component of an image URI, without tag or digest) to the folder that holds
+        region: Region of requests that name none (SigV4 names one).
+        account_id: Twelve digits; moto's default, so that ARNs of both agree.
+        images: Repository name (last path component of an image URI, without tag or digest) to the folder that holds
             the image's programs ``train`` and ``serve``.
-        ping_timeout: seconds in which ``serve`` must answer GET /ping with 200. AWS tries for 24 to 30 minutes, and the
+        ping_timeout: Seconds in which ``serve`` must answer GET /ping with 200. AWS tries for 24 to 30 minutes, and the
             endpoint stays Creating or Updating and cannot be deleted meanwhile; a laptop wants to know sooner.
-        stop_grace: seconds between SIGTERM and SIGKILL. AWS's are 120 for training
+        stop_grace: Seconds between SIGTERM and SIGKILL. AWS's are 120 for training
             (https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-envvariables.html)
             and 30 for serving.
-        status_seconds: seconds that each status of an endpoint lasts at least, so that it can be seen; minutes on AWS.
-        wait_scale: seconds here for each second that a DeploymentConfig waits: a minute on AWS is a second here.
-        lists_per_second: requests a second that each List operation takes in the long run; see list_rate.py. ``inf``
+        status_seconds: Seconds that each status of an endpoint lasts at least, so that it can be seen; minutes on AWS.
+        wait_scale: Seconds here for each second that a DeploymentConfig waits: a minute on AWS is a second here.
+        lists_per_second: Requests a second that each List operation takes in the long run; see list_rate.py. ``inf``
             for no limit.
-        lists_burst: requests of a List operation that may come at once.
-        state: folder that keeps the state between two runs; None keeps it in memory only.
-        permissions: folder that a file of the permissions used is put in; None records none.
+        lists_burst: Requests of a List operation that may come at once.
+        state: Folder that keeps the state between two runs; None keeps it in memory only.
+        permissions: Folder that a file of the permissions used is put in; None records none.
     """
 
     region: str = "ap-northeast-1"

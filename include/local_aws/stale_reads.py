@@ -82,7 +82,7 @@ class StaleReads:
         Raises:
             AwsError: The effect refused.
         """
-        if operation == "UpdateEndpoint":
+        if operation in ("UpdateEndpoint", "UpdateEndpointWeightsAndCapacities"):
             return self._update(request, effect)
         answer = effect(request)
         return self._as_before(answer) if operation == "DescribeEndpoint" else answer

@@ -18,13 +18,13 @@ class Tags:
         """Answers AddTags: adds, or overwrites the values of keys that exist.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output: the tags of the request, as AWS answers; not those that the resource had before.
 
         Raises:
-            AwsError: there is no such resource, or it would have more than 50 tags.
+            AwsError: There is no such resource, or it would have more than 50 tags.
         """
         with self._region.lock:
             tags = self._find(request["ResourceArn"])
@@ -42,13 +42,13 @@ class Tags:
         """Answers ListTags. All 50 fit on its smallest page.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is no such resource.
+            AwsError: There is no such resource.
         """
         with self._region.lock:
             return {"Tags": _as_list(self._find(request["ResourceArn"]))}
@@ -57,13 +57,13 @@ class Tags:
         """Answers DeleteTags. Keys that are not there are not missed.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is no such resource.
+            AwsError: There is no such resource.
         """
         with self._region.lock:
             tags = self._find(request["ResourceArn"])

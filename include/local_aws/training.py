@@ -26,7 +26,7 @@ class TrainingJobs(Collection[TrainingJob]):
         """Make AWS's error for an unknown job.
 
         Args:
-            name: its name.
+            name: Its name.
 
         Returns:
             The error.
@@ -37,7 +37,7 @@ class TrainingJobs(Collection[TrainingJob]):
         """Make AWS's error for a name that is taken.
 
         Args:
-            name: the name.
+            name: The name.
 
         Returns:
             The error.
@@ -118,7 +118,7 @@ class TrainingJobs(Collection[TrainingJob]):
         """Describe a job in a list.
 
         Args:
-            item: the job.
+            item: The job.
 
         Returns:
             Its TrainingJobSummary.
@@ -135,7 +135,7 @@ class TrainingJobs(Collection[TrainingJob]):
         """Make a job again. One that was under way has ended.
 
         Args:
-            saved: what its ``saved`` described.
+            saved: What its ``saved`` described.
 
         Returns:
             It.

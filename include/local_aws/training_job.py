@@ -41,11 +41,11 @@ class TrainingJob(Resource):
         training_job_status: TrainingJobStatus.
         failure_reason: FailureReason.
         transitions: SecondaryStatusTransitions.
-        metrics: metric name to its last value and the value's time.
+        metrics: Metric name to its last value and the value's time.
         artifacts: S3 URL of model.tar.gz, or of the folder of an uncompressed model, once uploaded.
         start_time: TrainingStartTime, epoch seconds.
         end_time: TrainingEndTime, epoch seconds.
-        signals: what the job's thread waits for while the program runs.
+        signals: What the job's thread waits for while the program runs.
         stop_requested: StopTrainingJob was called.
     """
 
@@ -68,7 +68,7 @@ class TrainingJob(Resource):
         """Move to a secondary status. The caller holds the region's lock.
 
         Args:
-            secondary: the new SecondaryStatus.
+            secondary: The new SecondaryStatus.
         """
         now = self.touch()
         if self.transitions:
@@ -79,8 +79,8 @@ class TrainingJob(Resource):
         """End the job. The caller holds the region's lock.
 
         Args:
-            status: its last TrainingJobStatus.
-            secondary: its last SecondaryStatus.
+            status: Its last TrainingJobStatus.
+            secondary: Its last SecondaryStatus.
         """
         self.enter(secondary)
         self.training_job_status = status

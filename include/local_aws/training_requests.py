@@ -9,7 +9,8 @@ import re
 from typing import Any
 
 from local_aws.container import repository
-from local_aws.resources import Region, Request, refuse_unsupported
+from local_aws.resources import Region, Request
+from local_aws.unsupported import refuse_unsupported
 from local_aws.wire import validation_error
 
 _ANY = None  # done, or needs nothing done on a laptop

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import http.client
 import threading
-import time
 import traceback
-from dataclasses import dataclass, field
 from typing import Any
 
 from local_aws.backends import S3Url, StorageError
@@ -17,7 +15,6 @@ from local_aws.models import Models
 from local_aws.permissions import RoleS3
 from local_aws.resources import (
     INTERNAL_ERROR,
-    NOT_SAVED,
     Collection,
     Json,
     Kind,
@@ -25,10 +22,11 @@ from local_aws.resources import (
     Request,
     Resource,
     parse_s3_url,
-    refuse_unsupported,
 )
 from local_aws.serving import DeploymentError, ModelServer, invoke, start_model_server
+from local_aws.transform_job import TransformJob
 from local_aws.transform_payloads import RecordTooLargeError, payloads, split_type
+from local_aws.unsupported import refuse_unsupported
 from local_aws.wire import AwsError, validation_error
 
 _ANY = None
@@ -58,61 +56,6 @@ class _JobError(Exception):
     """The job is to end Failed; ``str()`` is its FailureReason."""
 
 
-@dataclass
-class TransformJob(Resource):
-    """One transform job.
-
-    Attributes:
-        transform_job_status: TransformJobStatus.
-        failure_reason: FailureReason.
-        start_time: TransformStartTime, epoch seconds.
-        end_time: TransformEndTime, epoch seconds.
-        stop_requested: set when StopTransformJob was called.
-        server: the program, while it runs.
-    """
-
-    transform_job_status: str = "InProgress"
-    failure_reason: str | None = None
-    start_time: float | None = None
-    end_time: float | None = None
-    stop_requested: threading.Event = field(default_factory=threading.Event, metadata=NOT_SAVED)
-    server: ModelServer | None = field(default=None, metadata=NOT_SAVED)
-
-    @property
-    def status(self) -> str:
-        """TransformJobStatus."""
-        return self.transform_job_status
-
-    def enter(self, status: str) -> None:
-        """Changes the status. The caller holds the region's lock.
-
-        Args:
-            status: the new TransformJobStatus.
-        """
-        self.transform_job_status = status
-        self.touch()
-
-    def end(self, reason: str | None) -> None:
-        """Ends the job. The caller holds the region's lock.
-
-        Args:
-            reason: why it failed; None if it did not. A job that was to stop has stopped, whatever happened.
-        """
-        stopped = self.status == "Stopping"
-        self.failure_reason = None if stopped else reason
-        self.enter("Stopped" if stopped else "Failed" if reason else "Completed")
-        self.end_time = self.whole_second()
-
-    def whole_second(self) -> float:
-        """Tell now as TransformStartTime and TransformEndTime have it.
-
-        Returns:
-            Epoch seconds without a fraction, as recorded answers have them; but not before CreationTime, which a job
-            of AWS's never is, and one on a laptop may be.
-        """
-        return max(float(int(time.time())), self.creation_time)
-
-
 class TransformJobs(Collection[TransformJob]):
     """The transform jobs of a region."""
 
@@ -130,10 +73,10 @@ class TransformJobs(Collection[TransformJob]):
         self._models = models
 
     def not_found(self, name: str) -> AwsError:
-        """Makes AWS's error for an unknown job.
+        """Make AWS's error for an unknown job.
 
         Args:
-            name: its name.
+            name: Its name.
 
         Returns:
             The error.
@@ -141,10 +84,10 @@ class TransformJobs(Collection[TransformJob]):
         return validation_error(f"Could not find requested job with name: {name}")
 
     def already_exists(self, name: str) -> AwsError:
-        """Makes AWS's error for a name that is taken.
+        """Make AWS's error for a name that is taken.
 
         Args:
-            name: the name.
+            name: The name.
 
         Returns:
             The error.
@@ -159,7 +102,7 @@ class TransformJobs(Collection[TransformJob]):
         """Answers CreateTransformJob.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
@@ -190,13 +133,13 @@ class TransformJobs(Collection[TransformJob]):
         """Answers DescribeTransformJob.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is no such job.
+            AwsError: There is no such job.
         """
         with self.region.lock:
             job = self.find(request["TransformJobName"])
@@ -215,13 +158,13 @@ class TransformJobs(Collection[TransformJob]):
         """Answers StopTransformJob.
 
         Args:
-            request: the checked input.
+            request: The checked input.
 
         Returns:
             The output.
 
         Raises:
-            AwsError: there is no such job, or it has ended.
+            AwsError: There is no such job, or it has ended.
         """
         name = request["TransformJobName"]
         with self.region.lock:
@@ -240,10 +183,10 @@ class TransformJobs(Collection[TransformJob]):
         return {}
 
     def summary(self, item: TransformJob) -> Json:
-        """Describes a job in a list.
+        """Describe a job in a list.
 
         Args:
-            item: the job.
+            item: The job.
 
         Returns:
             Its TransformJobSummary.
@@ -257,10 +200,10 @@ class TransformJobs(Collection[TransformJob]):
         return {**super().summary(item), **{member: value for member, value in more.items() if value is not None}}
 
     def restored(self, saved: Json) -> TransformJob:
-        """Makes a job again. One that was under way has ended.
+        """Make a job again. One that was under way has ended.
 
         Args:
-            saved: what its ``saved`` described.
+            saved: What its ``saved`` described.
 
         Returns:
             It.

@@ -45,6 +45,8 @@ def execution_role(stack):
     [
         ("s3:GetObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/iris/iris.csv", {}),
         ("s3:GetObject", "arn:aws:s3:::my-data/input-data-prediction/2019-03-04/iris/iris.csv", {}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/output-prediction/async/iris/answer.out", {}),
+        ("sagemaker:InvokeEndpointAsync", f"{SAGEMAKER}:endpoint/iris", {}),
         ("s3:ListBucket", "arn:aws:s3:::my-data", {}),
         *((f"sagemaker:{verb}TrainingJob", TRAINING_JOB, {}) for verb in ("Create", "Describe", "Stop")),
         *((f"sagemaker:{verb}TransformJob", TRANSFORM_JOB, {}) for verb in ("Create", "Describe", "Stop")),

@@ -142,6 +142,26 @@ def test_an_endpoint_counts_until_it_is_deleted_and_an_update_needs_both_fleets(
     client.create_endpoint(EndpointName="f", EndpointConfigName=two)
 
 
+def test_scaling_counts_what_it_adds_and_an_update_what_it_retains(aws: LocalAws) -> None:
+    client, bucket = aws.client("sagemaker"), new_bucket(aws)
+    config = new_config(aws, new_model(aws, bucket, "scaled"))
+    client.create_endpoint(EndpointName="e", EndpointConfigName=config)
+    [variant] = wait_for_endpoint(aws, "e")["ProductionVariants"]
+    aws.add_faults({"kind": "quota", "limit": 3, "operation": "*Endpoint*"})
+
+    def scale(count: int) -> dict[str, Any]:
+        desired = [{"VariantName": variant["VariantName"], "DesiredInstanceCount": count}]
+        return {"EndpointName": "e", "DesiredWeightsAndCapacities": desired}
+
+    said = refusal(client.update_endpoint_weights_and_capacities, **scale(4))
+    assert said == words("ml.m4.xlarge for endpoint", 3, 1, 3)
+    client.update_endpoint_weights_and_capacities(**scale(2))
+    wait_for_endpoint(aws, "e")
+    update = {"EndpointName": "e", "EndpointConfigName": config, "RetainAllVariantProperties": True}
+    assert refusal(client.update_endpoint, **update) == words("ml.m4.xlarge for endpoint", 3, 2, 2)
+    client.update_endpoint(**{**update, "RetainAllVariantProperties": False})
+
+
 def test_two_creations_at_once_do_not_both_take_the_last_instance(aws: LocalAws) -> None:
     client, bucket = aws.client("sagemaker"), new_bucket(aws)
     aws.add_faults({"kind": "quota", "limit": 1}, {"kind": "hold_status", "operation": "training-job:Downloading"})

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from local_aws.lists import paginate
-from local_aws.resources import Resource, refuse_unsupported
+from local_aws.resources import Resource
+from local_aws.unsupported import refuse_unsupported
 from local_aws.wire import AwsError
 
 

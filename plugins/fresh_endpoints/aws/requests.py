@@ -42,7 +42,7 @@ def create_training_job(
     """
     given = section.get("InputDataConfig", [])
     if isinstance(given, list):
-        named = {channel.get("ChannelName") for channel in given if isinstance(channel, Mapping)}
+        named = [channel.get("ChannelName") for channel in given if isinstance(channel, Mapping)]
         ours = [{"ChannelName": name} for name in ("training", "validation") if name not in named]
         given = [_channel(channel, bucket, data) for channel in [*given, *ours]]
     request = {"TrainingJobName": name, **section, "InputDataConfig": given, "Tags": aws_tags.as_list(tags)}

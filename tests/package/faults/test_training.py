@@ -83,10 +83,12 @@ def test_a_training_that_is_stopped_by_hand_fails_without_another(fast):
     def stop():
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if [job for job in fast.jobs() if job["SecondaryStatus"] == "Training"]:
-                fast.sagemaker.stop_training_job(TrainingJobName=names(fast)[0])
-                return
-            time.sleep(0.05)
+            for name in names(fast):
+                job = fast.sagemaker.describe_training_job(TrainingJobName=name)
+                if job["SecondaryStatus"] == "Training":  # which a list does not tell
+                    fast.sagemaker.stop_training_job(TrainingJobName=name)
+                    return
+            time.sleep(0.5)  # the rate at which jobs may be listed
 
     stopping = threading.Thread(target=stop)
     stopping.start()

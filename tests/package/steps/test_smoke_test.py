@@ -96,12 +96,13 @@ def test_a_try_that_dies_is_taken_up_where_it_was(pipeline, train, monkeypatch):
     assert pipeline.titles().count("Smoke test failed") == 1
 
 
-def test_a_previous_config_that_is_gone_cannot_be_put_back_and_slack_says_so(pipeline, train):
+def test_a_live_config_that_was_deleted_is_made_again_for_the_update_and_can_be_put_back(pipeline, train):
     train(DAY_1, "good")
-    pipeline.sagemaker.delete_endpoint_config(EndpointConfigName=pipeline.live())
+    live = pipeline.live()
+    pipeline.sagemaker.delete_endpoint_config(EndpointConfigName=live)
     assert train(DAY_2, "bad").tasks["deploy"] == "failed"
-    assert pipeline.live() == pipeline.jobs()[1]["TrainingJobName"]
-    assert "could not be put back: it has been deleted, or has failed the smoke test, too." in pipeline.slack()[-1]
+    assert pipeline.live() == live
+    assert f'The endpoint is InService with "{live}" again.' in pipeline.slack()[-1]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def wait_until(condition, what):
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, what
-        time.sleep(0.2)
+        time.sleep(0.5)  # jobs may be listed twice a second
 
 
 @pytest.fixture

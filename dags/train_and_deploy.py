@@ -12,8 +12,8 @@ Every day, for every pipeline file:
 4. **publish** emits the event of the asset `<pipeline>-model`, with the model's facts, also where the deployment was
    skipped because a later data date is live; not where the model was refused. `batch_predict_<pipeline>` runs on it.
 
-DATE is the run's logical date in the pipeline's time zone. *Trigger* takes another `data_date`, another waiting time,
-and what to deploy. Each pipeline is one YAML file in `include/pipelines`; a file that cannot be used is listed under
+DATE is the run's logical date in the pipeline's time zone. *Trigger* takes another `data_date`, which DATE follows,
+another waiting time, and what to deploy. Each pipeline is one YAML file in `include/pipelines`; a file that cannot be used is listed under
 the import errors of `broken_pipeline_files.py`.
 """
 

@@ -32,8 +32,9 @@ class Run:
         pipeline: The pipeline's name.
         dag_id: The DAG's id.
         run_id: The DAG run's id.
-        date: DATE, the run's logical date (or ``run_after``) read in the pipeline's time zone.
-        data_date: The day whose files are trained on: DATE minus one day, or the trigger form's ``data_date``.
+        date: DATE, the run's logical date (or ``run_after``) read in the pipeline's time zone; where the trigger form
+            gives a ``data_date``, the day after that.
+        data_date: The day whose files are trained on: DATE minus one day.
         scheduled_for: The moment the run stands for: its logical date, or ``run_after`` where it has none.
         generation: Which of the task's lives it is: 0 until a user clears the task, then another number with each
             clear. Automatic retries, and clears of other tasks, leave it. 0 in a callback of the run's.
@@ -65,16 +66,17 @@ class Run:
         moment = dag_run.logical_date or dag_run.run_after
         day = moment.astimezone(ZoneInfo(pipeline.timezone)).date()
         chosen = (context.get("params") or {}).get("data_date")
-        return cls(
+        run = cls(
             pipeline=pipeline.name,
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
             date=day,
-            data_date=_parse_data_date(chosen) if chosen else day - dt.timedelta(days=1),
+            data_date=day - dt.timedelta(days=1),
             scheduled_for=moment,
             generation=_generation_of(context),
             started=getattr(dag_run, "start_date", None),
         )
+        return run.for_data_date(_parse_data_date(chosen)) if chosen else run
 
     def for_data_date(self, data_date: dt.date) -> Run:
         """Return the same run, seen as that of another data date.
@@ -176,6 +178,9 @@ def _generation_of(context: Mapping[str, Any]) -> int:
 
 def _parse_data_date(text: str) -> dt.date:
     try:
-        return dt.datetime.strptime(str(text), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no time zone
+        day = dt.datetime.strptime(str(text), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no time zone
     except ValueError:
-        raise AirflowFailException(f"data_date: found {text!r}, which is no day; write it as YYYY-MM-DD") from None
+        day = dt.date.max
+    if day == dt.date.max:  # No day, or the last one, which no DATE can follow.
+        raise AirflowFailException(f"data_date: found {text!r}, which is no day; write it as YYYY-MM-DD")
+    return day

@@ -32,7 +32,8 @@ class Run:
         pipeline: The pipeline's name.
         dag_id: The DAG's id.
         run_id: The DAG run's id.
-        date: DATE, the run's logical date (or ``run_after``) read in the pipeline's time zone.
+        date: DATE, the day after the data date: the run's logical date (or ``run_after``) read in the pipeline's time
+            zone, unless the trigger form gives a ``data_date``.
         data_date: The day whose files are trained on: DATE minus one day, or the trigger form's ``data_date``.
         scheduled_for: The moment the run stands for: its logical date, or ``run_after`` where it has none.
         generation: Which of the task's lives it is: 0 until a user clears the task, then another number with each
@@ -65,16 +66,17 @@ class Run:
         moment = dag_run.logical_date or dag_run.run_after
         day = moment.astimezone(ZoneInfo(pipeline.timezone)).date()
         chosen = (context.get("params") or {}).get("data_date")
-        return cls(
+        run = cls(
             pipeline=pipeline.name,
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
             date=day,
-            data_date=_parse_data_date(chosen) if chosen else day - dt.timedelta(days=1),
+            data_date=day - dt.timedelta(days=1),
             scheduled_for=moment,
             generation=_generation_of(context),
             started=getattr(dag_run, "start_date", None),
         )
+        return run.for_data_date(_parse_data_date(chosen)) if chosen else run
 
     def for_data_date(self, data_date: dt.date) -> Run:
         """Return the same run, seen as that of another data date.

@@ -38,9 +38,10 @@ def test_without_a_logical_date_run_after_takes_its_place():
     assert run_of(None, datetime(2019, 3, 4, 15, tzinfo=timezone.utc)).date == date(2019, 3, 5)
 
 
-def test_the_forms_data_date_wins_and_date_stays():
+def test_the_forms_data_date_wins_and_date_follows_it():
     run = run_of(datetime(2019, 3, 4, 15, tzinfo=timezone.utc), data_date="2019-01-31")
-    assert (run.date, run.data_date) == (date(2019, 3, 5), date(2019, 1, 31))
+    assert (run.date, run.data_date) == (date(2019, 2, 1), date(2019, 1, 31))
+    assert run.template_names == {"data_date": "2019-01-31", "date": "2019-02-01", "pipeline": "iris"}
 
 
 @pytest.mark.parametrize("text", ["2019-02-30", "yesterday", "2019/03/04"])

@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
-from fresh_endpoints.aws.errors import already_exists, explained
+from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found
 
 log = logging.getLogger(__name__)
 
@@ -43,4 +43,5 @@ def create_model(
             if not already_exists(error):
                 raise
             log.info("Model %s exists from an earlier try.", name)
-            return requests.differences(requests.without_tags(request), client.describe_model(ModelName=name))
+            found = again_while(is_not_found, lambda: client.describe_model(ModelName=name))
+            return requests.differences(requests.without_tags(request), found)

@@ -154,6 +154,25 @@ def test_a_new_try_attaches_to_the_job_that_exists(fast, monkeypatch, tried):
     tried("death after CreateTrainingJob")
 
 
+def test_a_training_that_is_not_seen_right_after_its_creation_is_looked_for_again(fast, faults):
+    fast.upload(DAY_1)
+    with faults({"operation": "DescribeTrainingJob", "kind": "stale_read", "seconds": 2}):
+        assert fast.run(DAY_1).state == "success"
+    assert len(names(fast)) == 1
+    assert names(fast)[0] not in str(fast.aws.calls("StopTrainingJob"))
+    assert fast.titles() == ["Training started", "Training complete", *DEPLOYED]
+
+
+@pytest.mark.parametrize("operations", [["DescribeTransformJob"], ["CreateTransformJob", "DescribeModel"]])
+def test_a_prediction_that_does_not_see_what_was_just_made_looks_again(fast, faults, operations):
+    fast.upload(DAY_1)
+    # Not deployed, so the prediction makes the model.
+    assert fast.run(DAY_1, deploy="never").state == "success"
+    with faults(*({"operation": operation, "kind": "stale_read", "seconds": 2} for operation in operations)):
+        assert fast.predict(data_date=str(DAY_1)).state == "success"
+    assert fast.titles()[2:] == ["Prediction started", "Prediction complete"]
+
+
 def test_everything_created_is_tagged(fast):
     fast.upload(DAY_1)
     fast.write(lambda content: content.update(aws_tags={"cost-center": "ml-1"}))

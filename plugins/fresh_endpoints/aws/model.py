@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
-from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found
+from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found, once_role_is_ready
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def create_model(
     request = requests.create_model(section, name=name, artifact=facts["artifact"], training=training, tags=tags)
     with explained(f"create model {name}"):
         try:
-            client.create_model(**request)
+            once_role_is_ready(lambda: client.create_model(**request))
             return []
         except ClientError as error:
             if not already_exists(error):

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws.console import log_page, sagemaker_page
 from fresh_endpoints.aws.container_logs import last_lines
-from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found
+from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found, once_role_is_ready
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, Kind, is_healable
 from fresh_endpoints.aws.lists import newest, seconds_of
 from fresh_endpoints.steps.buttons import LogStreamLink
@@ -219,7 +219,7 @@ class JobStep(PipelineStep):
     def _create(self, name: str, create: Callable[[str], Any]) -> bool:
         with explained(f"create {self.kind.noun} {name}"):
             try:
-                create(name)
+                once_role_is_ready(lambda: create(name))
             except ClientError as error:
                 if not already_exists(error):
                     raise

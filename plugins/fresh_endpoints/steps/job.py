@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws.console import log_page, sagemaker_page
 from fresh_endpoints.aws.container_logs import last_lines
-from fresh_endpoints.aws.errors import already_exists, explained
+from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found, once_role_is_ready
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, Kind, is_healable
 from fresh_endpoints.aws.lists import newest, seconds_of
 from fresh_endpoints.steps.buttons import LogStreamLink
@@ -231,7 +231,7 @@ class JobStep(PipelineStep):
     def _create(self, name: str, create: Callable[[str], Any]) -> bool:
         with explained(f"create {self.kind.noun} {name}"):
             try:
-                create(name)
+                once_role_is_ready(lambda: create(name))
             except ClientError as error:
                 if not already_exists(error):
                     raise
@@ -272,7 +272,9 @@ class JobStep(PipelineStep):
 
     def _describe(self, name: str) -> dict[str, Any]:
         with explained(f"describe {self.kind.noun} {name}"):
-            job = dict(getattr(self._client, self.kind.describe)(**self.kind.named(name)))
+            # A job that was created a moment ago may not be seen yet; taken for missing, it would run on unwatched.
+            describe = getattr(self._client, self.kind.describe)
+            job = dict(again_while(is_not_found, lambda: describe(**self.kind.named(name))))
         self.addresses = self.addresses_of(job)
         return job
 

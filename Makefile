@@ -26,7 +26,7 @@ unexport PYTHONPATH
 .PHONY: help
 help: ## List the commands
 	@awk -F ':.*## ' '/^##@ / { print separator substr($$0, 5); separator = "\n" } \
-		/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: .venv/ready ## Run the whole pipeline once on local AWS; DATA_DATE=2019-03-05 for another day

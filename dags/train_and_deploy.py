@@ -13,8 +13,8 @@ Every day, for every pipeline file:
    skipped because a later data date is live; not where the model was refused. `batch_predict_<pipeline>` runs on it.
 
 DATE is the run's logical date in the pipeline's time zone. *Trigger* takes another `data_date`, which DATE follows,
-another waiting time, and what to deploy. Each pipeline is one YAML file in `include/pipelines`; a file that cannot be used is listed under
-the import errors of `broken_pipeline_files.py`.
+another waiting time, and what to deploy. Each pipeline is one YAML file in `include/pipelines`; a file that cannot be
+used is listed under the import errors of `broken_pipeline_files.py`.
 """
 
 from __future__ import annotations

@@ -135,15 +135,17 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         training_job = self.trained["training_job"]
         by_hand = not context["triggering_asset_events"]
 
-        def create(name: str) -> None:
-            request = requests.create_transform_job(
+        def request_of(name: str) -> dict[str, Any]:
+            return requests.create_transform_job(
                 self.config["Transform"],
                 name=name,
                 model_name=self.trained["model"],
                 input_uri=requests.folder_uri(self.bucket, self.key),
                 output_uri=self._output_uri(run),
-                tags={**run.tags(self.aws_tags), **fact_tags(self.trained)},
+                tags={**run.job_tags(self.aws_tags), **fact_tags(self.trained)},
             )
+
+        def create(**request: Any) -> None:
             for attempt in range(1, _MODEL_TRIES + 1):
                 self._ensure_model(run)
                 try:
@@ -154,7 +156,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
                         raise
 
         job, attempt, is_new = self.create_or_attach(
-            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), create
+            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), request_of, create
         )
         links = self.links_of(job, context)
         message = messages.prediction_started(self.name_of(job), job["ModelName"], attempt=attempt, links=links)

@@ -55,6 +55,8 @@ class JobStep(PipelineStep):
 
     # What the task's buttons in the UI lead to; see links.py.
     addresses: Mapping[str, str] = {}
+    # As it was last seen.
+    seen: Job | None = None
     _job: str | None = None
     _created: str | None = None
     _context: Any = None
@@ -284,7 +286,7 @@ class JobStep(PipelineStep):
     def _describe(self, name: str) -> dict[str, Any]:
         with explained(f"describe {self.kind.noun} {name}"):
             job = dict(getattr(self._client, self.kind.describe)(**self.kind.named(name)))
-        self.addresses = self.addresses_of(job)
+        self.seen, self.addresses = job, self.addresses_of(job)
         return job
 
     def _stop(self, job: Job) -> None:

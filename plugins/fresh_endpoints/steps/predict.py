@@ -122,6 +122,12 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             raise self.failure_of(job, reason, self._failed(job, reason))
         return self._complete(context, job)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what OpenLineage's provider asks for, whatever has become of the job."""
+        from fresh_endpoints.telling import lineage
+
+        return lineage.of_prediction(self.seen, self.trained)
+
     def longest_seconds(self, job: Job) -> float:
         """Return how long a transform job may take once it runs, in seconds."""
         return LONGEST_SECONDS

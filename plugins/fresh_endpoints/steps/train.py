@@ -51,6 +51,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     template_fields = (*SageMakerTrainingOperator.template_fields, "bucket", "data", "aws_tags")
     operator_extra_links = (TrainingJobLink(), LogStreamLink(), ArtifactLink())
     kind = TRAINING_JOB
+    _facts: Mapping[str, Any] | None = None
 
     def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
         super().__init__(
@@ -125,6 +126,12 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         page = {ArtifactLink.name: s3_page(str(self.region_name), artifact)} if artifact else {}
         return {**super().addresses_of(job), **page}
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what OpenLineage's provider asks for, whatever has become of the job."""
+        from fresh_endpoints.telling import lineage
+
+        return lineage.of_training(self.seen, self._facts)
+
     def longest_seconds(self, job: Job) -> float:
         """Return how long a training job may take by its own request once it runs, with a margin.
 
@@ -159,6 +166,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         facts = model_facts(run, job)
         message = messages.training_complete(facts, links=self.links_of(job, context))
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"])
+        self._facts = facts
         return facts
 
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws.clients import S3Hook
-from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, explained
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, code_of, explained
 from fresh_endpoints.steps.step import PipelineStep
 from fresh_endpoints.waiting.triggers import DataTrigger
 
@@ -59,6 +60,7 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
 
         Raises:
             AirflowSkipException: The files are not there and the waiting time is over.
+            AirflowFailException: There is no such bucket.
         """
         wanted = ", ".join(f"s3://{self.bucket_name}/{key}" for key in self.bucket_key)
         with explained(f"look for {wanted}"):
@@ -66,6 +68,7 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
         if found:
             self.log.info("Found %s", wanted)
             return
+        self._check_bucket()
         left = self._deadline(context) - time.time()
         if left <= 0:
             self.log.info("No new data: %s is not there, and the waiting time is over.", wanted)
@@ -83,6 +86,25 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
             ),
             left + GRACE_SECONDS,
         )
+
+    def _check_bucket(self) -> None:
+        """Fail where there is no bucket, for there nothing will ever come.
+
+        S3 tells a missing bucket from a missing object only to who asks for the bucket:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html. Where it does not let that be asked, the
+        wait goes on.
+        """
+        try:
+            self.hook.get_conn().head_bucket(Bucket=self.bucket_name)
+        except ClientError as error:
+            if code_of(error) in ("404", "NoSuchBucket"):
+                raise AirflowFailException(
+                    f"There is no bucket {self.bucket_name!r}. Create it, or correct bucket in the pipeline file; then "
+                    "clear the task."
+                ) from error
+            self.log.info("Could not look for the bucket %s: %s", self.bucket_name, error)
+        except BotoCoreError as error:
+            self.log.info("Could not look for the bucket %s: %s", self.bucket_name, error)
 
     def _deadline(self, context: Any) -> float:
         chosen = (context.get("params") or {}).get("wait_minutes")

@@ -147,6 +147,34 @@ class Run:
         # A run id may hold what AWS refuses in a tag.
         return {**aws_tags, **{key: tags.fitting(value) for key, value in ours.items()}}
 
+    def job_tags(self, aws_tags: Mapping[str, str]) -> dict[str, str]:
+        """Return the tags of a job, which say, too, which Airflow's run has started it.
+
+        Args:
+            aws_tags: The pipeline's own tags, rendered.
+        """
+        return {**self.tags(aws_tags), tags.RUN_STARTED: self.started.isoformat() if self.started else ""}
+
+    def has_started(self, found: Mapping[str, str]) -> bool:
+        """Tell whether a job is this run's own, and not that of another Airflow's run of the same id.
+
+        The ids follow from the schedule, so two Airflows with the same pipeline file have the same ones. The moment at
+        which a run really started, told to the microsecond, is its own.
+
+        Args:
+            found: The job's tags.
+        """
+        wanted = self.job_tags({})
+        return all(found.get(key) == wanted[key] for key in (tags.DAG_ID, tags.RUN_ID, tags.RUN_STARTED))
+
+    @property
+    def jobs_since(self) -> dt.datetime | None:
+        """From when on its jobs can be, by AWS's clock, which differs from Airflow's by 5 minutes at most.
+
+        AWS refuses requests of other clocks: https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html
+        """
+        return self.started - dt.timedelta(minutes=5) if self.started else None
+
 
 def named_parts(name: str) -> dict[str, str]:
     """Read what the name of a job, a model or an endpoint config says that a run has made.

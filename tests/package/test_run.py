@@ -82,6 +82,15 @@ def test_a_deployment_is_named_after_its_training_until_it_is_cleared():
     assert replace(RUN, generation=2).deployment_name("job") == "job-d2"
 
 
+def test_a_job_is_the_runs_own_only_if_it_started_at_the_runs_moment():
+    run = replace(RUN, started=datetime(2026, 11, 20, 15, 0, 3, 250_001, tzinfo=timezone.utc))
+    assert run.has_started({**run.job_tags({}), "more": "tags"})
+    another_airflows = replace(run, started=run.started.replace(microsecond=250_002))
+    for other in (another_airflows, replace(run, run_id="x"), replace(run, dag_id="x")):
+        assert not run.has_started(other.job_tags({}))
+    assert not run.has_started(run.tags({}))
+
+
 @pytest.mark.parametrize(
     ("max_tries", "retries", "try_number", "generation"),
     [

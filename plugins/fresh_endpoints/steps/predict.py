@@ -120,6 +120,12 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             raise self.failure_of(job, reason, self._failed(job, reason))
         return self._complete(context, job)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what OpenLineage's provider asks for, whatever has become of the job."""
+        from fresh_endpoints.telling import lineage
+
+        return lineage.of_prediction(self.seen, self.trained)
+
     def longest_seconds(self, job: Job) -> float:
         """Return how long a transform job may take once it runs, in seconds."""
         return LONGEST_SECONDS
@@ -133,16 +139,17 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         training_job = self.trained["training_job"]
         by_hand = not context["triggering_asset_events"]
 
-        def create(name: str) -> None:
-            request = requests.create_transform_job(
+        def request_of(name: str) -> dict[str, Any]:
+            return requests.create_transform_job(
                 self.config["Transform"],
                 name=name,
                 model_name=self.trained["model"],
                 input_uri=requests.folder_uri(self.bucket, self.key),
                 output_uri=self._output_uri(run),
-                tags={**run.tags(self.aws_tags), **fact_tags(self.trained)},
+                tags={**run.job_tags(self.aws_tags), **fact_tags(self.trained)},
             )
 
+        def create(**request: Any) -> None:
             def ask() -> None:
                 self._ensure_model(run)
                 self._client.create_transform_job(**request)
@@ -151,7 +158,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             again_while(is_not_found, ask)
 
         job, attempt, is_new = self.create_or_attach(
-            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), create
+            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), request_of, create
         )
         links = self.links_of(job, context)
         message = messages.prediction_started(self.name_of(job), job["ModelName"], attempt=attempt, links=links)

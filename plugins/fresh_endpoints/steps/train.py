@@ -14,6 +14,7 @@ from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.console import s3_page
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, TRAINING_JOB, Answer
+from fresh_endpoints.aws.lists import newest
 from fresh_endpoints.model_facts import model_facts
 from fresh_endpoints.steps.buttons import ArtifactLink, LogStreamLink, TrainingJobLink
 from fresh_endpoints.steps.job import Job, JobStep
@@ -50,6 +51,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     template_fields = (*SageMakerTrainingOperator.template_fields, "bucket", "data", "aws_tags")
     operator_extra_links = (TrainingJobLink(), LogStreamLink(), ArtifactLink())
     kind = TRAINING_JOB
+    _facts: Mapping[str, Any] | None = None
 
     def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
         super().__init__(
@@ -92,16 +94,15 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     def _create_training_job(self, context: Any) -> Job:
         run = self.run_of(context)
 
-        def create(name: str) -> None:
-            client = self._client  # First: completing the request takes the client's description of SageMaker.
-            request = requests.create_training_job(
-                self.config, name=name, bucket=self.bucket, data=self.data, tags=run.tags(self.aws_tags)
-            )
-            client.create_training_job(**request)
+        client = self._client  # First: completing the request takes the client's description of SageMaker.
+
+        def request_of(name: str) -> dict[str, Any]:
+            given = run.job_tags(self.aws_tags)
+            return requests.create_training_job(self.config, name=name, bucket=self.bucket, data=self.data, tags=given)
 
         if run.generation:
             self._stop_cleared_jobs(run)
-        job, attempt, is_new = self.create_or_attach(run.training_job_name, create)
+        job, attempt, is_new = self.create_or_attach(run.training_job_name, request_of, client.create_training_job)
         links = self.links_of(job, context)
         message = messages.training_started(self.name_of(job), attempt=attempt, links=links)
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"], is_new=is_new)
@@ -110,20 +111,26 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     def _stop_cleared_jobs(self, run: Run) -> None:
         """Stop what the run trained before it was cleared; the trigger does not, if it had not started by then."""
         first, current = replace(run, generation=0).training_job_name(), run.training_job_name()
+        waiting = self.kind.waiting_statuses
+        found = newest(self._client, self.kind, created_after=run.jobs_since, name_prefix=first, statuses=waiting)
         try:
-            found = self._client.list_training_jobs(NameContains=first, StatusEquals="InProgress")
+            for job in found:
+                if not self.name_of(job).startswith(current):
+                    self._stop(job)
         except (ClientError, BotoCoreError) as error:
             self.log.warning("Could not look for jobs of the time before the clear: %s", error)
-            return
-        for name in [job["TrainingJobName"] for job in found["TrainingJobSummaries"]]:
-            if not name.startswith(current):
-                self._stop(name)
 
     def addresses_of(self, job: Job) -> dict[str, str]:
         """Return the addresses of the job's pages and of its artifact's."""
         artifact = (job.get("ModelArtifacts") or {}).get("S3ModelArtifacts")
         page = {ArtifactLink.name: s3_page(str(self.region_name), artifact)} if artifact else {}
         return {**super().addresses_of(job), **page}
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what OpenLineage's provider asks for, whatever has become of the job."""
+        from fresh_endpoints.telling import lineage
+
+        return lineage.of_training(self.seen, self._facts)
 
     def longest_seconds(self, job: Job) -> float:
         """Return how long a training job may take by its own request once it runs, with a margin.
@@ -159,6 +166,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         facts = model_facts(run, job)
         message = messages.training_complete(facts, links=self.links_of(job, context))
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"])
+        self._facts = facts
         return facts
 
 

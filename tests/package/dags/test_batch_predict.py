@@ -88,6 +88,42 @@ def test_a_date_without_a_training_is_a_clear_error(pipeline):
     assert f"Trigger train_and_deploy_{pipeline.name} with this data_date first" in pipeline.slack()[-1]
 
 
+def refused_by_the_gate(content):
+    content["quality"] = {"rules": ["accuracy >= 0.9"]}  # It has no metric.
+
+
+def refused_by_the_smoke_test(content):
+    content["smoke_test"] = {"body": "?", "content_type": "text/csv", "expect": "another answer"}
+
+
+@pytest.mark.parametrize("refused", [refused_by_the_gate, refused_by_the_smoke_test])
+def test_a_refused_model_does_not_predict_by_hand_either_until_it_is_deployed_after_all(pipeline, refused):
+    pipeline.use_tiny_image(model="no good")
+    pipeline.write(refused)
+    pipeline.upload(DAY_1)
+    trained = pipeline.run(DAY_1)
+    assert pipeline.predict(data_date=str(DAY_1)).tasks["find_models"] == "failed"
+    [job] = [job["TrainingJobName"] for job in pipeline.jobs()]
+    assert f"whose model may be used. {job} was refused: " in pipeline.slack()[-1]
+    assert transform_jobs(pipeline) == []
+
+    pipeline.use_tiny_image(model="no good")  # Without gate and smoke test.
+    assert pipeline.clear(trained, "deploy", "publish").tasks["deploy"] == "success"
+    assert pipeline.predict(data_date=str(DAY_1)).tasks == ALL_SUCCESS
+
+
+def test_the_newest_model_of_the_date_that_was_not_refused_predicts_by_hand(pipeline):
+    pipeline.use_tiny_image(model="good")
+    pipeline.upload(DAY_1)
+    pipeline.run(DAY_1)
+    pipeline.use_tiny_image(model="no good")
+    pipeline.write(refused_by_the_gate)
+    pipeline.run(DAY_2, data_date=str(DAY_1))
+    assert len(pipeline.jobs()) == 2
+    assert pipeline.predict(data_date=str(DAY_1)).tasks == ALL_SUCCESS
+    assert output(pipeline, DAY_1).startswith(b"good:")
+
+
 def test_without_the_file_the_date_is_skipped_and_slack_says_so(pipeline):
     pipeline.use_tiny_image(model="m")
     pipeline.upload(DAY_1, ("training", "validation"))

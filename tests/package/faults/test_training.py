@@ -155,8 +155,8 @@ def test_a_new_try_attaches_to_the_job_that_exists(fast, monkeypatch, tried):
     fast.upload(DAY_1)
     create, died = JobStep._create, []
 
-    def die_after_the_first_creation(self, name, request):
-        created = create(self, name, request)
+    def die_after_the_first_creation(self, name, *request):
+        created = create(self, name, *request)
         if not died:
             died.append(name)
             raise RuntimeError("the worker died")

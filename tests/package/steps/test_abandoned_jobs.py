@@ -30,7 +30,8 @@ def pipeline(local_aws, monkeypatch):
 @pytest.fixture
 def run(pipeline):
     moment = datetime(2019, 3, 5, tzinfo=timezone.utc)
-    return Run(pipeline.name, "dag", "run", moment.date(), date(2019, 3, 4), moment)
+    started = datetime.now(timezone.utc)
+    return Run(pipeline.name, "dag", "run", moment.date(), date(2019, 3, 4), moment, started=started)
 
 
 @pytest.fixture(params=KINDS)
@@ -53,7 +54,7 @@ class Jobs:
         self.model = new_model(aws, self.bucket, "m") if kind is TRANSFORM_JOB else ""
 
     def start(self, name, run):
-        tags = [{"Key": key, "Value": value} for key, value in run.tags({}).items()]
+        tags = [{"Key": key, "Value": value} for key, value in run.job_tags({}).items()]
         if self.kind is TRAINING_JOB:
             self.client.create_training_job(
                 **training_job(self.bucket, {"model": "m"}, TrainingJobName=name, Tags=tags)
@@ -81,14 +82,15 @@ def context_of(run, ended=None):
         run_id=run.run_id,
         logical_date=run.scheduled_for,
         run_after=run.scheduled_for,
-        start_date=datetime.now(timezone.utc) - timedelta(hours=1),
+        start_date=run.started,
         end_date=ended or datetime.now(timezone.utc),
     )
     return {"dag_run": dag_run, "params": {}}
 
 
 def test_the_failed_runs_own_jobs_are_stopped_and_no_others(pipeline, run, jobs):
-    others = [replace(run, run_id="other"), replace(run, dag_id="other")]
+    another_airflows = replace(run, started=run.started - timedelta(seconds=1), generation=9)
+    others = [replace(run, run_id="other"), replace(run, dag_id="other"), another_airflows]
     for each in (run, *others):
         jobs.start(each.training_job_name(), each)
     jobs.start(run.training_job_name(attempt=2), run)
@@ -104,7 +106,7 @@ def test_the_failed_runs_own_jobs_are_stopped_and_no_others(pipeline, run, jobs)
 
     for attempt in (1, 2):
         assert jobs.status(run.training_job_name(attempt)) in ("Stopping", "Stopped")
-    assert [jobs.status(other.training_job_name()) for other in others] == ["InProgress"] * 2
+    assert [jobs.status(other.training_job_name()) for other in others] == ["InProgress"] * 3
     jobs.aws.clear_faults()
     wait_for(lambda: {"status": jobs.status(run.training_job_name())}, lambda seen: seen["status"] == "Stopped")
 

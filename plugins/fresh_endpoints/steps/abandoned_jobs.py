@@ -9,6 +9,8 @@ https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deploym
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.aws.lists import newest
 from fresh_endpoints.run import Run
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
 
 log = logging.getLogger(__name__)
+
+# A run's start is told by Airflow's clock, a job's creation by AWS's.
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 
 class AbandonedJobsStopper:
@@ -54,20 +60,26 @@ class AbandonedJobsStopper:
             aws_conn_id=self.pipeline.aws_conn_id, region_name=self.pipeline.region, config=BOTOCORE_CONFIG
         ).get_conn()
         try:
-            for job in self._jobs_in_progress(client):
+            for job in self._jobs_in_progress(client, run):
                 is_later = ended is not None and job["CreationTime"] > ended
                 if not is_later and _is_of(run, tags.read(client, self.kind.arn_of(job))):
                     self._stop(client, self.kind.name_of(job))
         except (ClientError, BotoCoreError) as error:
             log.warning("Could not look for %ss of the failed run %s: %s", self.kind.noun, run.run_id, error)
 
-    def _jobs_in_progress(self, client: Any) -> list[dict[str, Any]]:
-        pages = client.get_paginator(self.kind.list).paginate(
-            NameContains=f"{self.pipeline.name}-", StatusEquals="InProgress"
-        )
-        found = [job for page in pages for job in page[self.kind.summaries]]
+    def _jobs_in_progress(self, client: Any, run: Run) -> Iterator[Mapping[str, Any]]:
+        """List what may be the run's, newest first; the account's list tells of more than can be read.
+
+        A run's own job is not older than the run.
+        """
         # Somebody else's job may have the pipeline's name within its own, and tags that nobody here may read.
-        return [job for job in found if self.kind.name_of(job).startswith(f"{self.pipeline.name}-")]
+        return newest(
+            client,
+            self.kind,
+            created_after=(run.started or run.scheduled_for) - CLOCKS_DIFFER_BY,
+            name_prefix=f"{self.pipeline.name}-",
+            statuses=self.kind.waiting_statuses,
+        )
 
     def _stop(self, client: Any, name: str) -> None:
         try:

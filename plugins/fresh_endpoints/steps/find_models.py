@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerBaseOperator
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from fresh_endpoints.aws import tags
+from fresh_endpoints.aws import lists, tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, explained
+from fresh_endpoints.aws.kinds import TRAINING_JOB, Answer
+from fresh_endpoints.aws.lists import ListTooLongError
 from fresh_endpoints.model_facts import model_asset, model_facts
 from fresh_endpoints.run import Run
 from fresh_endpoints.steps.step import PipelineStep
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.waiting.event import WaitEnded
 
+# Of the account's training jobs since the data date: 20,000, for which a run by hand may take two minutes.
+MOST_PAGES = 200
 # What predicting takes of the facts.
 _NEEDED = frozenset({"data_date", "training_job", "artifact", "metrics", "model"})
 
@@ -94,22 +99,36 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
         yield from (dict(event.extra or {}) for event in later)
 
     def _trained_for(self, run: Run) -> dict[str, Any]:
-        prefix = f"{run.pipeline}-{run.data_date}-"
+        client, prefix = self.hook.conn, f"{run.pipeline}-{run.data_date}-"
         with explained(f"look for the training jobs of {run.data_date}"):
-            pages = self.hook.conn.get_paginator("list_training_jobs").paginate(
-                NameContains=prefix, StatusEquals="Completed", SortBy="CreationTime", SortOrder="Descending"
-            )
-            for page in pages:
-                for summary in page["TrainingJobSummaries"]:
-                    name = summary["TrainingJobName"]
-                    # Somebody else's job may have the prefix within its name, and tags that nobody here may read.
-                    if name.startswith(prefix) and _is_of(run, tags.read(self.hook.conn, summary["TrainingJobArn"])):
-                        job = self.hook.conn.describe_training_job(TrainingJobName=name)
-                        return {**model_facts(run, job), "model": name}
+            try:
+                # Somebody else's job may have the prefix within its name, and tags that nobody here may read.
+                for summary in self._completed_since(run.data_date, prefix):
+                    if _is_of(run, tags.read(client, TRAINING_JOB.arn_of(summary))):
+                        name = TRAINING_JOB.name_of(summary)
+                        return {**model_facts(run, client.describe_training_job(TrainingJobName=name)), "model": name}
+            except ListTooLongError as error:
+                raise AirflowFailException(
+                    f"Found no completed training job of pipeline {run.pipeline} for data date {run.data_date} among "
+                    f"the newest ({error}). Trigger train_and_deploy_{run.pipeline} with this data_date to train again."
+                ) from error
         raise AirflowFailException(
             f"Found no completed training job of pipeline {run.pipeline} for data date {run.data_date} in "
             f"{self.pipeline.region}. Trigger train_and_deploy_{run.pipeline} with this data_date first, or choose a "
             "data_date that was trained."
+        )
+
+    def _completed_since(self, data_date: dt.date, prefix: str) -> Iterator[Mapping[str, Any]]:
+        """List completed jobs, newest first: a day's data is not trained on before the day begins anywhere on earth."""
+        day = dt.datetime.combine(data_date, dt.time.min, tzinfo=dt.timezone.utc) - dt.timedelta(days=1)
+        return lists.newest(
+            self.hook.conn,
+            TRAINING_JOB,
+            created_after=day,
+            most_pages=MOST_PAGES,
+            name_prefix=prefix,
+            statuses=[status for status, answer in TRAINING_JOB.statuses.items() if answer is Answer.DONE],
+            is_all_needed=True,
         )
 
 

@@ -129,6 +129,10 @@ test-policies: .venv/ready ## Hold what other suites have recorded in the folder
 test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes are killed, 50 runs soak; SOAK_SEED=1 for another soak
 	$(BIN)/python -m pytest tests/package/faults tests/services/faults $(PYTEST_ARGS)
 
+.PHONY: test-faults-oldest
+test-faults-oldest: .venv-3.1/ready ## Run what users and killed processes do to a run on the oldest supported Airflow
+	.venv-3.1/bin/python -m pytest tests/services/faults/test_users.py tests/services/faults/test_killed_processes.py $(PYTEST_ARGS)
+
 .PHONY: test-e2e
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)
 	$(BIN)/python -m pytest tests/services/usage $(PYTEST_ARGS)

@@ -32,9 +32,9 @@ class Run:
         pipeline: The pipeline's name.
         dag_id: The DAG's id.
         run_id: The DAG run's id.
-        date: DATE, the day after the data date: the run's logical date (or ``run_after``) read in the pipeline's time
-            zone, unless the trigger form gives a ``data_date``.
-        data_date: The day whose files are trained on: DATE minus one day, or the trigger form's ``data_date``.
+        date: DATE, the run's logical date (or ``run_after``) read in the pipeline's time zone; where the trigger form
+            gives a ``data_date``, the day after that.
+        data_date: The day whose files are trained on: DATE minus one day.
         scheduled_for: The moment the run stands for: its logical date, or ``run_after`` where it has none.
         generation: Which of the task's lives it is: 0 until a user clears the task, then another number with each
             clear. Automatic retries, and clears of other tasks, leave it. 0 in a callback of the run's.
@@ -178,6 +178,9 @@ def _generation_of(context: Mapping[str, Any]) -> int:
 
 def _parse_data_date(text: str) -> dt.date:
     try:
-        return dt.datetime.strptime(str(text), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no time zone
+        day = dt.datetime.strptime(str(text), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no time zone
     except ValueError:
-        raise AirflowFailException(f"data_date: found {text!r}, which is no day; write it as YYYY-MM-DD") from None
+        day = dt.date.max
+    if day == dt.date.max:  # No day, or the last one, which no DATE can follow.
+        raise AirflowFailException(f"data_date: found {text!r}, which is no day; write it as YYYY-MM-DD")
+    return day

@@ -39,12 +39,14 @@ def test_without_a_logical_date_run_after_takes_its_place():
 
 
 def test_the_forms_data_date_wins_and_date_follows_it():
-    run = run_of(datetime(2019, 3, 4, 15, tzinfo=timezone.utc), data_date="2019-01-31")
+    moment = datetime(2019, 3, 4, 15, tzinfo=timezone.utc)
+    run = run_of(moment, data_date="2019-01-31")
     assert (run.date, run.data_date) == (date(2019, 2, 1), date(2019, 1, 31))
-    assert run.template_names == {"data_date": "2019-01-31", "date": "2019-02-01", "pipeline": "iris"}
+    assert run.template_names == {"date": "2019-02-01", "data_date": "2019-01-31", "pipeline": "iris"}
+    assert run.scheduled_for == moment  # how long is waited for the data follows the run, not its data
 
 
-@pytest.mark.parametrize("text", ["2019-02-30", "yesterday", "2019/03/04"])
+@pytest.mark.parametrize("text", ["2019-02-30", "yesterday", "2019/03/04", "9999-12-31"])
 def test_a_data_date_that_is_no_day_fails_for_good(text):
     with pytest.raises(AirflowFailException, match=f"data_date: found '{text}'.*YYYY-MM-DD"):
         run_of(datetime(2019, 3, 4, tzinfo=timezone.utc), data_date=text)

@@ -35,6 +35,10 @@ PREDICTING_JOBS = 5
 PREDICTING_PERIOD = timedelta(days=30)
 PREDICTING_PAGES = 3
 
+# A job of which the request does not bound it may be pending for a day. Waits for capacity of up to an hour are
+# reported and must do no harm, and pending costs nothing; but after a day the next day's run is due.
+LONGEST_PENDING_SECONDS = 86_400
+
 # A task that a user has given up is failed, success or skipped; one cleared while it runs is restarting.
 _STATES_OF_A_WANTED_TASK = ("running", "deferred", "up_for_retry", "scheduled", "queued")
 
@@ -129,12 +133,20 @@ class JobStep(PipelineStep):
         return job
 
     def longest_seconds(self, job: Job) -> float:
-        """Return how long the job may take in all, in seconds.
+        """Return how long the job may take once it runs, in seconds.
 
         Args:
             job: What the Describe operation returned.
         """
         raise NotImplementedError
+
+    def longest_pending_seconds(self, job: Job) -> float:
+        """Return how long the job may be pending for capacity before it runs, in seconds.
+
+        Args:
+            job: What the Describe operation returned.
+        """
+        return LONGEST_PENDING_SECONDS
 
     def expected_seconds(self) -> float | None:
         """Return how long the pipeline's last such jobs took, in the median; it predicts this one's end.
@@ -231,7 +243,7 @@ class JobStep(PipelineStep):
 
     def _wait_on(self, job: Job, expected_seconds: float | None, ended: WaitEnded | None) -> None:
         name, started = self.name_of(job), job["CreationTime"].timestamp()
-        left = started + self.longest_seconds(job) - time.time()
+        left = self._seconds_left(job)
         if left <= 0:
             self._stop(name)
             raise self.too_long(job, f"Still {self.status_of(job)} past its limits: stopped.")
@@ -248,6 +260,15 @@ class JobStep(PipelineStep):
             ),
             left,
         )
+
+    def _seconds_left(self, job: Job) -> float:
+        """Return how long to wait until the job may have outlasted its limits; 0 or less where it has."""
+        longest, now = self.longest_seconds(job), time.time()
+        if begun := job.get(self.kind.start_member):
+            return float(begun.timestamp() + longest - now)
+        # Pending, as far as is told. One that begins right now may run for so long; then it is looked at again.
+        left = job["CreationTime"].timestamp() + self.longest_pending_seconds(job) + longest - now
+        return float(min(left, longest))
 
     def _describe(self, name: str) -> dict[str, Any]:
         with explained(f"describe {self.kind.noun} {name}"):

@@ -121,7 +121,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         return self._complete(context, job)
 
     def longest_seconds(self, job: Job) -> float:
-        """Return how long a transform job may take in all, in seconds."""
+        """Return how long a transform job may take once it runs, in seconds."""
         return LONGEST_SECONDS
 
     def too_long(self, job: Job, reason: str) -> StepFailed:

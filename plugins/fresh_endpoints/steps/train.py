@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 # The most that a request can ask for; a job of a training plan is pending until the plan begins. (Same page.)
-LONGEST_PENDING_SECONDS = 28 * 86_400
+LONGEST_PLANNED_SECONDS = 28 * 86_400
 # Provisioning, downloading and uploading come on top of the runtime that the request bounds.
 MARGIN_SECONDS = 3_600
 
@@ -133,21 +133,29 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         return {**super().addresses_of(job), **page}
 
     def longest_seconds(self, job: Job) -> float:
-        """Return how long a training job may take in all by its own request, with a margin.
+        """Return how long a training job may take by its own request once it runs, with a margin.
 
         Args:
             job: What DescribeTrainingJob returned.
 
         Returns:
-            Seconds: MaxRuntimeInSeconds, plus MaxWaitTimeInSeconds for a spot training, plus how long the job may be
-            pending for capacity, plus an hour.
+            Seconds: MaxRuntimeInSeconds, plus MaxWaitTimeInSeconds for a spot training, which may be interrupted, plus
+            an hour.
         """
         condition = job.get("StoppingCondition") or {}
-        has_plan = "TrainingPlanArn" in (job.get("ResourceConfig") or {})
-        pending = condition.get("MaxPendingTimeInSeconds", LONGEST_PENDING_SECONDS if has_plan else 0)
         spot_wait = condition.get("MaxWaitTimeInSeconds", 0) if job.get("EnableManagedSpotTraining") else 0
         runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)
-        return float(runtime + spot_wait + pending + MARGIN_SECONDS)
+        return float(runtime + spot_wait + MARGIN_SECONDS)
+
+    def longest_pending_seconds(self, job: Job) -> float:
+        """Return how long a training job may be pending: as long as its request, its spot wait or its plan allows."""
+        condition = job.get("StoppingCondition") or {}
+        if pending := condition.get("MaxPendingTimeInSeconds"):
+            return float(pending)
+        if (job.get("ResourceConfig") or {}).get("TrainingPlanArn"):
+            return LONGEST_PLANNED_SECONDS
+        spot_wait = condition.get("MaxWaitTimeInSeconds", 0) if job.get("EnableManagedSpotTraining") else 0
+        return max(super().longest_pending_seconds(job), spot_wait)
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
         """Make the error for a training job that has outlasted its own limits."""

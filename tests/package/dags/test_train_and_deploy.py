@@ -215,6 +215,19 @@ def test_a_first_deployment_that_cannot_serve_fails_and_the_next_one_recreates_t
     assert pipeline.invoke(b"?") == b"good:?"
 
 
+def test_a_model_that_is_not_compressed_is_deployed(pipeline):
+    def uncompressed(content):
+        del content["transform"]  # It takes compressed models only.
+        content["training"]["OutputDataConfig"]["CompressionType"] = "NONE"
+
+    pipeline.use_tiny_image(model="in a folder")
+    pipeline.write(uncompressed)
+    pipeline.upload(DAY_1)
+    facts = pipeline.run(DAY_1).returned["deploy"]
+    assert facts["artifact"].endswith("/output/model/")
+    assert pipeline.invoke(b"?") == b"in a folder:?"
+
+
 def test_killing_the_task_stops_the_job(pipeline, monkeypatch):
     pipeline.use_tiny_image(wait="yes")
     pipeline.upload(DAY_1)

@@ -13,6 +13,7 @@ from fresh_endpoints.aws import errors
 from fresh_endpoints.waiting import pace
 
 DAY_1 = date(2019, 3, 4)
+HOUR = 3_600
 DEPLOYED = ["Deployment started", "Deployment completed"]
 
 
@@ -131,6 +132,20 @@ def test_a_training_that_outlasts_its_limits_is_stopped(fast, monkeypatch, tried
     [job] = fast.jobs()
     assert job["TrainingJobStatus"] in ("Stopping", "Stopped")
     tried("training outlasts its limits")
+
+
+def test_a_training_that_waits_for_capacity_longer_than_it_may_run_is_not_stopped(fast, faults, monkeypatch):
+    from fresh_endpoints.steps import train
+
+    fast.upload(DAY_1)
+    # Its runtime's limit and the margin are together less than the wait for capacity.
+    monkeypatch.setattr(train, "MARGIN_SECONDS", -HOUR + 2)
+    fast.write(lambda content: content["training"]["StoppingCondition"].update(MaxRuntimeInSeconds=HOUR))
+    monkeypatch.setattr(pace, "WORKER_SECONDS", 4)
+    with faults({"kind": "pending", "seconds": 5}):
+        ended = fast.run(DAY_1)
+    assert ended.state == "success"
+    assert [job["TrainingJobStatus"] for job in fast.jobs()] == ["Completed"]
 
 
 def test_a_new_try_attaches_to_the_job_that_exists(fast, monkeypatch, tried):

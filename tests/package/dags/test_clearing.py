@@ -43,8 +43,11 @@ def test_what_a_cleared_training_has_left_running_is_stopped_by_its_name(pipelin
     [first] = names(pipeline)
     [fault] = pipeline.aws.add_faults({"operation": "training-job:Downloading", "kind": "hold_status", "times": 2})
     bucket = new_bucket(pipeline.aws)
+    # Of this run's: what another Airflow has started goes on.
+    arn = pipeline.sagemaker.describe_training_job(TrainingJobName=first)["TrainingJobArn"]
+    tags = [{"Key": key, "Value": value} for key, value in pipeline.tags(arn).items()]
     for name in (f"{first}-a2", f"{first}-other"):
-        pipeline.sagemaker.create_training_job(**training_job(bucket, {"model": "m"}, TrainingJobName=name))
+        pipeline.sagemaker.create_training_job(**training_job(bucket, {"model": "m"}, TrainingJobName=name, Tags=tags))
         wait_for(
             lambda name=name: pipeline.sagemaker.describe_training_job(TrainingJobName=name),
             lambda job: job["SecondaryStatus"] == "Downloading",

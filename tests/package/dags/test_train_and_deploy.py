@@ -125,7 +125,7 @@ def test_a_missing_bucket_is_no_missing_data(pipeline, kind):
     assert ended.tasks["wait_for_data"] == "failed"
     assert datetime.now(timezone.utc) - now < timedelta(minutes=4), "it was not waited for"
     assert pipeline.titles()[-1] == "Waiting for data failed"
-    assert 'Bucket "no-such-bucket" does not exist, so no data can come.' in pipeline.slack()[-1]
+    assert "There is no bucket 'no-such-bucket'." in pipeline.slack()[-1]
 
 
 def test_a_look_at_the_data_that_fails_is_no_missing_data(pipeline, monkeypatch):

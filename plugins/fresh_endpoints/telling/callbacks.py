@@ -9,6 +9,7 @@ from fresh_endpoints.run import Run
 from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.message import Message
 from fresh_endpoints.telling.sending import PipelineNotifier, run_links
+from fresh_endpoints.waiting.task_state import failed_tasks
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
@@ -55,18 +56,19 @@ class FailureNotifier(PipelineNotifier):
             return
         message = _message_of(context).with_links(run_links(context))
         if self.tell(self.run_of(context), message):
-            context["ti"].xcom_push(key=XCOM_FAILURE_TOLD, value=message.event)
+            told = {"event": message.event, "try_number": context["ti"].try_number}
+            context["ti"].xcom_push(key=XCOM_FAILURE_TOLD, value=told)
 
 
 class BackstopNotifier(PipelineNotifier):
-    """Tells that a run has failed when no task has; used as the DAG's ``on_failure_callback``.
+    """Tells that a run has failed where the task has not; used as the DAG's ``on_failure_callback``.
 
     A task whose process was killed, or which a user marked failed, runs no callback of its own; and Slack may not have
     taken the message of one that did.
     """
 
     def notify(self, context: Any) -> None:
-        """Send the message unless the failed task has sent its own.
+        """Send a message for each task that has failed now and whose present try has not sent its own.
 
         Args:
             context: The DAG run's context.
@@ -75,12 +77,14 @@ class BackstopNotifier(PipelineNotifier):
         if task_instance is None or "dag_run" not in context:
             log.warning("Airflow names no task for the failed run %s; Slack is not told.", context.get("run_id"))
             return
-        if any(_has_told(task_instance, task_id) for task_id in context["dag"].task_ids):
-            return
         reason = context.get("reason") or "no reason given"
         sentence = f"The task was killed, marked failed, or could not tell by itself ({reason})."
-        message = messages.step_failed(task_instance.task_id, sentence, links=run_links(context))
-        self.tell(Run.of(self.pipeline, context), message)
+        named = (task_instance.task_id, _index_of(task_instance))
+        # Airflow names one, in 3.1 the run's last; none has failed where the tasks block each other.
+        failed = failed_tasks(task_instance, context["dag"].task_ids) or [named]
+        for task_id in sorted({task_id for task_id, index in failed if not _has_told(task_instance, task_id, index)}):
+            links = run_links(context) if task_id == task_instance.task_id else {}
+            self.tell(Run.of(self.pipeline, context), messages.step_failed(task_id, sentence, links=links))
 
 
 def _message_of(context: Any) -> Message:
@@ -92,6 +96,15 @@ def _message_of(context: Any) -> Message:
     return messages.step_failed(context["ti"].task_id, reason, links={})
 
 
-def _has_told(task_instance: Any, task_id: str) -> bool:
-    # A mapped task has one for each index, or an empty list.
-    return bool(task_instance.xcom_pull(task_ids=task_id, key=XCOM_FAILURE_TOLD))
+def _has_told(task_instance: Any, task_id: str, map_index: int) -> bool:
+    """Whether a failed task has told it; Airflow deletes what a try has left when the next one starts."""
+    told = task_instance.xcom_pull(task_ids=task_id, key=XCOM_FAILURE_TOLD, map_indexes=map_index)
+    if (task_id, map_index) != (task_instance.task_id, _index_of(task_instance)):
+        return bool(told)
+    # One that was cleared and could not start still has the record of the try before.
+    return bool(told) and told["try_number"] == task_instance.try_number
+
+
+def _index_of(task_instance: Any) -> int:
+    index = getattr(task_instance, "map_index", None)
+    return -1 if index is None else int(index)

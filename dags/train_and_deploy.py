@@ -8,7 +8,8 @@ Every day, for every pipeline file:
    attaches to the job that exists. To train again, clear the task.
 3. **deploy** creates or updates the endpoint and ends once the endpoint serves the new model. With deploy `auto` it is
    skipped if the endpoint serves a model of a later data date, or if the model breaks a rule of `quality`. A new model
-   that fails the `smoke_test` is taken back. What is older than `retention` keeps is deleted.
+   that fails the `smoke_test` is taken back: the newest proven endpoint config is put live again. What is older than
+   `retention` keeps is deleted.
 4. **publish** emits the event of the asset `<pipeline>-model`, with the model's facts, also where the deployment was
    skipped because a later data date is live; not where the model was refused. `batch_predict_<pipeline>` runs on it.
 

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
-from fresh_endpoints.aws.errors import already_exists, explained
+from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found, once_role_is_ready
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +42,11 @@ def create_model(
         raise AirflowFailException(f"Could not create model {name}. {error}") from error
     with explained(f"create model {name}"):
         try:
-            client.create_model(**request)
+            once_role_is_ready(lambda: client.create_model(**request))
             return []
         except ClientError as error:
             if not already_exists(error):
                 raise
             log.info("Model %s exists from an earlier try.", name)
-            return requests.differences(requests.without_tags(request), client.describe_model(ModelName=name))
+            found = again_while(is_not_found, lambda: client.describe_model(ModelName=name))
+            return requests.differences(requests.without_tags(request), found)

@@ -266,7 +266,8 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         if retention is None:
             return
         try:
-            delete_expired(self.hook.conn, self.pipeline.name, retention.keep, dry_run=retention.dry_run)
+            name, keep = self.pipeline.name, retention.keep
+            delete_expired(self.hook.conn, self.endpoint, name, keep, dry_run=retention.dry_run)
         except Exception as error:
             self.log.warning("The clean-up has failed; the next deployment tries again: %s", error)
             self._tell_of_config(deployment, messages.clean_up_failed(deployment, error))

@@ -13,7 +13,7 @@ from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, explained
 from fresh_endpoints.aws.kinds import TRAINING_JOB, Answer
-from fresh_endpoints.aws.lists import newest
+from fresh_endpoints.aws.lists import ListTooLongError, newest
 from fresh_endpoints.model_facts import model_asset, model_facts
 from fresh_endpoints.run import Run
 from fresh_endpoints.steps.step import PipelineStep
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # What predicting takes of the facts.
 _NEEDED = frozenset({"data_date", "training_job", "artifact", "metrics", "model"})
 # A person waits for the model of a day that may be long ago: 20,000 jobs since then are gone through in 100 s.
-_MOST_PAGES = 200
+MOST_PAGES = 200
 
 
 class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
@@ -116,31 +116,37 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
         return False
 
     def _trained_for(self, run: Run) -> dict[str, Any]:
-        prefix, client, refusals = f"{run.pipeline}-{run.data_date}-", self.hook.conn, []
+        client, refusals = self.hook.conn, []
         with explained(f"look for the training jobs of {run.data_date}"):
-            # Somebody else's job may have the prefix within its name, and tags that nobody here may read.
-            for summary in newest(
-                client,
-                TRAINING_JOB,
-                # What is trained on a day's data is not older than the day, wherever on earth that begins.
-                created_after=datetime.combine(run.data_date, time.min, timezone.utc) - timedelta(days=1),
-                most_pages=_MOST_PAGES,
-                name_prefix=prefix,
-                statuses=[status for status, answer in TRAINING_JOB.statuses.items() if answer is Answer.DONE],
-            ):
-                found = tags.read(client, TRAINING_JOB.arn_of(summary))
-                if not _is_of(run, found):
-                    continue
-                name = TRAINING_JOB.name_of(summary)
-                if refused := found.get(tags.REFUSED):
-                    self.log.info("Not predicting with %s, which was refused: %s", name, refused)
-                    refusals.append(f"{name} was refused: {refused}")
-                    continue
-                return {**model_facts(run, client.describe_training_job(TrainingJobName=name)), "model": name}
+            try:
+                for summary in self._completed_since(run):
+                    # Somebody else's job may have the prefix of the name, too.
+                    found, name = tags.read(client, TRAINING_JOB.arn_of(summary)), TRAINING_JOB.name_of(summary)
+                    if not _is_of(run, found):
+                        continue
+                    if refused := found.get(tags.REFUSED):
+                        refusals.append(f"{name} was refused: {refused}")
+                        continue
+                    return {**model_facts(run, client.describe_training_job(TrainingJobName=name)), "model": name}
+                where = f"in {self.pipeline.region} whose model may be used."
+            except ListTooLongError as error:
+                where = f"among the newest ({error})."
         raise AirflowFailException(
-            f"Found no completed training job of pipeline {run.pipeline} for data date {run.data_date} in "
-            f"{self.pipeline.region} whose model may be used. {' '.join(refusals)} Trigger "
-            f"train_and_deploy_{run.pipeline} with this data_date first, or choose a data_date that was trained."
+            f"Found no completed training job of pipeline {run.pipeline} for data date {run.data_date} {where} "
+            f"{' '.join(refusals)} Trigger train_and_deploy_{run.pipeline} with this data_date first, or choose a "
+            "data_date that was trained."
+        )
+
+    def _completed_since(self, run: Run) -> Iterator[Mapping[str, Any]]:
+        """List completed jobs, newest first: a day's data is not trained on before the day begins anywhere on earth."""
+        return newest(
+            self.hook.conn,
+            TRAINING_JOB,
+            created_after=datetime.combine(run.data_date, time.min, timezone.utc) - timedelta(days=1),
+            most_pages=MOST_PAGES,
+            name_prefix=f"{run.pipeline}-{run.data_date}-",
+            statuses=[status for status, answer in TRAINING_JOB.statuses.items() if answer is Answer.DONE],
+            is_all_needed=True,
         )
 
 

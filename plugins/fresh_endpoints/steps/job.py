@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fresh_endpoints.aws import requests, tags
 from fresh_endpoints.aws.console import log_page, sagemaker_page
 from fresh_endpoints.aws.container_logs import last_lines
-from fresh_endpoints.aws.errors import already_exists, explained
+from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found, once_role_is_ready
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, Kind, is_healable
 from fresh_endpoints.steps.buttons import LogStreamLink
 from fresh_endpoints.steps.expectation import expected_seconds
@@ -215,7 +215,7 @@ class JobStep(PipelineStep):
     def _create(self, name: str, request: Mapping[str, Any], create: Callable[..., Any]) -> bool:
         with explained(f"create {self.kind.noun} {name}"):
             try:
-                create(**request)
+                once_role_is_ready(lambda: create(**request))
             except ClientError as error:
                 if not already_exists(error):
                     raise
@@ -285,7 +285,9 @@ class JobStep(PipelineStep):
 
     def _describe(self, name: str) -> dict[str, Any]:
         with explained(f"describe {self.kind.noun} {name}"):
-            job = dict(getattr(self._client, self.kind.describe)(**self.kind.named(name)))
+            # A job that was created a moment ago may not be seen yet; taken for missing, it would run on unwatched.
+            describe = getattr(self._client, self.kind.describe)
+            job = dict(again_while(is_not_found, lambda: describe(**self.kind.named(name))))
         self.seen, self.addresses = job, self.addresses_of(job)
         return job
 

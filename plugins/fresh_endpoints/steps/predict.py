@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
 from fresh_endpoints.aws.clients import SageMakerHook
-from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, is_not_found
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, again_while, is_not_found
 from fresh_endpoints.aws.kinds import TRANSFORM_JOB, Answer
 from fresh_endpoints.aws.model import create_model
 from fresh_endpoints.model_facts import fact_tags
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 # No request bounds a transform job, so this does; it is stopped then.
 LONGEST_SECONDS = 2 * 86_400
-# How often the clean-up of another run may delete the model between its creation and the job's.
-_MODEL_TRIES = 3
 
 
 class OfOneModel(PipelineStep):
@@ -152,14 +150,12 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             )
 
         def create(**request: Any) -> None:
-            for attempt in range(1, _MODEL_TRIES + 1):
+            def ask() -> None:
                 self._ensure_model(run)
-                try:
-                    self._client.create_transform_job(**request)
-                    return
-                except ClientError as error:
-                    if not is_not_found(error) or attempt == _MODEL_TRIES:
-                        raise
+                self._client.create_transform_job(**request)
+
+            # The model may not be seen yet, or the clean-up of another run may have deleted it meanwhile.
+            again_while(is_not_found, ask)
 
         job, attempt, is_new = self.create_or_attach(
             lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), request_of, create

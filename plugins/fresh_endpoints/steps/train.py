@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fresh_endpoints.aws import requests
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.console import s3_page
-from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, is_not_found
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, TRAINING_JOB, Answer
-from fresh_endpoints.aws.lists import newest
 from fresh_endpoints.model_facts import model_facts
 from fresh_endpoints.steps.buttons import ArtifactLink, LogStreamLink, TrainingJobLink
 from fresh_endpoints.steps.job import Job, JobStep
@@ -109,16 +109,22 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         return job
 
     def _stop_cleared_jobs(self, run: Run) -> None:
-        """Stop what the run trained before it was cleared; the trigger does not, if it had not started by then."""
-        first, current = replace(run, generation=0).training_job_name(), run.training_job_name()
-        waiting = self.kind.waiting_statuses
-        found = newest(self._client, self.kind, created_after=run.jobs_since, name_prefix=first, statuses=waiting)
-        try:
-            for job in found:
-                if not self.name_of(job).startswith(current):
+        """Stop what the task trained before it was cleared; the trigger does not, if it had not started by then.
+
+        The names are known, so the account's list, which is long and slow, is not asked.
+        """
+        for generation in range(run.generation):
+            before = replace(run, generation=generation)
+            for attempt in itertools.count(1):
+                name = before.training_job_name(attempt)
+                try:
+                    job = self._client.describe_training_job(TrainingJobName=name)
+                except (ClientError, BotoCoreError) as error:
+                    if not (isinstance(error, ClientError) and is_not_found(error)):
+                        self.log.warning("Could not look for a job of the time before the clear: %s", error)
+                    break
+                if self._is_running(job):
                     self._stop(job)
-        except (ClientError, BotoCoreError) as error:
-            self.log.warning("Could not look for jobs of the time before the clear: %s", error)
 
     def addresses_of(self, job: Job) -> dict[str, str]:
         """Return the addresses of the job's pages and of its artifact's."""

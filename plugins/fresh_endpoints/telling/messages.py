@@ -188,6 +188,7 @@ def clean_up_failed(deployment: Deployment, error: Exception) -> Message:
     return Message(
         "⚠️ Clean-up failed",
         f"Old endpoint configs and models could not be deleted; the run goes on. {error}",
+        {"Endpoint": deployment.endpoint_name},
         deployment.links,
     )
 

@@ -107,6 +107,27 @@ def test_waiting_for_data_gives_up_when_its_time_is_over(pipeline):
     assert pipeline.titles() == ["No new data"]
 
 
+@pytest.mark.parametrize("kind", ["train_and_deploy", "batch_predict"])
+def test_a_missing_bucket_is_no_missing_data(pipeline, kind):
+    """HeadObject says the same of both, and the bucket's data would never come."""
+    pipeline.use_tiny_image(model="m")
+    pipeline.upload(DAY_1)
+    if kind == "batch_predict":
+        pipeline.run(DAY_1, deploy="never")
+    pipeline.write(lambda content: content.update(bucket="no-such-bucket"))
+    now = datetime.now(timezone.utc)
+    ended = (
+        pipeline.run(logical_date=now, wait_minutes=5)
+        if kind == "train_and_deploy"
+        else pipeline.predict(data_date=str(DAY_1), wait_minutes=5)
+    )
+    assert ended.state == "failed"
+    assert ended.tasks["wait_for_data"] == "failed"
+    assert datetime.now(timezone.utc) - now < timedelta(minutes=4), "it was not waited for"
+    assert pipeline.titles()[-1] == "Waiting for data failed"
+    assert 'Bucket "no-such-bucket" does not exist, so no data can come.' in pipeline.slack()[-1]
+
+
 def test_a_look_at_the_data_that_fails_is_no_missing_data(pipeline, monkeypatch):
     monkeypatch.setitem(BOTOCORE_CONFIG["retries"], "total_max_attempts", 1)
     pipeline.write(lambda content: content.update(retries=0))

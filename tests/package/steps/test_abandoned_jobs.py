@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fresh_endpoints.aws import lists
 from fresh_endpoints.aws.kinds import TRAINING_JOB, TRANSFORM_JOB
 from fresh_endpoints.run import Run
 from fresh_endpoints.steps import abandoned_jobs
@@ -76,13 +77,13 @@ class Jobs:
         return describe(**{f"{self.kind.stem}Name": name})[f"{self.kind.stem}Status"]
 
 
-def context_of(run, ended=None):
+def context_of(run, ended=None, started=None):
     dag_run = SimpleNamespace(
         dag_id=run.dag_id,
         run_id=run.run_id,
         logical_date=run.scheduled_for,
         run_after=run.scheduled_for,
-        start_date=run.started,
+        start_date=started or run.started,
         end_date=ended or datetime.now(timezone.utc),
     )
     return {"dag_run": dag_run, "params": {}}
@@ -136,6 +137,22 @@ def test_a_run_that_left_nothing_behind_stops_nothing(pipeline, run, jobs):
     AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run))
     stops = [call for call in jobs.aws.calls(f"Stop{jobs.kind.stem}") if pipeline.name in str(call)]
     assert stops == []
+
+
+def test_jobs_older_than_the_run_are_not_paged_through(pipeline, run, jobs, monkeypatch):
+    """A list's page is cut before names are compared, and an account may list twice a second."""
+    monkeypatch.setattr(lists, "PAGE_SIZE", 5)
+    for number in range(12):
+        jobs.start(f"other-{pipeline.name}-{number}", run)
+    jobs.start(run.training_job_name(), run)
+    before = len(jobs.aws.calls(f"List{jobs.kind.stem}s"))
+    AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run))
+    assert jobs.status(run.training_job_name()) in ("Stopping", "Stopped")
+    monkeypatch.setattr(abandoned_jobs, "CLOCKS_DIFFER_BY", timedelta(0))
+    between = len(jobs.aws.calls(f"List{jobs.kind.stem}s"))
+    AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run, started=datetime.now(timezone.utc)))
+    assert len(jobs.aws.calls(f"List{jobs.kind.stem}s")) - between == 1
+    assert between - before >= 3
 
 
 def test_a_fault_of_awss_is_no_fault_of_the_callbacks(pipeline, run, jobs, caplog, monkeypatch):

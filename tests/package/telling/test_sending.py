@@ -128,7 +128,8 @@ def test_a_failure_that_slack_did_not_take_is_left_to_the_dags_backstop(notifier
     assert pushed == []
     notifier.hook.error = None
     failure.notify(context)
-    assert pushed == [{"event": "training-failed", "try_number": 2}]
+    [told] = pushed
+    assert (told["event"], told["try_number"]) == ("training-failed", 2)
 
 
 @pytest.mark.parametrize(("retry_after", "tries"), [("1", 2), ("60", 1)])

@@ -19,7 +19,11 @@ FAULTS = (
     {"operation": "s3:HeadObject", "kind": "error", "status": 503, "rate": 0.05},
     {"operation": "sagemaker:*", "kind": "latency", "seconds": 0.3, "rate": 0.1},
     {"kind": "fail_training", "failure_reason": "CapacityError: none left", "rate": 0.04},
+    # What AWS documents, or others have met there: reads lag behind writes, and models answer pings before they load.
+    {"kind": "stale_read", "seconds": 2, "rate": 0.1},
+    {"kind": "not_ready", "rate": 0.3},
 )
+SMOKE_TEST = {"body": "ping", "content_type": "text/plain", "expect": "good.*:ping", "patience_seconds": 120}
 
 
 @pytest.mark.timeout(3_000)
@@ -30,7 +34,8 @@ def test_soak(services, tried):
     """
     chance = random.Random(SEED)
     pipeline = services.pipeline
-    pipeline.write(lambda content: content.update(max_active_runs=chance.randint(3, 5), retries=8))
+    changes = {"max_active_runs": chance.randint(3, 5), "retries": 8, "smoke_test": SMOKE_TEST}
+    pipeline.write(lambda content: content.update(changes))
     services.wait_for_retries("train", 8)
     days = [date(2019, 3, 1) + timedelta(days=number) for number in range(min(DATA_DATES, RUNS))]
     for day in days:

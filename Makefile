@@ -26,7 +26,7 @@ unexport PYTHONPATH
 .PHONY: help
 help: ## List the commands
 	@awk -F ':.*## ' '/^##@ / { print separator substr($$0, 5); separator = "\n" } \
-		/^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: .venv/ready ## Run the whole pipeline once on local AWS; DATA_DATE=2019-03-05 for another day
@@ -128,6 +128,10 @@ test-policies: .venv/ready ## Hold what other suites have recorded in the folder
 .PHONY: test-faults
 test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes are killed, 50 runs soak; SOAK_SEED=1 for another soak
 	$(BIN)/python -m pytest tests/package/faults tests/services/faults $(PYTEST_ARGS)
+
+.PHONY: test-faults-oldest
+test-faults-oldest: .venv-3.1/ready ## Run what users and killed processes do to a run on the oldest supported Airflow
+	.venv-3.1/bin/python -m pytest tests/services/faults/test_users.py tests/services/faults/test_killed_processes.py $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)

@@ -10,8 +10,8 @@ For every pipeline file with a `transform` section, and for each training that `
    training is predicted with once; a retry attaches to the job that exists. To predict again, clear the task or trigger
    the DAG by hand.
 
-The predictions are in `output-prediction/<data date>/<pipeline>/`. What was trained while this DAG was paused is
-predicted with the next training.
+The predictions are in `output-prediction/<data date>/<pipeline>/`. Of several trainings of a date the newest predicts;
+runs come one after another. What was trained while this DAG was paused is predicted with the next training.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ for pipeline in load_pipelines_of_dags("batch_predict_"):
         schedule=AssetAll(model_asset(pipeline)),
         start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=ZoneInfo(pipeline.timezone)),
         catchup=False,
+        # A newer training of a data date writes the same file, and is to be the last that does.
+        max_active_runs=1,
         on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRANSFORM_JOB)],
         default_args={
             "owner": pipeline.owner,

@@ -8,13 +8,14 @@ Every day, for every pipeline file:
    attaches to the job that exists. To train again, clear the task.
 3. **deploy** creates or updates the endpoint and ends once the endpoint serves the new model. With deploy `auto` it is
    skipped if the endpoint serves a model of a later data date, or if the model breaks a rule of `quality`. A new model
-   that fails the `smoke_test` is taken back. What is older than `retention` keeps is deleted.
+   that fails the `smoke_test` is taken back: the newest proven endpoint config is put live again. What is older than
+   `retention` keeps is deleted.
 4. **publish** emits the event of the asset `<pipeline>-model`, with the model's facts, also where the deployment was
    skipped because a later data date is live; not where the model was refused. `batch_predict_<pipeline>` runs on it.
 
-DATE is the run's logical date in the pipeline's time zone. *Trigger* takes another `data_date`, another waiting time,
-and what to deploy. Each pipeline is one YAML file in `include/pipelines`; a file that cannot be used is listed under
-the import errors of `broken_pipeline_files.py`.
+DATE is the run's logical date in the pipeline's time zone. *Trigger* takes another `data_date`, which DATE follows,
+another waiting time, and what to deploy. Each pipeline is one YAML file in `include/pipelines`; a file that cannot be
+used is listed under the import errors of `broken_pipeline_files.py`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ A fault is a JSON object with an ``operation`` ("CreateTrainingJob", "s3:GetObje
 - ``error``: refused with ``status`` 500 (InternalFailure) or 503 (ServiceUnavailable), without effect;
 - ``latency``: answered ``seconds`` later;
 - ``lost_answer``: the effect happens, then the connection is closed without an answer;
+- ``role_not_ready``: refused with ValidationException, as for up to a minute after the execution role was made;
 - ``hold``: waits, ``when`` "before" or "after" its effect, until the fault is removed. A caller that has gone away in
   the meantime had no effect with "before": its call never arrived.
 
@@ -55,6 +56,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "error": {"status": int},
     "latency": {"seconds": (int, float)},
     "lost_answer": {},
+    "role_not_ready": {},
     "hold": {"when": str},
     "hold_status": {},
     "fail_training": {"failure_reason": str},

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from local_aws.fault_rules import Fault, check_rule
-from local_aws.wire import AwsError, Call
+from local_aws.wire import AwsError, Call, validation_error
 
 _ERRORS = {
     500: AwsError("InternalFailure", "The request processing has failed because of an unknown error.", 500),
@@ -142,7 +142,7 @@ class Faults:
         Raises:
             AwsError: A rule refused the call.
         """
-        striking = self._striking(call, {"throttle", "error", "latency", "lost_answer", "hold"})
+        striking = self._striking(call, {"throttle", "error", "latency", "lost_answer", "role_not_ready", "hold"})
         for fault in striking:
             if fault.kind == "latency":
                 fault.removed.wait(fault.seconds)
@@ -151,11 +151,7 @@ class Faults:
                 if not is_connected():
                     return None
         for fault in striking:
-            if fault.kind == "throttle":
-                raise AwsError("ThrottlingException", "Rate exceeded")
-            if fault.kind == "error":
-                error = _ERRORS[fault.status]
-                raise AwsError(error.code, error.message, error.status)
+            _refuse(fault, call)
         answer = effect()
         for fault in striking:
             if fault.kind == "hold" and fault.when == "after":
@@ -198,3 +194,21 @@ class Faults:
         fault.removed.wait()
         with self._lock:
             fault.waiting -= 1
+
+
+def _refuse(fault: Fault, call: Call) -> None:
+    if fault.kind == "throttle":
+        raise AwsError("ThrottlingException", "Rate exceeded")
+    if fault.kind == "error":
+        error = _ERRORS[fault.status]
+        raise AwsError(error.code, error.message, error.status)
+    if fault.kind == "role_not_ready":
+        raise _role_not_ready(call)
+
+
+def _role_not_ready(call: Call) -> AwsError:
+    role = call.parameters.get("RoleArn") or call.parameters.get("ExecutionRoleArn") or "of the model"
+    return validation_error(
+        f"Could not assume role {role}. Please ensure that the role exists and allows principal "
+        "'sagemaker.amazonaws.com' to assume the role."
+    )

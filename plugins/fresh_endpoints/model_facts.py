@@ -7,6 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Mapping
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -51,8 +52,8 @@ def model_facts(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
         job: What DescribeTrainingJob returned for the completed job.
 
     Returns:
-        pipeline, data_date (YYYY-MM-DD), training_job, training_job_arn, artifact (S3 URL), metrics by name. All of
-        it is JSON.
+        pipeline, data_date (YYYY-MM-DD), training_job, training_job_arn, created (when the job was created, UTC, as
+        ISO 8601 has it), artifact (S3 URL), metrics by name. All of it is JSON.
 
     Raises:
         AirflowFailException: The job has made no model.
@@ -68,6 +69,7 @@ def model_facts(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:
         "data_date": run.data_date.isoformat(),
         "training_job": job["TrainingJobName"],
         "training_job_arn": job["TrainingJobArn"],
+        "created": job["CreationTime"].astimezone(timezone.utc).isoformat(),
         "artifact": artifact,
         "metrics": final_metrics(job),
     }

@@ -32,8 +32,9 @@ class Run:
         pipeline: The pipeline's name.
         dag_id: The DAG's id.
         run_id: The DAG run's id.
-        date: DATE, the run's logical date (or ``run_after``) read in the pipeline's time zone.
-        data_date: The day whose files are trained on: DATE minus one day, or the trigger form's ``data_date``.
+        date: DATE, the run's logical date (or ``run_after``) read in the pipeline's time zone; where the trigger form
+            gives a ``data_date``, the day after that.
+        data_date: The day whose files are trained on: DATE minus one day.
         scheduled_for: The moment the run stands for: its logical date, or ``run_after`` where it has none.
         generation: Which of the task's lives it is: 0 until a user clears the task, then another number with each
             clear. Automatic retries, and clears of other tasks, leave it. 0 in a callback of the run's.
@@ -65,16 +66,17 @@ class Run:
         moment = dag_run.logical_date or dag_run.run_after
         day = moment.astimezone(ZoneInfo(pipeline.timezone)).date()
         chosen = (context.get("params") or {}).get("data_date")
-        return cls(
+        run = cls(
             pipeline=pipeline.name,
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
             date=day,
-            data_date=_parse_data_date(chosen) if chosen else day - dt.timedelta(days=1),
+            data_date=day - dt.timedelta(days=1),
             scheduled_for=moment,
             generation=_generation_of(context),
             started=getattr(dag_run, "start_date", None),
         )
+        return run.for_data_date(_parse_data_date(chosen)) if chosen else run
 
     def for_data_date(self, data_date: dt.date) -> Run:
         """Return the same run, seen as that of another data date.
@@ -145,6 +147,34 @@ class Run:
         # A run id may hold what AWS refuses in a tag.
         return {**aws_tags, **{key: tags.fitting(value) for key, value in ours.items()}}
 
+    def job_tags(self, aws_tags: Mapping[str, str]) -> dict[str, str]:
+        """Return the tags of a job, which say, too, which Airflow's run has started it.
+
+        Args:
+            aws_tags: The pipeline's own tags, rendered.
+        """
+        return {**self.tags(aws_tags), tags.RUN_STARTED: self.started.isoformat() if self.started else ""}
+
+    def has_started(self, found: Mapping[str, str]) -> bool:
+        """Tell whether a job is this run's own, and not that of another Airflow's run of the same id.
+
+        The ids follow from the schedule, so two Airflows with the same pipeline file have the same ones. The moment at
+        which a run really started, told to the microsecond, is its own.
+
+        Args:
+            found: The job's tags.
+        """
+        wanted = self.job_tags({})
+        return all(found.get(key) == wanted[key] for key in (tags.DAG_ID, tags.RUN_ID, tags.RUN_STARTED))
+
+    @property
+    def jobs_since(self) -> dt.datetime | None:
+        """From when on its jobs can be, by AWS's clock, which differs from Airflow's by 5 minutes at most.
+
+        AWS refuses requests of other clocks: https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html
+        """
+        return self.started - dt.timedelta(minutes=5) if self.started else None
+
 
 def named_parts(name: str) -> dict[str, str]:
     """Read what the name of a job, a model or an endpoint config says that a run has made.
@@ -176,6 +206,9 @@ def _generation_of(context: Mapping[str, Any]) -> int:
 
 def _parse_data_date(text: str) -> dt.date:
     try:
-        return dt.datetime.strptime(str(text), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no time zone
+        day = dt.datetime.strptime(str(text), "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no time zone
     except ValueError:
-        raise AirflowFailException(f"data_date: found {text!r}, which is no day; write it as YYYY-MM-DD") from None
+        day = dt.date.max
+    if day == dt.date.max:  # No day, or the last one, which no DATE can follow.
+        raise AirflowFailException(f"data_date: found {text!r}, which is no day; write it as YYYY-MM-DD")
+    return day

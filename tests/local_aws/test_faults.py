@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +55,17 @@ def test_a_lost_answer_is_lost_after_its_effect() -> None:
     faults = Faults()
     faults.add([{"operation": "*", "kind": "lost_answer", "times": 1}])
     assert outcome(faults) == "effect, None"
+
+
+def test_a_role_that_was_just_made_cannot_be_assumed_yet() -> None:
+    """Up to a minute long; the words are SageMaker's, which hashicorp/terraform-provider-aws waits for, too."""
+    faults = Faults()
+    faults.add([{"operation": "CreateTrainingJob", "kind": "role_not_ready", "times": 1}])
+    role = "arn:aws:iam::123456789012:role/new"
+    with pytest.raises(AwsError, match=f"^Could not assume role {role}. Please ensure that the role exists") as error:
+        faults.apply(replace(CREATE, parameters={"RoleArn": role}), lambda: "answer", lambda: True)
+    assert error.value.code == "ValidationException"
+    assert outcome(faults) == "effect, answer"
 
 
 def test_the_rate_is_kept_and_repeatable() -> None:

@@ -38,12 +38,15 @@ def test_without_a_logical_date_run_after_takes_its_place():
     assert run_of(None, datetime(2019, 3, 4, 15, tzinfo=timezone.utc)).date == date(2019, 3, 5)
 
 
-def test_the_forms_data_date_wins_and_date_stays():
-    run = run_of(datetime(2019, 3, 4, 15, tzinfo=timezone.utc), data_date="2019-01-31")
-    assert (run.date, run.data_date) == (date(2019, 3, 5), date(2019, 1, 31))
+def test_the_forms_data_date_wins_and_date_follows_it():
+    moment = datetime(2019, 3, 4, 15, tzinfo=timezone.utc)
+    run = run_of(moment, data_date="2019-01-31")
+    assert (run.date, run.data_date) == (date(2019, 2, 1), date(2019, 1, 31))
+    assert run.template_names == {"date": "2019-02-01", "data_date": "2019-01-31", "pipeline": "iris"}
+    assert run.scheduled_for == moment  # how long is waited for the data follows the run, not its data
 
 
-@pytest.mark.parametrize("text", ["2019-02-30", "yesterday", "2019/03/04"])
+@pytest.mark.parametrize("text", ["2019-02-30", "yesterday", "2019/03/04", "9999-12-31"])
 def test_a_data_date_that_is_no_day_fails_for_good(text):
     with pytest.raises(AirflowFailException, match=f"data_date: found '{text}'.*YYYY-MM-DD"):
         run_of(datetime(2019, 3, 4, tzinfo=timezone.utc), data_date=text)
@@ -77,6 +80,15 @@ def test_the_longest_name_is_one_that_sagemaker_takes():
 def test_a_deployment_is_named_after_its_training_until_it_is_cleared():
     assert RUN.deployment_name("job") == "job"
     assert replace(RUN, generation=2).deployment_name("job") == "job-d2"
+
+
+def test_a_job_is_the_runs_own_only_if_it_started_at_the_runs_moment():
+    run = replace(RUN, started=datetime(2026, 11, 20, 15, 0, 3, 250_001, tzinfo=timezone.utc))
+    assert run.has_started({**run.job_tags({}), "more": "tags"})
+    another_airflows = replace(run, started=run.started.replace(microsecond=250_002))
+    for other in (another_airflows, replace(run, run_id="x"), replace(run, dag_id="x")):
+        assert not run.has_started(other.job_tags({}))
+    assert not run.has_started(run.tags({}))
 
 
 @pytest.mark.parametrize(

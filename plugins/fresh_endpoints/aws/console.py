@@ -32,14 +32,15 @@ def log_page(region: str, group: str, stream_prefix: str = "") -> str:
 
 
 def s3_page(region: str, url: str) -> str:
-    """Return the address of an object's page in the S3 console.
+    """Return the address of an object's or a folder's page in the S3 console.
 
     Args:
         region: The AWS region.
-        url: The object, ``s3://bucket/key``.
+        url: The object, ``s3://bucket/key``, or the folder, whose key ends with a slash.
     """
     bucket, _, key = url.removeprefix("s3://").partition("/")
-    return f"https://{_host(region)}/s3/object/{bucket}?region={region}&prefix={quote(key)}"
+    kind = "buckets" if key.endswith("/") else "object"
+    return f"https://{_host(region)}/s3/{kind}/{bucket}?region={region}&prefix={quote(key)}"
 
 
 def _host(region: str) -> str:

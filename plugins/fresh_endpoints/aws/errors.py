@@ -35,6 +35,10 @@ BOTOCORE_CONFIG: dict[str, Any] = {
 LONGEST_PAUSE_SECONDS = 20.0
 # How long what was just written may be unseen; AWS names no bound, and reads are consistent within seconds as a rule.
 UNSEEN_SECONDS = 30.0
+# A role that was just made is assumed within a minute (see is_role_not_ready).
+NEW_ROLE_SECONDS = 90.0
+# Where a higher quota is asked for.
+_QUOTAS_PAGE = "https://console.aws.amazon.com/servicequotas/home/services/sagemaker/quotas"
 
 # A session's token has run out; a client made anew has another one.
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -175,25 +179,26 @@ def pause_after_fault(number: int) -> float:
     return random.uniform(0, min(2.0 ** min(number, 10), LONGEST_PAUSE_SECONDS))  # noqa: S311 - no secret
 
 
-def again_while(is_passing: Callable[[ClientError], bool], call: Callable[[], T]) -> T:
+def again_while(is_passing: Callable[[ClientError], bool], call: Callable[[], T], seconds: float = UNSEEN_SECONDS) -> T:
     """Make a call again while AWS refuses it for what passes: what was just written may be unseen for a while.
 
     Args:
         is_passing: Tells whether a refusal may pass.
         call: Makes the call.
+        seconds: For how long it may be refused.
 
     Returns:
         What the call returned.
 
     Raises:
-        botocore.exceptions.ClientError: AWS refused for another reason, or still after UNSEEN_SECONDS.
+        botocore.exceptions.ClientError: AWS refused for another reason, or still after that time.
     """
     started = time.monotonic()
     for number in itertools.count(1):
         try:
             return call()
         except ClientError as error:
-            if not is_passing(error) or time.monotonic() - started >= UNSEEN_SECONDS:
+            if not is_passing(error) or time.monotonic() - started >= seconds:
                 raise
         time.sleep(min(0.25 * 2**number, 5.0))
     raise AssertionError("unreachable")
@@ -222,6 +227,21 @@ def is_role_not_ready(error: ClientError) -> bool:
     return code_of(error) == "ValidationException" and "could not assume role" in message_of(error).lower()
 
 
+def once_role_is_ready(call: Callable[[], T]) -> T:
+    """Make a call that hands SageMaker an execution role, again while the role is not ready.
+
+    Args:
+        call: Makes the call.
+
+    Returns:
+        What the call returned.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS refused for another reason, or still after NEW_ROLE_SECONDS.
+    """
+    return again_while(is_role_not_ready, call, NEW_ROLE_SECONDS)
+
+
 def is_denied(error: Exception) -> bool:
     """Tell whether AWS knows who asks but does not let them."""
     return isinstance(error, ClientError) and code_of(error) in _DENIED_CODES
@@ -248,9 +268,20 @@ def explained(doing: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        text = f"Could not {doing}. AWS says {code_of(error)}: {message_of(error)}"
+        text = f"Could not {doing}. AWS says {code_of(error)}: {message_of(error)}{_advice(error)}"
         if may_heal(error):
             raise AirflowException(text) from error
         raise AirflowFailException(text) from error
     except BotoCoreError as error:
         raise AirflowException(f"Could not {doing}. {type(error).__name__}: {error}") from error
+
+
+def _advice(error: ClientError) -> str:
+    """Say what to do about a quota that no end of other jobs will free; nothing of any other refusal."""
+    quota = quota_of(error)
+    if quota is None or not quota.can_never_be_met:
+        return ""
+    return (
+        f" The quota allows {quota.limit} and this asks for {quota.delta}, so it is not tried again: ask for a higher "
+        f"quota at {_QUOTAS_PAGE}, or for fewer or other instances in the pipeline file."
+    )

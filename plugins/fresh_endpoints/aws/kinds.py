@@ -98,6 +98,11 @@ class Kind:
         return tuple(status for status, answer in self.statuses.items() if answer is Answer.WAIT)
 
     @property
+    def start_member(self) -> str:
+        """The member that holds when one has begun to run, once it has."""
+        return f"{self.stem.removesuffix('Job')}StartTime"
+
+    @property
     def end_member(self) -> str:
         """The member that holds when one has ended."""
         return f"{self.stem.removesuffix('Job')}EndTime"

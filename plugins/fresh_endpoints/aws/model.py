@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
-from fresh_endpoints.aws.errors import already_exists, explained
+from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found, once_role_is_ready
 
 log = logging.getLogger(__name__)
 
@@ -30,17 +31,22 @@ def create_model(
         In what the one that exists differs from what was wanted; empty where it was created or is the same.
 
     Raises:
+        AirflowFailException: It is not clear which container of the section gets the training's model.
         AirflowException: AWS refused.
     """
     with explained(f"describe training job {facts['training_job']}"):
         training = client.describe_training_job(TrainingJobName=facts["training_job"])
-    request = requests.create_model(section, name=name, artifact=facts["artifact"], training=training, tags=tags)
+    try:
+        request = requests.create_model(section, name=name, artifact=facts["artifact"], training=training, tags=tags)
+    except ValueError as error:
+        raise AirflowFailException(f"Could not create model {name}. {error}") from error
     with explained(f"create model {name}"):
         try:
-            client.create_model(**request)
+            once_role_is_ready(lambda: client.create_model(**request))
             return []
         except ClientError as error:
             if not already_exists(error):
                 raise
             log.info("Model %s exists from an earlier try.", name)
-            return requests.differences(requests.without_tags(request), client.describe_model(ModelName=name))
+            found = again_while(is_not_found, lambda: client.describe_model(ModelName=name))
+            return requests.differences(requests.without_tags(request), found)

@@ -19,6 +19,8 @@ PIPELINE = PREFIX + "pipeline"
 DATA_DATE = PREFIX + "data-date"
 DAG_ID = PREFIX + "dag-id"
 RUN_ID = PREFIX + "run-id"
+# On its jobs: when it started, for two Airflows may have runs of one id.
+RUN_STARTED = PREFIX + "run-started"
 # On models, endpoint configs and transform jobs: the model's facts.
 TRAINING_JOB = PREFIX + "training-job"
 ARTIFACT = PREFIX + "artifact"
@@ -34,10 +36,12 @@ SMOKE_TEST = PREFIX + "smoke-test"
 # What the smoke test's tag holds when it has passed, and when none was asked for and the endpoint was verified.
 PASSED = "passed"
 VERIFIED = "verified"
+# On a training job: why nothing may use its model; empty where that no longer holds.
+REFUSED = PREFIX + "refused"
 # On what messages are about: the events that have been told, separated by spaces.
 TOLD = PREFIX + "told"
 
-# How many of these one resource may get. A test counts them.
+# How many of these one resource may get; an endpoint config gets the most. A test counts them.
 MOST_OWN = 14
 MOST = 50
 

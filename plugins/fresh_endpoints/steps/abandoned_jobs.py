@@ -9,6 +9,7 @@ https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deploym
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.aws.lists import newest
 from fresh_endpoints.run import Run
 
 if TYPE_CHECKING:
@@ -24,9 +26,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# A run's start is told by Airflow's clock, a job's creation by AWS's.
+CLOCKS_DIFFER_BY = timedelta(minutes=5)
+
 
 class AbandonedJobsStopper:
     """Stops the jobs in progress that carry a failed run's tags; used as a DAG's ``on_failure_callback``.
+
+    What another Airflow's run of the same id has started carries another moment of its start.
 
     A job that a later clear of the same run has started is none of them: it is younger than the run's end, which is
     the failed run's own, however late the callback runs.
@@ -54,20 +61,19 @@ class AbandonedJobsStopper:
             aws_conn_id=self.pipeline.aws_conn_id, region_name=self.pipeline.region, config=BOTOCORE_CONFIG
         ).get_conn()
         try:
-            for job in self._jobs_in_progress(client):
+            # Somebody else's job may have the pipeline's name within its own, and tags that nobody here may read.
+            for job in newest(
+                client,
+                self.kind,
+                created_after=run.jobs_since,
+                name_prefix=f"{self.pipeline.name}-",
+                statuses=self.kind.waiting_statuses,
+            ):
                 is_later = ended is not None and job["CreationTime"] > ended
-                if not is_later and _is_of(run, tags.read(client, self.kind.arn_of(job))):
+                if not is_later and run.has_started(tags.read(client, self.kind.arn_of(job))):
                     self._stop(client, self.kind.name_of(job))
         except (ClientError, BotoCoreError) as error:
             log.warning("Could not look for %ss of the failed run %s: %s", self.kind.noun, run.run_id, error)
-
-    def _jobs_in_progress(self, client: Any) -> list[dict[str, Any]]:
-        pages = client.get_paginator(self.kind.list).paginate(
-            NameContains=f"{self.pipeline.name}-", StatusEquals="InProgress"
-        )
-        found = [job for page in pages for job in page[self.kind.summaries]]
-        # Somebody else's job may have the pipeline's name within its own, and tags that nobody here may read.
-        return [job for job in found if self.kind.name_of(job).startswith(f"{self.pipeline.name}-")]
 
     def _stop(self, client: Any, name: str) -> None:
         try:
@@ -76,8 +82,3 @@ class AbandonedJobsStopper:
         except ClientError as error:
             # SageMaker refuses to stop a job that has ended, which is as good.
             log.info("Did not stop %s %s: %s", self.kind.noun, name, error)
-
-
-def _is_of(run: Run, found: dict[str, str]) -> bool:
-    wanted = run.tags({})
-    return all(found.get(key) == wanted[key] for key in (tags.DAG_ID, tags.RUN_ID))

@@ -22,7 +22,7 @@ from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.steps.asking import Asking
 from fresh_endpoints.steps.buttons import EndpointLink, LogStreamLink
 from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, next_step
-from fresh_endpoints.steps.gate import Gate, Objection
+from fresh_endpoints.steps.gate import Gate, Objection, note_refusal
 from fresh_endpoints.steps.publish import XCOM_REFUSED
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.smoke_test import SmokeTester
@@ -153,6 +153,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         if objection is None:
             return
         if objection.is_refusal:
+            note_refusal(self.hook.conn, deployment, objection.message.sentence)
             context["ti"].xcom_push(key=XCOM_REFUSED, value=objection.message.sentence)
         raise self._skipped(deployment, objection.message)
 
@@ -192,6 +193,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         self.log.error("Endpoint %s has failed the smoke test: %s", self.endpoint.name, found)
         written = tags.fitting(f"failed: {found}")
         self.endpoint.tag_config(name, tags.SMOKE_TEST, written)
+        note_refusal(self.hook.conn, deployment, found)
         self._tell_of_config(deployment, messages.smoke_test_failed(deployment, found))
         back_to = way_back(self.endpoint, name, self.pipeline.name)
         return replace(so_far, failed_test=written, back_to=back_to)
@@ -253,6 +255,8 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         # Unless told: an earlier try may have died before it did.
         self._tell_of_config(deployment, messages.deployment_started(deployment))
         self._tell_of_config(deployment, messages.deployment_completed(deployment))
+        if deployment.run.generation:  # What was cleared may have been refused before.
+            note_refusal(self.hook.conn, deployment, "")
         self._clean_up(deployment)
         return deployment.deployed_facts
 
@@ -262,7 +266,8 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         if retention is None:
             return
         try:
-            delete_expired(self.hook.conn, self.pipeline.name, retention.keep, dry_run=retention.dry_run)
+            name, keep = self.pipeline.name, retention.keep
+            delete_expired(self.hook.conn, self.endpoint, name, keep, dry_run=retention.dry_run)
         except Exception as error:
             self.log.warning("The clean-up has failed; the next deployment tries again: %s", error)
             self._tell_of_config(deployment, messages.clean_up_failed(deployment, error))

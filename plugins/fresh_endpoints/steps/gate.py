@@ -132,5 +132,20 @@ class Gate:
         return self._endpoint.config_tags(live)
 
 
+def note_refusal(client: Any, deployment: Deployment, why: str) -> None:
+    """Write to the training job why nothing may use its model, where a prediction by hand looks.
+
+    Args:
+        client: A boto3 SageMaker client.
+        deployment: What was to be live.
+        why: The reason; empty where an earlier one no longer holds.
+
+    Raises:
+        AirflowException: AWS refused.
+    """
+    with explained(f"tag training job {deployment.training_job}"):
+        tags.write(client, deployment.facts["training_job_arn"], {tags.REFUSED: tags.fitting(why)})
+
+
 def _named(config_name: str, part: str) -> str:
     return named_parts(config_name).get(part, "")

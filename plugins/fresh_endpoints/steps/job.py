@@ -5,20 +5,20 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
-from statistics import median
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fresh_endpoints.aws import requests, tags
 from fresh_endpoints.aws.console import log_page, sagemaker_page
 from fresh_endpoints.aws.container_logs import last_lines
-from fresh_endpoints.aws.errors import already_exists, explained
+from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found, once_role_is_ready
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, Kind, is_healable
-from fresh_endpoints.aws.lists import newest, seconds_of
 from fresh_endpoints.steps.buttons import LogStreamLink
+from fresh_endpoints.steps.expectation import expected_seconds
 from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow, failure
 from fresh_endpoints.telling.message import Message
 from fresh_endpoints.telling.sending import run_links
@@ -29,11 +29,9 @@ from fresh_endpoints.waiting.triggers import SageMakerTrigger
 
 Job = Mapping[str, Any]
 
-# How many of the last jobs predict the next one's duration.
-PREDICTING_JOBS = 5
-# How far back they are looked for, and on how many pages of the account's jobs: an estimate is not worth more requests.
-PREDICTING_PERIOD = timedelta(days=30)
-PREDICTING_PAGES = 3
+# A job of which the request does not bound it may be pending for a day. Waits for capacity of up to an hour are
+# reported and must do no harm, and pending costs nothing; but after a day the next day's run is due.
+LONGEST_PENDING_SECONDS = 86_400
 
 # A task that a user has given up is failed, success or skipped; one cleared while it runs is restarting.
 _STATES_OF_A_WANTED_TASK = ("running", "deferred", "up_for_retry", "scheduled", "queued")
@@ -57,7 +55,10 @@ class JobStep(PipelineStep):
 
     # What the task's buttons in the UI lead to; see links.py.
     addresses: Mapping[str, str] = {}
+    # As it was last seen.
+    seen: Job | None = None
     _job: str | None = None
+    _created: str | None = None
     _context: Any = None
     _killed = False
     given_up = False
@@ -75,28 +76,37 @@ class JobStep(PipelineStep):
             self.log.info("The worker is stopping; %s %s goes on.", self.kind.noun, self._job)
             return
         self.given_up = True
-        self._stop(self._job)
+        try:
+            self._stop(self._describe(self._job))
+        except AirflowException as error:
+            self.log.info("Did not stop %s %s: %s", self.kind.noun, self._job, error)
 
     def create_or_attach(
-        self, name_of: Callable[[int], str], create: Callable[[str], Any]
+        self, name_of: Callable[[int], str], request_of: Callable[[str], dict[str, Any]], create: Callable[..., Any]
     ) -> tuple[dict[str, Any], int, bool]:
         """Create the step's job, or find the one that an earlier try has created.
 
         Args:
             name_of: Names the job of an attempt, counted from 1.
-            create: Asks SageMaker for the job of that name.
+            request_of: Makes the request for the job of a name.
+            create: Makes the request of SageMaker; the request's members are its arguments.
 
         Returns:
             The job, its attempt, and whether this call has created it.
 
         Raises:
+            StepFailed: The name is that of another Airflow's job, which is not what this run asks for.
             AirflowFailException: A user has given the task up meanwhile; there is nothing to tell of its job.
         """
         for attempt in itertools.count(1):
-            name = name_of(attempt)
-            self._job = name
-            created = self._create(name, create)
+            name = self._job = name_of(attempt)
+            request = request_of(name)
+            created = self._create(name, request, create)
             job = self._describe(name)
+            if created:
+                self._created = name
+            else:
+                self._check_found(job, request)
             self._end_if_given_up(job)
             if created or not self._gives_way(job):
                 return job, attempt, created
@@ -117,7 +127,7 @@ class JobStep(PipelineStep):
             AirflowFailException: A user has given the task up.
         """
         if self._is_running(job):
-            name, expected = self.name_of(job), self.expected_seconds()
+            name, expected = self.name_of(job), expected_seconds(self._client, self.kind, self.pipeline.name)
             if ended is None and pace.seconds_in_worker(expected):
                 job = self.look_for_a_while(
                     lambda: self._describe(name), lambda seen: not self._is_running(seen), expected
@@ -129,34 +139,20 @@ class JobStep(PipelineStep):
         return job
 
     def longest_seconds(self, job: Job) -> float:
-        """Return how long the job may take in all, in seconds.
+        """Return how long the job may take once it runs, in seconds.
 
         Args:
             job: What the Describe operation returned.
         """
         raise NotImplementedError
 
-    def expected_seconds(self) -> float | None:
-        """Return how long the pipeline's last such jobs took, in the median; it predicts this one's end.
+    def longest_pending_seconds(self, job: Job) -> float:
+        """Return how long the job may be pending for capacity before it runs, in seconds.
 
-        It only estimates: whatever goes wrong with it is no fault of the step's.
+        Args:
+            job: What the Describe operation returned.
         """
-        past = newest(
-            self._client,
-            self.kind,
-            created_after=datetime.now(timezone.utc) - PREDICTING_PERIOD,
-            most_pages=PREDICTING_PAGES,
-            # Another pipeline's name may begin with this one's; what follows the name is the data date.
-            name_prefix=f"{self.pipeline.name}-2",
-            statuses=[status for status, answer in self.kind.statuses.items() if answer is Answer.DONE],
-        )
-        try:
-            known = (took for job in past if (took := seconds_of(self.kind, job)) is not None)
-            seconds = list(itertools.islice(known, PREDICTING_JOBS))
-        except Exception as error:
-            self.log.info("No past %s to predict this one's end by: %s", self.kind.noun, error)
-            return None
-        return median(seconds) if seconds else None
+        return LONGEST_PENDING_SECONDS
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
         """Make the error for a job that has outlasted its limit.
@@ -216,10 +212,10 @@ class JobStep(PipelineStep):
         """Return what the job's status means."""
         return self.kind.answer_to(self.status_of(job))
 
-    def _create(self, name: str, create: Callable[[str], Any]) -> bool:
+    def _create(self, name: str, request: Mapping[str, Any], create: Callable[..., Any]) -> bool:
         with explained(f"create {self.kind.noun} {name}"):
             try:
-                create(name)
+                once_role_is_ready(lambda: create(**request))
             except ClientError as error:
                 if not already_exists(error):
                     raise
@@ -229,11 +225,39 @@ class JobStep(PipelineStep):
         self.log.info("Created %s %s", self.kind.noun, name)
         return True
 
+    def _check_found(self, job: Job, request: Mapping[str, Any]) -> None:
+        """Compare a job that was there already with what this run asks for.
+
+        The run's own, from an earlier try, is taken as it is: the file may have changed since, and what has begun by
+        the file as it was is paid for. Another Airflow's is taken only where it is just what this run asks for.
+        """
+        found = requests.differences(requests.without_tags(request), job)
+        if not found:
+            return
+        name, differing = self.name_of(job), "; ".join(found)
+        if self._is_own(job):
+            self.log.warning("%s %s is what the pipeline file asked for then: %s", self.kind.noun, name, differing)
+            return
+        self._job = None
+        message = messages.job_of_another(self.kind.noun, name, differences=found, links=self.links_of(job))
+        raise StepFailed(message)
+
+    def _is_own(self, job: Job) -> bool:
+        """Whether the run has started a job itself: one that it has only found is not its own to stop."""
+        if self.name_of(job) == self._created:
+            return True
+        try:
+            found = tags.read(self._client, self.kind.arn_of(job))
+        except (ClientError, BotoCoreError) as error:
+            self.log.warning("Could not tell whose %s %s is: %s", self.kind.noun, self.name_of(job), error)
+            return False
+        return self.run_of(self._context).has_started(found)
+
     def _wait_on(self, job: Job, expected_seconds: float | None, ended: WaitEnded | None) -> None:
         name, started = self.name_of(job), job["CreationTime"].timestamp()
-        left = started + self.longest_seconds(job) - time.time()
+        left = self._seconds_left(job)
         if left <= 0:
-            self._stop(name)
+            self._stop(job)
             raise self.too_long(job, f"Still {self.status_of(job)} past its limits: stopped.")
         self.log.info("%s %s is %s; waiting without a worker slot.", self.kind.noun, name, self.status_of(job))
         self.wait(
@@ -245,17 +269,33 @@ class JobStep(PipelineStep):
                 aws_conn_id=self.aws_conn_id,
                 region_name=self.region_name,
                 refusals=ended.refusals if ended else 0,
+                may_stop=self._is_own(job),
             ),
             left,
         )
 
+    def _seconds_left(self, job: Job) -> float:
+        """Return how long to wait until the job may have outlasted its limits; 0 or less where it has."""
+        longest, now = self.longest_seconds(job), time.time()
+        if begun := job.get(self.kind.start_member):
+            return float(begun.timestamp() + longest - now)
+        # Pending, as far as is told. One that begins right now may run for so long; then it is looked at again.
+        left = job["CreationTime"].timestamp() + self.longest_pending_seconds(job) + longest - now
+        return float(min(left, longest))
+
     def _describe(self, name: str) -> dict[str, Any]:
         with explained(f"describe {self.kind.noun} {name}"):
-            job = dict(getattr(self._client, self.kind.describe)(**self.kind.named(name)))
-        self.addresses = self.addresses_of(job)
+            # A job that was created a moment ago may not be seen yet; taken for missing, it would run on unwatched.
+            describe = getattr(self._client, self.kind.describe)
+            job = dict(again_while(is_not_found, lambda: describe(**self.kind.named(name))))
+        self.seen, self.addresses = job, self.addresses_of(job)
         return job
 
-    def _stop(self, name: str) -> None:
+    def _stop(self, job: Job) -> None:
+        name = self.name_of(job)
+        if not self._is_own(job):
+            self.log.info("%s %s was not started by this run; it goes on.", self.kind.noun.capitalize(), name)
+            return
         try:
             getattr(self._client, str(self.kind.stop))(**self.kind.named(name))
             self.log.info("Stopped %s %s.", self.kind.noun, name)
@@ -283,8 +323,8 @@ class JobStep(PipelineStep):
         if not self.given_up and (self._killed or self._is_stopped(job)):
             self.given_up = not self._is_still_wanted()
         if self.given_up:
-            self._stop(self.name_of(job))
-            raise AirflowFailException(f"A user has ended the task; {self.kind.noun} {self.name_of(job)} is stopped.")
+            self._stop(job)
+            raise AirflowFailException(f"A user has ended the task; it waits for {self.name_of(job)} no longer.")
 
     def _is_still_wanted(self) -> bool:
         try:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
 from fresh_endpoints.aws.clients import SageMakerHook
-from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, is_not_found
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, again_while, is_not_found
 from fresh_endpoints.aws.kinds import TRANSFORM_JOB, Answer
 from fresh_endpoints.aws.model import create_model
 from fresh_endpoints.model_facts import fact_tags
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 # No request bounds a transform job, so this does; it is stopped then.
 LONGEST_SECONDS = 2 * 86_400
-# How often the clean-up of another run may delete the model between its creation and the job's.
-_MODEL_TRIES = 3
 
 
 class OfOneModel(PipelineStep):
@@ -122,8 +120,14 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             raise self.failure_of(job, reason, self._failed(job, reason))
         return self._complete(context, job)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what OpenLineage's provider asks for, whatever has become of the job."""
+        from fresh_endpoints.telling import lineage
+
+        return lineage.of_prediction(self.seen, self.trained)
+
     def longest_seconds(self, job: Job) -> float:
-        """Return how long a transform job may take in all, in seconds."""
+        """Return how long a transform job may take once it runs, in seconds."""
         return LONGEST_SECONDS
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
@@ -135,26 +139,26 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         training_job = self.trained["training_job"]
         by_hand = not context["triggering_asset_events"]
 
-        def create(name: str) -> None:
-            request = requests.create_transform_job(
+        def request_of(name: str) -> dict[str, Any]:
+            return requests.create_transform_job(
                 self.config["Transform"],
                 name=name,
                 model_name=self.trained["model"],
                 input_uri=requests.folder_uri(self.bucket, self.key),
                 output_uri=self._output_uri(run),
-                tags={**run.tags(self.aws_tags), **fact_tags(self.trained)},
+                tags={**run.job_tags(self.aws_tags), **fact_tags(self.trained)},
             )
-            for attempt in range(1, _MODEL_TRIES + 1):
+
+        def create(**request: Any) -> None:
+            def ask() -> None:
                 self._ensure_model(run)
-                try:
-                    self._client.create_transform_job(**request)
-                    return
-                except ClientError as error:
-                    if not is_not_found(error) or attempt == _MODEL_TRIES:
-                        raise
+                self._client.create_transform_job(**request)
+
+            # The model may not be seen yet, or the clean-up of another run may have deleted it meanwhile.
+            again_while(is_not_found, ask)
 
         job, attempt, is_new = self.create_or_attach(
-            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), create
+            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), request_of, create
         )
         links = self.links_of(job, context)
         message = messages.prediction_started(self.name_of(job), job["ModelName"], attempt=attempt, links=links)

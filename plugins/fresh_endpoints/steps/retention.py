@@ -1,4 +1,4 @@
-"""Deletes a pipeline's old endpoint configs and models, and never what is in use.
+"""Deletes a pipeline's old endpoint configs and models, and never what is in use or leads back from it.
 
 What belongs to the pipeline is told by its tags; a name only narrows the search. Artifacts in S3 and training jobs are
 not touched: an S3 lifecycle rule is the means for the former, and the latter cost nothing.
@@ -9,17 +9,29 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowException
 from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.errors import is_not_found
+from fresh_endpoints.aws.kinds import ENDPOINT, TRANSFORM_JOB
+from fresh_endpoints.aws.lists import ENDPOINT_CONFIG, MODEL, Listable, ListTooLongError, newest
+from fresh_endpoints.steps.way_back import leading_back
+
+if TYPE_CHECKING:
+    from fresh_endpoints.aws.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
 
-# SageMaker's own is 10.
-_PAGES = {"PageSize": 100}
+# Of what may be deleted: the account's newest 5,000. What lies deeper is left where it is.
+MOST_PAGES = 50
+# Of what may be in use: 20,000. Beyond that it is not known, and nothing is deleted.
+MOST_PAGES_IN_USE = 200
+# SageMaker lets no job run longer: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
+LONGEST_JOB = timedelta(days=28)
 
 
 @dataclass(frozen=True)
@@ -35,27 +47,35 @@ class Expired:
     models: tuple[str, ...]
 
 
-def find_expired(client: Any, pipeline: str, keep: int) -> Expired:
+def find_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int) -> Expired:
     """Find what may be deleted.
 
-    Kept are the newest, whatever any endpoint of the account serves or is being updated from or to, the models of all
-    these endpoint configs, and the models of running transform jobs.
+    Kept are the newest, whatever any endpoint of the account serves or is being updated from or to, what the way back
+    from there leads over and to, the models of all these endpoint configs, and the models of running transform jobs.
 
     Args:
         client: A boto3 SageMaker client.
+        endpoint: The pipeline's endpoint.
         pipeline: The pipeline's name.
         keep: How many of the newest endpoint configs, and of the newest models, are kept.
 
     Raises:
-        botocore.exceptions.ClientError: AWS refused; then nobody knows what is in use.
+        AirflowException: It is not known for certain what is in use.
+        botocore.exceptions.ClientError: The same: AWS refused.
     """
-    configs = _ours(client, pipeline, "list_endpoint_configs", "EndpointConfig")
-    models = _ours(client, pipeline, "list_models", "Model")
+    configs = _ours(client, pipeline, ENDPOINT_CONFIG)
+    models = _ours(client, pipeline, MODEL)
     if len(configs) <= keep and len(models) <= keep:
         return Expired((), ())
-    serving = set(_configs_in_use(client))
-    kept_configs = serving | set(configs[:keep])
-    kept_models = set(models[:keep]) | set(_models_of_transform_jobs(client))
+    try:
+        in_use = set(_configs_in_use(client))
+        kept_models = set(models[:keep]) | set(_models_of_transform_jobs(client))
+    except ListTooLongError as error:
+        raise AirflowException(f"Nothing was deleted, for it is not known what is in use: {error}") from error
+    kept_configs = in_use | set(configs[:keep])
+    for name in in_use:
+        if name.startswith(f"{pipeline}-"):  # Of what others have made, the tags need not be readable.
+            kept_configs |= set(leading_back(endpoint, name, pipeline))
     for name in kept_configs:
         kept_models |= set(_models_of_config(client, name))
     return Expired(
@@ -64,11 +84,12 @@ def find_expired(client: Any, pipeline: str, keep: int) -> Expired:
     )
 
 
-def delete_expired(client: Any, pipeline: str, keep: int, *, dry_run: bool) -> Expired:
+def delete_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int, *, dry_run: bool) -> Expired:
     """Delete what is beyond the newest and not in use.
 
     Args:
         client: A boto3 SageMaker client.
+        endpoint: The pipeline's endpoint.
         pipeline: The pipeline's name.
         keep: As in find_expired().
         dry_run: Only list.
@@ -77,9 +98,10 @@ def delete_expired(client: Any, pipeline: str, keep: int, *, dry_run: bool) -> E
         What was deleted, or would be.
 
     Raises:
+        AirflowException: It is not known for certain what is in use; nothing was deleted.
         botocore.exceptions.ClientError: AWS refused; what was deleted until then stays so, the rest is for next time.
     """
-    expired = find_expired(client, pipeline, keep)
+    expired = find_expired(client, endpoint, pipeline, keep)
     would = "Would delete" if dry_run else "Deleting"
     # Configs first: a config without its model could no longer be gone back to.
     for name in expired.endpoint_configs:
@@ -93,20 +115,15 @@ def delete_expired(client: Any, pipeline: str, keep: int, *, dry_run: bool) -> E
     return expired
 
 
-def _ours(client: Any, pipeline: str, operation: str, stem: str) -> list[str]:
+def _ours(client: Any, pipeline: str, kind: Listable) -> list[str]:
     """List the names of what carries the pipeline's tag, newest first.
 
     Tags are read only of what is named like the pipeline's: nobody else's need be readable.
     """
-    pages = client.get_paginator(operation).paginate(
-        NameContains=pipeline, SortBy="CreationTime", SortOrder="Descending", PaginationConfig=_PAGES
-    )
-    found = [summary for page in pages for summary in page[f"{stem}s"]]
     return [
-        summary[f"{stem}Name"]
-        for summary in found
-        if summary[f"{stem}Name"].startswith(f"{pipeline}-")
-        and _tags_of(client, summary[f"{stem}Arn"]).get(tags.PIPELINE) == pipeline
+        kind.name_of(summary)
+        for summary in newest(client, kind, most_pages=MOST_PAGES, name_prefix=f"{pipeline}-")
+        if _tags_of(client, kind.arn_of(summary)).get(tags.PIPELINE) == pipeline
     ]
 
 
@@ -120,18 +137,17 @@ def _tags_of(client: Any, arn: str) -> dict[str, str]:
 
 
 def _configs_in_use(client: Any) -> Iterator[str]:
-    for page in client.get_paginator("list_endpoints").paginate(PaginationConfig=_PAGES):
-        for summary in page["Endpoints"]:
-            try:
-                endpoint = client.describe_endpoint(EndpointName=summary["EndpointName"])
-            except ClientError as error:
-                if is_not_found(error):
-                    continue
-                raise
-            # While it is being updated this is the config that it comes from; the summary names where it goes to.
-            for seen in (endpoint, endpoint.get("PendingDeploymentSummary") or {}):
-                if name := seen.get("EndpointConfigName"):
-                    yield name
+    for summary in newest(client, ENDPOINT, most_pages=MOST_PAGES_IN_USE, is_all_needed=True):
+        try:
+            endpoint = client.describe_endpoint(**ENDPOINT.named(ENDPOINT.name_of(summary)))
+        except ClientError as error:
+            if is_not_found(error):
+                continue
+            raise
+        # While it is being updated this is the config that it comes from; the summary names where it goes to.
+        for seen in (endpoint, endpoint.get("PendingDeploymentSummary") or {}):
+            if name := seen.get("EndpointConfigName"):
+                yield name
 
 
 def _models_of_config(client: Any, name: str) -> Iterator[str]:
@@ -147,10 +163,17 @@ def _models_of_config(client: Any, name: str) -> Iterator[str]:
 
 
 def _models_of_transform_jobs(client: Any) -> Iterator[str]:
-    for status in ("InProgress", "Stopping"):
-        for page in client.get_paginator("list_transform_jobs").paginate(StatusEquals=status, PaginationConfig=_PAGES):
-            for summary in page["TransformJobSummaries"]:
-                yield client.describe_transform_job(TransformJobName=summary["TransformJobName"])["ModelName"]
+    since = datetime.now(timezone.utc) - LONGEST_JOB
+    running = newest(
+        client,
+        TRANSFORM_JOB,
+        created_after=since,
+        most_pages=MOST_PAGES_IN_USE,
+        statuses=TRANSFORM_JOB.waiting_statuses,
+        is_all_needed=True,
+    )
+    for summary in running:
+        yield client.describe_transform_job(**TRANSFORM_JOB.named(TRANSFORM_JOB.name_of(summary)))["ModelName"]
 
 
 def _delete(operation: Any, **name: str) -> None:

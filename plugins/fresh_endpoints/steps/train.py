@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fresh_endpoints.aws import requests
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.console import s3_page
-from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, is_not_found
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, TRAINING_JOB, Answer
 from fresh_endpoints.model_facts import model_facts
 from fresh_endpoints.steps.buttons import ArtifactLink, LogStreamLink, TrainingJobLink
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
 DEFAULT_MAX_RUNTIME_SECONDS = 86_400
 # The most that a request can ask for; a job of a training plan is pending until the plan begins. (Same page.)
-LONGEST_PENDING_SECONDS = 28 * 86_400
+LONGEST_PLANNED_SECONDS = 28 * 86_400
 # Provisioning, downloading and uploading come on top of the runtime that the request bounds.
 MARGIN_SECONDS = 3_600
 
@@ -50,6 +51,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     template_fields = (*SageMakerTrainingOperator.template_fields, "bucket", "data", "aws_tags")
     operator_extra_links = (TrainingJobLink(), LogStreamLink(), ArtifactLink())
     kind = TRAINING_JOB
+    _facts: Mapping[str, Any] | None = None
 
     def __init__(self, *, pipeline: Pipeline, **kwargs: Any):
         super().__init__(
@@ -92,32 +94,37 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     def _create_training_job(self, context: Any) -> Job:
         run = self.run_of(context)
 
-        def create(name: str) -> None:
-            client = self._client  # First: completing the request takes the client's description of SageMaker.
-            request = requests.create_training_job(
-                self.config, name=name, bucket=self.bucket, data=self.data, tags=run.tags(self.aws_tags)
-            )
-            client.create_training_job(**request)
+        client = self._client  # First: completing the request takes the client's description of SageMaker.
+
+        def request_of(name: str) -> dict[str, Any]:
+            given = run.job_tags(self.aws_tags)
+            return requests.create_training_job(self.config, name=name, bucket=self.bucket, data=self.data, tags=given)
 
         if run.generation:
             self._stop_cleared_jobs(run)
-        job, attempt, is_new = self.create_or_attach(run.training_job_name, create)
+        job, attempt, is_new = self.create_or_attach(run.training_job_name, request_of, client.create_training_job)
         links = self.links_of(job, context)
         message = messages.training_started(self.name_of(job), attempt=attempt, links=links)
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"], is_new=is_new)
         return job
 
     def _stop_cleared_jobs(self, run: Run) -> None:
-        """Stop what the run trained before it was cleared; the trigger does not, if it had not started by then."""
-        first, current = replace(run, generation=0).training_job_name(), run.training_job_name()
-        try:
-            found = self._client.list_training_jobs(NameContains=first, StatusEquals="InProgress")
-        except (ClientError, BotoCoreError) as error:
-            self.log.warning("Could not look for jobs of the time before the clear: %s", error)
-            return
-        for name in [job["TrainingJobName"] for job in found["TrainingJobSummaries"]]:
-            if not name.startswith(current):
-                self._stop(name)
+        """Stop what the task trained before it was cleared; the trigger does not, if it had not started by then.
+
+        The names are known, so the account's list, which is long and slow, is not asked.
+        """
+        for generation in range(run.generation):
+            before = replace(run, generation=generation)
+            for attempt in itertools.count(1):
+                name = before.training_job_name(attempt)
+                try:
+                    job = self._client.describe_training_job(TrainingJobName=name)
+                except (ClientError, BotoCoreError) as error:
+                    if not (isinstance(error, ClientError) and is_not_found(error)):
+                        self.log.warning("Could not look for a job of the time before the clear: %s", error)
+                    break
+                if self._is_running(job):
+                    self._stop(job)
 
     def addresses_of(self, job: Job) -> dict[str, str]:
         """Return the addresses of the job's pages and of its artifact's."""
@@ -125,22 +132,36 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         page = {ArtifactLink.name: s3_page(str(self.region_name), artifact)} if artifact else {}
         return {**super().addresses_of(job), **page}
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Return what OpenLineage's provider asks for, whatever has become of the job."""
+        from fresh_endpoints.telling import lineage
+
+        return lineage.of_training(self.seen, self._facts)
+
     def longest_seconds(self, job: Job) -> float:
-        """Return how long a training job may take in all by its own request, with a margin.
+        """Return how long a training job may take by its own request once it runs, with a margin.
 
         Args:
             job: What DescribeTrainingJob returned.
 
         Returns:
-            Seconds: MaxRuntimeInSeconds, plus MaxWaitTimeInSeconds for a spot training, plus how long the job may be
-            pending for capacity, plus an hour.
+            Seconds: MaxRuntimeInSeconds, plus MaxWaitTimeInSeconds for a spot training, which may be interrupted, plus
+            an hour.
         """
         condition = job.get("StoppingCondition") or {}
-        has_plan = "TrainingPlanArn" in (job.get("ResourceConfig") or {})
-        pending = condition.get("MaxPendingTimeInSeconds", LONGEST_PENDING_SECONDS if has_plan else 0)
         spot_wait = condition.get("MaxWaitTimeInSeconds", 0) if job.get("EnableManagedSpotTraining") else 0
         runtime = condition.get("MaxRuntimeInSeconds", DEFAULT_MAX_RUNTIME_SECONDS)
-        return float(runtime + spot_wait + pending + MARGIN_SECONDS)
+        return float(runtime + spot_wait + MARGIN_SECONDS)
+
+    def longest_pending_seconds(self, job: Job) -> float:
+        """Return how long a training job may be pending: as long as its request, its spot wait or its plan allows."""
+        condition = job.get("StoppingCondition") or {}
+        if pending := condition.get("MaxPendingTimeInSeconds"):
+            return float(pending)
+        if (job.get("ResourceConfig") or {}).get("TrainingPlanArn"):
+            return LONGEST_PLANNED_SECONDS
+        spot_wait = condition.get("MaxWaitTimeInSeconds", 0) if job.get("EnableManagedSpotTraining") else 0
+        return max(super().longest_pending_seconds(job), spot_wait)
 
     def too_long(self, job: Job, reason: str) -> StepFailed:
         """Make the error for a training job that has outlasted its own limits."""
@@ -151,6 +172,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         facts = model_facts(run, job)
         message = messages.training_complete(facts, links=self.links_of(job, context))
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"])
+        self._facts = facts
         return facts
 
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws.clients import S3Hook
-from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, explained
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, code_of, explained, is_denied
 from fresh_endpoints.steps.step import PipelineStep
 from fresh_endpoints.waiting.triggers import DataTrigger
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 POKE_SECONDS = 30.0
 # The trigger ends the wait itself; Airflow's own timeout comes later, should the trigger hang.
 GRACE_SECONDS = 120.0
+# HeadBucket's answer has no body, so its code is that of HTTP.
+_MISSING = ("404", "NoSuchBucket")
 
 
 class WaitForDataSensor(PipelineStep, S3KeySensor):
@@ -59,6 +62,7 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
 
         Raises:
             AirflowSkipException: The files are not there and the waiting time is over.
+            AirflowFailException: The bucket does not exist.
         """
         wanted = ", ".join(f"s3://{self.bucket_name}/{key}" for key in self.bucket_key)
         with explained(f"look for {wanted}"):
@@ -66,6 +70,7 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
         if found:
             self.log.info("Found %s", wanted)
             return
+        self._refuse_missing_bucket()
         left = self._deadline(context) - time.time()
         if left <= 0:
             self.log.info("No new data: %s is not there, and the waiting time is over.", wanted)
@@ -83,6 +88,25 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
             ),
             left + GRACE_SECONDS,
         )
+
+    def _refuse_missing_bucket(self) -> None:
+        """Fail where there is no bucket: HeadObject says the same of it as of a file that may still come, a bare 404.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+        """
+        with explained(f"look for bucket {self.bucket_name}"):
+            try:
+                self.hook.conn.head_bucket(Bucket=self.bucket_name)
+            except ClientError as error:
+                if is_denied(error):
+                    self.log.warning("May not look for bucket %s, so whether it exists is not known.", self.bucket_name)
+                elif code_of(error) in _MISSING:
+                    raise AirflowFailException(
+                        f'Bucket "{self.bucket_name}" does not exist, so no data can come. Create it, or correct '
+                        "`bucket` in the pipeline file; then clear this task."
+                    ) from error
+                else:
+                    raise
 
     def _deadline(self, context: Any) -> float:
         chosen = (context.get("params") or {}).get("wait_minutes")

@@ -32,13 +32,33 @@ def way_back(endpoint: Endpoint, config_name: str, pipeline: str) -> str | None:
     Raises:
         AirflowException: AWS refused.
     """
-    untested: str | None = None
+    over = leading_back(endpoint, config_name, pipeline)
+    return over[-1] if over else None
+
+
+def leading_back(endpoint: Endpoint, config_name: str, pipeline: str) -> list[str]:
+    """Find what has to exist for the way back: what it goes to and, before that, what it leads over.
+
+    Args:
+        endpoint: The endpoint.
+        config_name: The endpoint config to go back from.
+        pipeline: The pipeline's name.
+
+    Returns:
+        Endpoint configs along what each was put in the place of, the one to go back to last; empty where there is none.
+
+    Raises:
+        AirflowException: AWS refused.
+    """
+    over: list[str] = []
+    untested = 0  # How many lead to the newest that has not failed.
     for name, found in _chain(endpoint, config_name, pipeline):
+        over.append(name)
         if tags.is_proven(found):
-            return name
-        if untested is None and not tags.has_failed(found):
-            untested = name
-    return untested
+            return over
+        if not untested and not tags.has_failed(found):
+            untested = len(over)
+    return over[:untested]
 
 
 def standing(endpoint: Endpoint, seen: Seen, pipeline: str) -> str:

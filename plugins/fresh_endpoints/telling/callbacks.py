@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fresh_endpoints.run import Run
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# XCom key under which a task's own failure message is remembered for the DAG's backstop.
+# XCom key under which a task's own failure message is remembered for the DAG's backstop: its event, when it was told,
+# and by which try.
 XCOM_FAILURE_TOLD = "slack_failure_told"
 
 
@@ -55,18 +58,19 @@ class FailureNotifier(PipelineNotifier):
             return
         message = _message_of(context).with_links(run_links(context))
         if self.tell(self.run_of(context), message):
-            context["ti"].xcom_push(key=XCOM_FAILURE_TOLD, value=message.event)
+            told = {"event": message.event, "at": _now().isoformat(), "try_number": context["ti"].try_number}
+            context["ti"].xcom_push(key=XCOM_FAILURE_TOLD, value=told)
 
 
 class BackstopNotifier(PipelineNotifier):
-    """Tells that a run has failed when no task has; used as the DAG's ``on_failure_callback``.
+    """Tells of each failed task that has not told itself; used as the DAG's ``on_failure_callback``.
 
     A task whose process was killed, or which a user marked failed, runs no callback of its own; and Slack may not have
-    taken the message of one that did.
+    taken the message of one that did. What another task has told, or the same one before it was cleared, is not it.
     """
 
     def notify(self, context: Any) -> None:
-        """Send the message unless the failed task has sent its own.
+        """Send a message about each task that is failed now and has sent none of its own.
 
         Args:
             context: The DAG run's context.
@@ -75,12 +79,18 @@ class BackstopNotifier(PipelineNotifier):
         if task_instance is None or "dag_run" not in context:
             log.warning("Airflow names no task for the failed run %s; Slack is not told.", context.get("run_id"))
             return
-        if any(_has_told(task_instance, task_id) for task_id in context["dag"].task_ids):
-            return
+        run = Run.of(self.pipeline, context)
+        failed = _failed_tasks(task_instance, context["dag"].task_ids)
+        # None is failed where the run's own time is over.
+        silent = [each[0] for each in failed if not _has_told(task_instance, run, *each)] if failed else [None]
         reason = context.get("reason") or "no reason given"
         sentence = f"The task was killed, marked failed, or could not tell by itself ({reason})."
-        message = messages.step_failed(task_instance.task_id, sentence, links=run_links(context))
-        self.tell(Run.of(self.pipeline, context), message)
+        for task_id in dict.fromkeys(silent):
+            is_ours = task_id in (None, task_instance.task_id)
+            message = messages.step_failed(
+                task_id or task_instance.task_id, sentence, links=run_links(context) if is_ours else {}
+            )
+            self.tell(run, message)
 
 
 def _message_of(context: Any) -> Message:
@@ -92,6 +102,33 @@ def _message_of(context: Any) -> Message:
     return messages.step_failed(context["ti"].task_id, reason, links={})
 
 
-def _has_told(task_instance: Any, task_id: str) -> bool:
-    # A mapped task has one for each index, or an empty list.
-    return bool(task_instance.xcom_pull(task_ids=task_id, key=XCOM_FAILURE_TOLD))
+def _failed_tasks(task_instance: Any, task_ids: Collection[str]) -> list[tuple[str, int]]:
+    """Ask Airflow which tasks of the run are failed now; the map index is -1 for a task that is not mapped."""
+    run_id = task_instance.run_id
+    states = task_instance.get_task_states(dag_id=task_instance.dag_id, run_ids=[run_id]).get(run_id, {})
+    return [_task_and_index(key, task_ids) for key, state in states.items() if state == "failed"]
+
+
+def _task_and_index(key: str, task_ids: Collection[str]) -> tuple[str, int]:
+    """Read a key of what get_task_states() returns: a task's id, or that of a mapped one with "_" and its index."""
+    if key in task_ids:
+        return key, -1
+    task_id, _, index = key.rpartition("_")
+    return task_id, int(index)
+
+
+def _has_told(task_instance: Any, run: Run, task_id: str, map_index: int) -> bool:
+    """Tell whether a failed task has told of that failure.
+
+    Airflow deletes a try's XComs when the next one starts; so one of a time before a clear is left where the task
+    failed without having started since: then it is older than the run's start, or of another try.
+    """
+    told = task_instance.xcom_pull(task_ids=task_id, key=XCOM_FAILURE_TOLD, map_indexes=map_index)
+    if not isinstance(told, Mapping) or (run.started and dt.datetime.fromisoformat(told["at"]) < run.started):
+        return False
+    is_ours = (task_id, map_index) == (task_instance.task_id, task_instance.map_index)
+    return not is_ours or bool(told["try_number"] == task_instance.try_number)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.timezone.utc)

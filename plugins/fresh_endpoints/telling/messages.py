@@ -188,6 +188,7 @@ def clean_up_failed(deployment: Deployment, error: Exception) -> Message:
     return Message(
         "⚠️ Clean-up failed",
         f"Old endpoint configs and models could not be deleted; the run goes on. {error}",
+        {"Endpoint": deployment.endpoint_name},
         deployment.links,
     )
 
@@ -307,6 +308,18 @@ def prediction_failed(job_name: str, model: str, *, reason: str, links: Links) -
         "❌ Prediction failed",
         f"Transform job failed. {reason}",
         {"Transform job": job_name, "Model": model},
+        links,
+    )
+
+
+def job_of_another(noun: str, name: str, *, differences: Sequence[str], links: Links) -> Message:
+    """Say that a job's name is taken, by another Airflow's job that is not the wanted one."""
+    return Message(
+        f"❌ {'Training' if noun == 'training job' else 'Prediction'} failed",
+        f'{noun.capitalize()} "{name}" exists, another Airflow or run has started it, and it is not what the pipeline '
+        f"file asks for: {'; '.join(differences)}. Airflows that share an account and a region need pipelines of "
+        "different names. To start a job of another name this once, clear the task.",
+        {noun.capitalize(): name},
         links,
     )
 

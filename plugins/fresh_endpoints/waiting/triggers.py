@@ -44,6 +44,7 @@ class SageMakerTrigger(BaseTrigger):
         aws_conn_id: The Airflow connection.
         region_name: The AWS region.
         refusals: WaitEnded.refusals of the task's wait before, if that ended without a look.
+        may_stop: Whether the job is the task's own to stop; one that another Airflow has started goes on.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class SageMakerTrigger(BaseTrigger):
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         refusals: int = 0,
+        may_stop: bool = True,
     ):
         super().__init__()
+        self.may_stop = may_stop
         self.kind = kind
         self.name = name
         self.started = started
@@ -67,7 +70,16 @@ class SageMakerTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments that make an equal trigger."""
-        arguments = ("kind", "name", "started", "expected_seconds", "aws_conn_id", "region_name", "refusals")
+        arguments = (
+            "kind",
+            "name",
+            "started",
+            "expected_seconds",
+            "aws_conn_id",
+            "region_name",
+            "refusals",
+            "may_stop",
+        )
         return (
             "fresh_endpoints.waiting.triggers.SageMakerTrigger",
             {argument: getattr(self, argument) for argument in arguments},
@@ -96,7 +108,7 @@ class SageMakerTrigger(BaseTrigger):
         Then the task is deferred as before, and the job goes on.
         """
         kind = KINDS[self.kind]
-        if kind.stop is None:
+        if kind.stop is None or not self.may_stop:
             return
         # The triggerer cancels anew every second until the trigger has ended, and so would end a slower stop halfway.
         stopping = asyncio.create_task(self._stop_unless_waited_for(kind.stop, kind.named(self.name)))

@@ -26,6 +26,10 @@ def test_pages_of_the_console():
     assert s3_page("ap-northeast-1", "s3://bucket/a/model.tar.gz") == (
         f"{host}/s3/object/bucket?region=ap-northeast-1&prefix=a/model.tar.gz"
     )
+    # A training that does not compress its model leaves a folder.
+    assert s3_page("ap-northeast-1", "s3://bucket/output/model/") == (
+        f"{host}/s3/buckets/bucket?region=ap-northeast-1&prefix=output/model/"
+    )
     assert log_page("ap-northeast-1", "/aws/sagemaker/TrainingJobs", "iris/") == (
         f"{host}/cloudwatch/home?region=ap-northeast-1#logsV2:log-groups/log-group/"
         "$252Faws$252Fsagemaker$252FTrainingJobs$3FlogStreamNameFilter$3Diris$252F"

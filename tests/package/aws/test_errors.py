@@ -139,6 +139,24 @@ def test_a_quota_below_the_request_never_lets_it_through(name, limit, utilizatio
     assert may_heal(error) is not never
 
 
+def test_a_quota_that_never_lets_it_through_is_told_with_its_figures_and_what_to_do():
+    error = refusal("ResourceLimitExceeded", LIMIT.format("ml.m4.xlarge for training job usage", 0, 0, 1))
+    with pytest.raises(AirflowFailException) as raised, explained("create training job x"):
+        raise error
+    said = str(raised.value)
+    assert said.startswith("Could not create training job x. AWS says ResourceLimitExceeded: The account-level service")
+    assert (
+        "The quota allows 0 and this asks for 1, so it is not tried again: ask for a higher quota at https://" in said
+    )
+
+
+def test_a_quota_that_others_free_is_told_in_awss_words_alone():
+    error = refusal("ResourceLimitExceeded", LIMIT.format("ml.m4.xlarge for training job usage", 20, 20, 1))
+    with pytest.raises(AirflowException) as raised, explained("create training job x"):
+        raise error
+    assert str(raised.value).endswith("request an increase for this limit.")
+
+
 def test_a_quota_may_be_written_with_commas():
     error = refusal("ResourceLimitExceeded", LIMIT.format("Concurrent instances", "1,000", "998", "3"))
     assert quota_of(error) == Quota("Concurrent instances", 1000, 998, 3)
@@ -154,6 +172,21 @@ def test_a_quota_may_be_written_with_commas():
 )
 def test_what_names_no_quota_is_no_quota(error):
     assert quota_of(error) is None
+
+
+def test_a_role_is_waited_for_a_bounded_time(monkeypatch):
+    now, asked = [0.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: now.append(now.pop() + seconds))
+
+    def call():
+        asked.append(now[0])
+        raise refusal("ValidationException", "Could not assume role arn:aws:iam::1:role/x.")
+
+    with pytest.raises(ClientError):
+        errors.once_role_is_ready(call)
+    assert 60 < asked[-1] <= errors.NEW_ROLE_SECONDS + 5
+    assert len(asked) < 30
 
 
 def test_a_role_that_is_not_ready_is_told_from_what_else_is_invalid():

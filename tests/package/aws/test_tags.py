@@ -41,8 +41,14 @@ def test_an_endpoint_config_gets_no_more_tags_than_are_kept_free_for_it():
     deployment = Deployment(RUN, FACTS, "c", "e")
     given = {**RUN.tags({}), **fact_tags(deployment.deployed_facts)}
     keys = {value for name, value in inspect.getmembers(tags) if name.isupper() and str(value).startswith(tags.PREFIX)}
-    assert keys - {tags.PREFIX} - set(given) == {tags.PREVIOUS_CONFIG, tags.ASKED_OVER, tags.SMOKE_TEST, tags.TOLD}
-    assert len(keys - {tags.PREFIX}) == tags.MOST_OWN
+    keys -= {tags.PREFIX, tags.RUN_STARTED, tags.REFUSED}  # On jobs only.
+    assert keys - set(given) == {tags.PREVIOUS_CONFIG, tags.ASKED_OVER, tags.SMOKE_TEST, tags.TOLD}
+    assert len(keys) == tags.MOST_OWN
+
+
+def test_a_job_gets_no_more_tags_either():
+    facts = fact_tags({**FACTS, "model": "m", "endpoint": "e", "endpoint_config": "c"})
+    assert len({**RUN.job_tags({}), **facts, tags.REFUSED: "", tags.TOLD: ""}) <= tags.MOST_OWN
 
 
 @pytest.mark.parametrize(

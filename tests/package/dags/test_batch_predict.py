@@ -6,8 +6,12 @@ from datetime import date
 
 import pytest
 
+from fresh_endpoints.aws import lists
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.steps import find_models
 from fresh_endpoints.steps.predict import PredictOperator
 from fresh_endpoints.waiting import pace
+from sagemaker_requests import new_bucket, training_job
 
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
 ALL_SUCCESS = {"find_models": "success", "wait_for_data": "success", "predict": "success"}
@@ -86,6 +90,77 @@ def test_a_date_without_a_training_is_a_clear_error(pipeline):
         f"Found no completed training job of pipeline {pipeline.name} for data date 2019-03-04" in pipeline.slack()[-1]
     )
     assert f"Trigger train_and_deploy_{pipeline.name} with this data_date first" in pipeline.slack()[-1]
+
+
+def refused_by_the_gate(content):
+    content["quality"] = {"rules": ["accuracy >= 0.9"]}  # It has no metric.
+
+
+def refused_by_the_smoke_test(content):
+    content["smoke_test"] = {"body": "?", "content_type": "text/csv", "expect": "another answer"}
+
+
+@pytest.mark.parametrize("refused", [refused_by_the_gate, refused_by_the_smoke_test])
+def test_a_refused_model_does_not_predict_by_hand_either_until_it_is_deployed_after_all(pipeline, refused):
+    pipeline.use_tiny_image(model="no good")
+    pipeline.write(refused)
+    pipeline.upload(DAY_1)
+    trained = pipeline.run(DAY_1)
+    assert pipeline.predict(data_date=str(DAY_1)).tasks["find_models"] == "failed"
+    [job] = [job["TrainingJobName"] for job in pipeline.jobs()]
+    assert f"whose model may be used. {job} was refused: " in pipeline.slack()[-1]
+    assert transform_jobs(pipeline) == []
+
+    pipeline.use_tiny_image(model="no good")  # Without gate and smoke test.
+    assert pipeline.clear(trained, "deploy", "publish").tasks["deploy"] == "success"
+    assert pipeline.predict(data_date=str(DAY_1)).tasks == ALL_SUCCESS
+
+
+def test_the_newest_model_of_the_date_that_was_not_refused_predicts_by_hand(pipeline):
+    pipeline.use_tiny_image(model="good")
+    pipeline.upload(DAY_1)
+    pipeline.run(DAY_1)
+    pipeline.use_tiny_image(model="no good")
+    pipeline.write(refused_by_the_gate)
+    pipeline.run(DAY_2, data_date=str(DAY_1))
+    assert len(pipeline.jobs()) == 2
+    assert pipeline.predict(data_date=str(DAY_1)).tasks == ALL_SUCCESS
+    assert output(pipeline, DAY_1).startswith(b"good:")
+
+
+def test_a_model_is_found_behind_many_other_trainings_at_the_rate_that_aws_allows(pipeline, monkeypatch):
+    pipeline.use_tiny_image(model="m")
+    pipeline.upload(DAY_1)
+    pipeline.run(DAY_1)
+    bucket = new_bucket(pipeline.aws)
+    pipeline.aws.add_faults({"kind": "fail_training", "failure_reason": "AlgorithmError: no need to run"})
+    try:
+        for _ in range(12):
+            pipeline.sagemaker.create_training_job(**training_job(bucket, {}))
+    finally:
+        pipeline.aws.clear_faults()
+    monkeypatch.setattr(lists, "PAGE_SIZE", 3)
+    throttled = refusals_of_lists(pipeline)
+    assert pipeline.predict(data_date=str(DAY_1)).tasks == ALL_SUCCESS
+    assert refusals_of_lists(pipeline) == throttled
+    monkeypatch.setattr(find_models, "MOST_PAGES", 2)
+    assert pipeline.predict(data_date=str(DAY_1)).tasks["find_models"] == "failed"
+    assert "for data date 2019-03-04 among the newest (list_training_jobs has more than 6" in pipeline.slack()[-1]
+
+
+def refusals_of_lists(pipeline):
+    return [call["number"] for call in pipeline.aws.calls("ListTrainingJobs") if call["error"]]
+
+
+def test_lists_that_are_throttled_for_long_cost_an_estimate_and_nothing_else(pipeline, monkeypatch):
+    monkeypatch.setitem(BOTOCORE_CONFIG["retries"], "total_max_attempts", 1)
+    pipeline.use_tiny_image(model="m")
+    pipeline.upload(DAY_1)
+    pipeline.aws.add_faults({"operation": "List*Jobs", "kind": "throttle"})
+    try:
+        assert pipeline.run(DAY_1).state == "success"
+    finally:
+        pipeline.aws.clear_faults()
 
 
 def test_without_the_file_the_date_is_skipped_and_slack_says_so(pipeline):

@@ -7,6 +7,7 @@ from datetime import date
 import pytest
 
 from fresh_endpoints.steps.job import JobStep
+from sagemaker_requests import new_bucket, training_job, wait_for, wait_for_training
 
 DAY_1 = date(2019, 3, 4)
 
@@ -36,6 +37,27 @@ def test_a_cleared_training_trains_anew_though_its_run_is_active(pipeline, train
     again = pipeline.clear(trained, "train", "deploy", "publish")
     assert names(pipeline) == [first, f"{first}-c1", f"{first}-c2"]
     assert again.returned["publish"]["model"] == pipeline.live() == f"{first}-c2-d2"
+
+
+def test_what_a_cleared_training_has_left_running_is_stopped_by_its_name(pipeline, trained):
+    [first] = names(pipeline)
+    [fault] = pipeline.aws.add_faults({"operation": "training-job:Downloading", "kind": "hold_status", "times": 2})
+    bucket = new_bucket(pipeline.aws)
+    for name in (f"{first}-a2", f"{first}-other"):
+        pipeline.sagemaker.create_training_job(**training_job(bucket, {"model": "m"}, TrainingJobName=name))
+        wait_for(
+            lambda name=name: pipeline.sagemaker.describe_training_job(TrainingJobName=name),
+            lambda job: job["SecondaryStatus"] == "Downloading",
+        )
+    try:
+        assert pipeline.clear(trained, "train", "deploy", "publish").state == "success"
+        stopped = [str(call["parameters"]) for call in pipeline.aws.calls("StopTrainingJob") if first in str(call)]
+        assert [f"{first}-a2" in call for call in stopped] == [True]
+    finally:
+        pipeline.aws.remove_fault(fault)
+    ended = wait_for_training(pipeline.aws, f"{first}-a2")
+    assert ended["TrainingJobStatus"] == "Stopped"
+    assert wait_for_training(pipeline.aws, f"{first}-other")["TrainingJobStatus"] == "Completed"
 
 
 def test_a_cleared_deployment_trains_nothing_and_has_names_of_its_own(pipeline, trained):

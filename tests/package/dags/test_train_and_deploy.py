@@ -107,6 +107,27 @@ def test_waiting_for_data_gives_up_when_its_time_is_over(pipeline):
     assert pipeline.titles() == ["No new data"]
 
 
+@pytest.mark.parametrize("kind", ["train_and_deploy", "batch_predict"])
+def test_a_missing_bucket_is_no_missing_data(pipeline, kind):
+    """HeadObject says the same of both, and the bucket's data would never come."""
+    pipeline.use_tiny_image(model="m")
+    pipeline.upload(DAY_1)
+    if kind == "batch_predict":
+        pipeline.run(DAY_1, deploy="never")
+    pipeline.write(lambda content: content.update(bucket="no-such-bucket"))
+    now = datetime.now(timezone.utc)
+    ended = (
+        pipeline.run(logical_date=now, wait_minutes=5)
+        if kind == "train_and_deploy"
+        else pipeline.predict(data_date=str(DAY_1), wait_minutes=5)
+    )
+    assert ended.state == "failed"
+    assert ended.tasks["wait_for_data"] == "failed"
+    assert datetime.now(timezone.utc) - now < timedelta(minutes=4), "it was not waited for"
+    assert pipeline.titles()[-1] == "Waiting for data failed"
+    assert 'Bucket "no-such-bucket" does not exist, so no data can come.' in pipeline.slack()[-1]
+
+
 def test_a_look_at_the_data_that_fails_is_no_missing_data(pipeline, monkeypatch):
     monkeypatch.setitem(BOTOCORE_CONFIG["retries"], "total_max_attempts", 1)
     pipeline.write(lambda content: content.update(retries=0))
@@ -118,6 +139,28 @@ def test_a_look_at_the_data_that_fails_is_no_missing_data(pipeline, monkeypatch)
     assert ended.state == "failed"
     assert ended.tasks["wait_for_data"] == "failed"
     assert pipeline.titles() == ["Waiting for data failed"]
+
+
+@pytest.mark.parametrize("wait_minutes", [0, 10_000_000])
+def test_a_bucket_that_is_not_there_is_no_missing_data(pipeline, wait_minutes):
+    pipeline.write(lambda content: content.update(bucket="sample-bukket"))
+    ended = pipeline.run(DAY_1, wait_minutes=wait_minutes)
+    assert ended.tasks["wait_for_data"] == "failed"
+    assert pipeline.titles() == ["Waiting for data failed"]
+    assert (
+        "There is no bucket 'sample-bukket'. Create it, or correct bucket in the pipeline file" in pipeline.slack()[-1]
+    )
+
+
+def test_a_bucket_that_cannot_be_asked_for_is_waited_for(pipeline, monkeypatch):
+    monkeypatch.setitem(BOTOCORE_CONFIG["retries"], "total_max_attempts", 1)
+    pipeline.aws.add_faults({"operation": "s3:HeadBucket", "kind": "error", "status": 503})
+    try:
+        ended = pipeline.run(DAY_1)
+    finally:
+        pipeline.aws.clear_faults()
+    assert ended.tasks["wait_for_data"] == "skipped"
+    assert pipeline.titles() == ["No new data"]
 
 
 def test_date_is_read_in_the_pipelines_time_zone(pipeline):
@@ -192,6 +235,19 @@ def test_a_first_deployment_that_cannot_serve_fails_and_the_next_one_recreates_t
     pipeline.upload(DAY_2)
     assert pipeline.run(DAY_2).tasks["deploy"] == "success"
     assert pipeline.invoke(b"?") == b"good:?"
+
+
+def test_a_model_that_is_not_compressed_is_deployed(pipeline):
+    def uncompressed(content):
+        del content["transform"]  # It takes compressed models only.
+        content["training"]["OutputDataConfig"]["CompressionType"] = "NONE"
+
+    pipeline.use_tiny_image(model="in a folder")
+    pipeline.write(uncompressed)
+    pipeline.upload(DAY_1)
+    facts = pipeline.run(DAY_1).returned["deploy"]
+    assert facts["artifact"].endswith("/output/model/")
+    assert pipeline.invoke(b"?") == b"in a folder:?"
 
 
 def test_killing_the_task_stops_the_job(pipeline, monkeypatch):

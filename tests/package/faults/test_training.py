@@ -9,9 +9,11 @@ from datetime import date
 
 import pytest
 
+from fresh_endpoints.aws import errors
 from fresh_endpoints.waiting import pace
 
 DAY_1 = date(2019, 3, 4)
+HOUR = 3_600
 DEPLOYED = ["Deployment started", "Deployment completed"]
 
 
@@ -132,6 +134,20 @@ def test_a_training_that_outlasts_its_limits_is_stopped(fast, monkeypatch, tried
     tried("training outlasts its limits")
 
 
+def test_a_training_that_waits_for_capacity_longer_than_it_may_run_is_not_stopped(fast, faults, monkeypatch):
+    from fresh_endpoints.steps import train
+
+    fast.upload(DAY_1)
+    # Its runtime's limit and the margin are together less than the wait for capacity.
+    monkeypatch.setattr(train, "MARGIN_SECONDS", -HOUR + 2)
+    fast.write(lambda content: content["training"]["StoppingCondition"].update(MaxRuntimeInSeconds=HOUR))
+    monkeypatch.setattr(pace, "WORKER_SECONDS", 4)
+    with faults({"kind": "pending", "seconds": 5}):
+        ended = fast.run(DAY_1)
+    assert ended.state == "success"
+    assert [job["TrainingJobStatus"] for job in fast.jobs()] == ["Completed"]
+
+
 def test_a_new_try_attaches_to_the_job_that_exists(fast, monkeypatch, tried):
     """The first try dies after CreateTrainingJob, before anything else."""
     from fresh_endpoints.steps.job import JobStep
@@ -139,8 +155,8 @@ def test_a_new_try_attaches_to_the_job_that_exists(fast, monkeypatch, tried):
     fast.upload(DAY_1)
     create, died = JobStep._create, []
 
-    def die_after_the_first_creation(self, name, request):
-        created = create(self, name, request)
+    def die_after_the_first_creation(self, name, *request):
+        created = create(self, name, *request)
         if not died:
             died.append(name)
             raise RuntimeError("the worker died")
@@ -152,6 +168,63 @@ def test_a_new_try_attaches_to_the_job_that_exists(fast, monkeypatch, tried):
     assert names(fast) == died
     assert fast.titles() == ["Training started", "Training complete", *DEPLOYED]
     tried("death after CreateTrainingJob")
+
+
+def test_a_training_that_is_not_seen_right_after_its_creation_is_looked_for_again(fast, faults):
+    fast.upload(DAY_1)
+    with faults({"operation": "DescribeTrainingJob", "kind": "stale_read", "seconds": 2}):
+        assert fast.run(DAY_1).state == "success"
+    assert len(names(fast)) == 1
+    assert names(fast)[0] not in str(fast.aws.calls("StopTrainingJob"))
+    assert fast.titles() == ["Training started", "Training complete", *DEPLOYED]
+
+
+@pytest.mark.parametrize("operations", [["DescribeTransformJob"], ["CreateTransformJob", "DescribeModel"]])
+def test_a_prediction_that_does_not_see_what_was_just_made_looks_again(fast, faults, operations):
+    fast.upload(DAY_1)
+    # Not deployed, so the prediction makes the model.
+    assert fast.run(DAY_1, deploy="never").state == "success"
+    with faults(*({"operation": operation, "kind": "stale_read", "seconds": 2} for operation in operations)):
+        assert fast.predict(data_date=str(DAY_1)).state == "success"
+    assert fast.titles()[2:] == ["Prediction started", "Prediction complete"]
+
+
+@pytest.mark.parametrize("operation", ["CreateTrainingJob", "CreateModel"])
+def test_an_execution_role_that_was_just_made_is_waited_for(fast, faults, operation):
+    fast.upload(DAY_1)
+    with faults({"operation": operation, "kind": "role_not_ready", "times": 2}):
+        assert fast.run(DAY_1).state == "success"
+    assert len(names(fast)) == 1
+    assert fast.titles() == ["Training started", "Training complete", *DEPLOYED]
+
+
+def test_an_execution_role_that_a_prediction_cannot_assume_yet_is_waited_for(fast, faults):
+    fast.upload(DAY_1)
+    fast.run(DAY_1)
+    with faults({"operation": "CreateTransformJob", "kind": "role_not_ready", "times": 2}):
+        assert fast.predict(data_date=str(DAY_1)).state == "success"
+
+
+def test_a_role_that_never_becomes_ready_fails_in_awss_words(fast, faults, monkeypatch):
+    monkeypatch.setattr(errors, "NEW_ROLE_SECONDS", 1.0)
+    fast.upload(DAY_1)
+    with faults({"operation": "CreateTrainingJob", "kind": "role_not_ready"}):
+        assert fast.run(DAY_1).tasks["train"] == "failed"
+    assert fast.titles() == ["Training failed"]
+    assert "Could not assume role arn:aws:iam::" in fast.slack()[-1]
+
+
+@pytest.mark.parametrize(
+    ("operation", "title"), [("CreateTrainingJob", "Training failed"), ("CreateEndpoint", "Deployment failed")]
+)
+def test_a_quota_below_the_request_is_told_once_and_not_tried_again(fast, faults, operation, title):
+    fast.upload(DAY_1)
+    before = len(fast.aws.calls(operation))
+    with faults({"operation": operation, "kind": "quota", "limit": 0}):
+        assert fast.run(DAY_1).state == "failed"
+    assert len(fast.aws.calls(operation)) == before + 1
+    assert [told for told in fast.titles() if "failed" in told] == [title]
+    assert "The quota allows 0 and this asks for 1, so it is not tried again" in fast.slack()[-1]
 
 
 def test_everything_created_is_tagged(fast):

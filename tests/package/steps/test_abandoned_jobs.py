@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from fresh_endpoints.aws import lists
 from fresh_endpoints.aws.kinds import TRAINING_JOB, TRANSFORM_JOB
 from fresh_endpoints.run import Run
 from fresh_endpoints.steps import abandoned_jobs
@@ -30,7 +31,8 @@ def pipeline(local_aws, monkeypatch):
 @pytest.fixture
 def run(pipeline):
     moment = datetime(2019, 3, 5, tzinfo=timezone.utc)
-    return Run(pipeline.name, "dag", "run", moment.date(), date(2019, 3, 4), moment)
+    started = datetime.now(timezone.utc)
+    return Run(pipeline.name, "dag", "run", moment.date(), date(2019, 3, 4), moment, started=started)
 
 
 @pytest.fixture(params=KINDS)
@@ -53,7 +55,7 @@ class Jobs:
         self.model = new_model(aws, self.bucket, "m") if kind is TRANSFORM_JOB else ""
 
     def start(self, name, run):
-        tags = [{"Key": key, "Value": value} for key, value in run.tags({}).items()]
+        tags = [{"Key": key, "Value": value} for key, value in run.job_tags({}).items()]
         if self.kind is TRAINING_JOB:
             self.client.create_training_job(
                 **training_job(self.bucket, {"model": "m"}, TrainingJobName=name, Tags=tags)
@@ -75,20 +77,21 @@ class Jobs:
         return describe(**{f"{self.kind.stem}Name": name})[f"{self.kind.stem}Status"]
 
 
-def context_of(run, ended=None):
+def context_of(run, ended=None, started=None):
     dag_run = SimpleNamespace(
         dag_id=run.dag_id,
         run_id=run.run_id,
         logical_date=run.scheduled_for,
         run_after=run.scheduled_for,
-        start_date=datetime.now(timezone.utc) - timedelta(hours=1),
+        start_date=started or run.started,
         end_date=ended or datetime.now(timezone.utc),
     )
     return {"dag_run": dag_run, "params": {}}
 
 
 def test_the_failed_runs_own_jobs_are_stopped_and_no_others(pipeline, run, jobs):
-    others = [replace(run, run_id="other"), replace(run, dag_id="other")]
+    another_airflows = replace(run, started=run.started - timedelta(seconds=1), generation=9)
+    others = [replace(run, run_id="other"), replace(run, dag_id="other"), another_airflows]
     for each in (run, *others):
         jobs.start(each.training_job_name(), each)
     jobs.start(run.training_job_name(attempt=2), run)
@@ -104,7 +107,7 @@ def test_the_failed_runs_own_jobs_are_stopped_and_no_others(pipeline, run, jobs)
 
     for attempt in (1, 2):
         assert jobs.status(run.training_job_name(attempt)) in ("Stopping", "Stopped")
-    assert [jobs.status(other.training_job_name()) for other in others] == ["InProgress"] * 2
+    assert [jobs.status(other.training_job_name()) for other in others] == ["InProgress"] * 3
     jobs.aws.clear_faults()
     wait_for(lambda: {"status": jobs.status(run.training_job_name())}, lambda seen: seen["status"] == "Stopped")
 
@@ -134,6 +137,22 @@ def test_a_run_that_left_nothing_behind_stops_nothing(pipeline, run, jobs):
     AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run))
     stops = [call for call in jobs.aws.calls(f"Stop{jobs.kind.stem}") if pipeline.name in str(call)]
     assert stops == []
+
+
+def test_jobs_older_than_the_run_are_not_paged_through(pipeline, run, jobs, monkeypatch):
+    """A list's page is cut before names are compared, and an account may list twice a second."""
+    monkeypatch.setattr(lists, "PAGE_SIZE", 5)
+    for number in range(12):
+        jobs.start(f"other-{pipeline.name}-{number}", run)
+    jobs.start(run.training_job_name(), run)
+    before = len(jobs.aws.calls(f"List{jobs.kind.stem}s"))
+    AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run))
+    assert jobs.status(run.training_job_name()) in ("Stopping", "Stopped")
+    monkeypatch.setattr(abandoned_jobs, "CLOCKS_DIFFER_BY", timedelta(0))
+    between = len(jobs.aws.calls(f"List{jobs.kind.stem}s"))
+    AbandonedJobsStopper(pipeline, jobs.kind)(context_of(run, started=datetime.now(timezone.utc)))
+    assert len(jobs.aws.calls(f"List{jobs.kind.stem}s")) - between == 1
+    assert between - before >= 3
 
 
 def test_a_fault_of_awss_is_no_fault_of_the_callbacks(pipeline, run, jobs, caplog, monkeypatch):

@@ -77,8 +77,21 @@ def test_a_training_that_was_told_twice_is_found_once(find):
     assert find([event(0, facts(4)), event(1, facts(4))]) == [facts(4)["training_job"]]
 
 
-def test_two_trainings_of_a_date_are_two_models(find):
-    assert find([event(0, facts(4, "a")), event(1, facts(4, "b"))]) == ["a", "b"]
+def created(day, job, minute):
+    return {**facts(day, job), "created": (START + timedelta(minutes=minute)).isoformat()}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_trainings_of_a_date_the_newest_predicts(find, order):
+    assert find([event(9, created(4, "old", 0)), event(10, created(4, "new", 5))][::order]) == ["new"]
+    # Told the other way round: the older one's run has taken longer.
+    assert find([event(9, created(4, "new", 5)), event(10, created(4, "old", 0))][::order]) == ["new"]
+
+
+def test_a_newer_training_that_another_run_was_told_of_is_not_overwritten(find):
+    told_before = event(9, created(4, "new", 5))
+    other_date = event(8, created(3, "another date's", 6))
+    assert find([event(10, created(4, "old", 0))], later=[other_date, told_before]) == ["new"]
 
 
 def test_an_event_that_came_while_the_run_was_made_is_found_too(find):

@@ -4,7 +4,12 @@ from datetime import date, timedelta
 
 import pytest
 
+from fresh_endpoints.aws import lists
+from fresh_endpoints.aws.clients import SageMakerHook
+from fresh_endpoints.aws.endpoint import Endpoint
+from fresh_endpoints.steps import retention
 from fresh_endpoints.steps.retention import Expired, delete_expired, find_expired
+from fresh_endpoints.steps.way_back import way_back
 
 FIRST = date(2019, 3, 4)
 
@@ -25,6 +30,10 @@ def copy_model(pipeline, name, model, **members):
     )
 
 
+def endpoint_of(pipeline):
+    return Endpoint(SageMakerHook(aws_conn_id="aws_default", region_name=pipeline.aws.region), pipeline.name)
+
+
 class Store:
     """Makes models and endpoint configs by hand, as a pipeline's deployments leave them."""
 
@@ -35,9 +44,11 @@ class Store:
         self.first = pipeline.run(FIRST).returned["deploy"]["model"]
         self.request = self.sagemaker.describe_model(ModelName=self.first)
 
-    def add(self, suffix, *, tagged=True):
+    def add(self, suffix, *, tagged=True, previous=None, smoke_test=None):
         name = f"{self.pipeline.name}-{suffix}"
         tags = [{"Key": "fresh-endpoints:pipeline", "Value": self.pipeline.name}] if tagged else []
+        more = {"previous-config": previous, "smoke-test": smoke_test}
+        tags += [{"Key": f"fresh-endpoints:{key}", "Value": value} for key, value in more.items() if value]
         copy_model(self.pipeline, name, self.request, Tags=tags)
         variant = {"VariantName": "v", "ModelName": name, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
         self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], Tags=tags)
@@ -70,10 +81,79 @@ def test_fifteen_days_leave_the_newest_three_and_no_look_alike_is_touched(pipeli
     assert pipeline.live() == jobs[-1]
 
 
+def deploy(pipeline, config):
+    pipeline.sagemaker.update_endpoint(EndpointName=pipeline.name, EndpointConfigName=config)
+    waiter = pipeline.sagemaker.get_waiter("endpoint_in_service")
+    waiter.wait(EndpointName=pipeline.name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
+def test_without_a_smoke_test_the_days_before_is_kept_to_go_back_to(pipeline):
+    pipeline.use_tiny_image(model="m")
+    pipeline.write(lambda content: content.update(retention={"keep": 1}))
+    days = [FIRST + timedelta(days=number) for number in range(3)]
+    for day in days:
+        pipeline.upload(day)
+        assert pipeline.run(day).tasks["deploy"] == "success"
+    _, before, live = [job["TrainingJobName"] for job in pipeline.jobs()]
+    assert names(pipeline, "configs") == names(pipeline, "models") == {before, live}
+
+
+def test_what_the_way_back_leads_over_and_to_is_kept_with_its_model(pipeline, store):
+    oldest = store.add("0", smoke_test="passed")
+    proven = store.add("1", smoke_test="passed", previous=oldest)
+    failed = store.add("2", smoke_test="answered no", previous=proven)
+    live = store.add("3", smoke_test="answered no", previous=failed)
+    deploy(pipeline, live)
+    newest = store.add("4")
+    gone = (oldest, store.first)
+    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(gone, gone)
+    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=False)
+    assert names(pipeline, "configs") == names(pipeline, "models") == {proven, failed, live, newest}
+    assert way_back(endpoint_of(pipeline), live, pipeline.name) == proven
+
+
+def test_what_nobody_has_asked_is_kept_where_nothing_is_proven(pipeline, store):
+    oldest = store.add("0", smoke_test="answered no")
+    untested = store.add("1", previous=oldest)
+    live = store.add("2", smoke_test="answered no", previous=untested)
+    deploy(pipeline, live)
+    newest = store.add("3")
+    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=False)
+    assert names(pipeline, "configs") == names(pipeline, "models") == {untested, live, newest}
+    assert way_back(endpoint_of(pipeline), live, pipeline.name) == untested
+
+
+def test_where_it_is_not_known_what_is_in_use_nothing_is_deleted_and_slack_says_so(pipeline, store, monkeypatch):
+    pipeline.write(lambda content: content.update(retention={"keep": 1}))
+    config = store.add("old")
+    more = [f"more-{number}-{pipeline.name}"[::-1] for number in range(2)]
+    faults = pipeline.aws.add_faults({"kind": "fail_deployment", "failure_reason": "no need to run", "times": 2})
+    for name in more:
+        pipeline.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
+    monkeypatch.setattr(lists, "PAGE_SIZE", 2)
+    monkeypatch.setattr(retention, "MOST_PAGES_IN_USE", 1)
+    day = FIRST + timedelta(days=1)
+    pipeline.upload(day)
+    try:
+        assert pipeline.run(day).state == "success"
+    finally:
+        for fault in faults:
+            pipeline.aws.remove_fault(fault)
+        for name in more:
+            pipeline.sagemaker.delete_endpoint(EndpointName=name)
+    assert pipeline.titles()[-1] == "Clean-up failed"
+    assert (
+        "Nothing was deleted, for it is not known what is in use: list_endpoints has more than" in pipeline.slack()[-1]
+    )
+    assert len(names(pipeline, "configs")) == len(names(pipeline, "models")) == 3
+
+
 def test_what_is_live_is_kept_however_old_with_its_model(pipeline, store):
     newer = [store.add(f"new-{number}") for number in range(4)]
-    assert find_expired(pipeline.sagemaker, pipeline.name, 2) == Expired((newer[1], newer[0]), (newer[1], newer[0]))
-    delete_expired(pipeline.sagemaker, pipeline.name, 2, dry_run=False)
+    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 2) == Expired(
+        (newer[1], newer[0]), (newer[1], newer[0])
+    )
+    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 2, dry_run=False)
     assert names(pipeline, "configs") == {store.first, *newer[2:]}
     assert names(pipeline, "models") == {store.first, *newer[2:]}
     assert pipeline.live() == store.first
@@ -84,7 +164,9 @@ def test_what_an_endpoint_is_updated_from_and_to_is_kept(pipeline, store):
     [fault] = pipeline.aws.add_faults({"operation": "endpoint:Updating", "kind": "hold_status"})
     try:
         pipeline.sagemaker.update_endpoint(EndpointName=pipeline.name, EndpointConfigName=target)
-        assert find_expired(pipeline.sagemaker, pipeline.name, 1) == Expired((newer[0],), (newer[0],))
+        assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(
+            (newer[0],), (newer[0],)
+        )
     finally:
         pipeline.aws.remove_fault(fault)
         pipeline.sagemaker.get_waiter("endpoint_in_service").wait(
@@ -99,7 +181,9 @@ def test_what_another_endpoint_serves_is_kept(pipeline, store):
     waiter = pipeline.sagemaker.get_waiter("endpoint_in_service")
     waiter.wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     try:
-        assert find_expired(pipeline.sagemaker, pipeline.name, 1) == Expired((newer[0],), (newer[0],))
+        assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(
+            (newer[0],), (newer[0],)
+        )
     finally:
         pipeline.sagemaker.delete_endpoint(EndpointName=name)
 
@@ -123,7 +207,9 @@ def test_the_model_of_a_running_transform_job_is_kept(pipeline, store):
             TransformOutput={"S3OutputPath": f"s3://sample-bucket/out/{pipeline.name}/"},
             TransformResources={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1},
         )
-        assert find_expired(pipeline.sagemaker, pipeline.name, 1) == Expired((newer[0], used), (newer[0],))
+        assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(
+            (newer[0], used), (newer[0],)
+        )
     finally:
         pipeline.sagemaker.stop_transform_job(TransformJobName=job)
         pipeline.aws.remove_fault(fault)
@@ -135,7 +221,7 @@ def test_the_model_of_a_running_transform_job_is_kept(pipeline, store):
 def test_what_has_no_tag_of_this_pipeline_is_never_a_candidate(pipeline, store):
     store.add("untagged", tagged=False)
     newest = store.add("newest")
-    delete_expired(pipeline.sagemaker, pipeline.name, 1, dry_run=False)
+    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=False)
     assert names(pipeline, "configs") == {store.first, newest, f"{pipeline.name}-untagged"}
     assert names(pipeline, "models") == {store.first, newest, f"{pipeline.name}-untagged"}
 
@@ -145,7 +231,7 @@ def test_the_tags_of_what_is_named_otherwise_are_not_read(pipeline, store):
     foreign = f"dev-{pipeline.name}-model"
     copy_model(pipeline, foreign, store.request)
     store.add("newest")
-    find_expired(pipeline.sagemaker, pipeline.name, 1)
+    find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1)
     read = [call["parameters"]["ResourceArn"] for call in pipeline.aws.calls("ListTags")]
     assert read
     assert [arn for arn in read if arn.endswith(f"/{foreign}")] == []
@@ -155,7 +241,10 @@ def test_a_dry_run_lists_and_deletes_nothing(pipeline, store, caplog):
     newer = [store.add(f"new-{number}") for number in range(3)]
     before = names(pipeline, "configs") | names(pipeline, "models")
     with caplog.at_level("INFO"):
-        assert delete_expired(pipeline.sagemaker, pipeline.name, 1, dry_run=True).models == (newer[1], newer[0])
+        assert delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=True).models == (
+            newer[1],
+            newer[0],
+        )
     assert f"Would delete endpoint config {newer[0]}" in caplog.text
     assert names(pipeline, "configs") | names(pipeline, "models") == before
 

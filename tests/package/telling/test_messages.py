@@ -69,6 +69,9 @@ SAMPLES = {
         "iris-t", JOB, output="s3://sample-bucket/output-prediction/iris.csv.out", links=TRANSFORM_LINKS
     ),
     "prediction_failed": lambda: messages.prediction_failed("iris-t", JOB, reason="No data.", links=TRANSFORM_LINKS),
+    "job_of_another": lambda: messages.job_of_another(
+        "training job", JOB, differences=["RoleArn: found 'a', wanted 'b'"], links=JOB_LINKS
+    ),
     "step_failed": lambda: messages.step_failed("wait_for_data", "Could not look.", links=LOG),
     "deadline_missed": lambda: messages.deadline_missed("scheduled__1", minutes=360, has_failed=True),
     "deadline_missed, going on": lambda: messages.deadline_missed("scheduled__1", minutes=360, has_failed=False),

@@ -120,7 +120,7 @@ def test_a_failure_that_slack_did_not_take_is_left_to_the_dags_backstop(notifier
     context = {
         "task": SimpleNamespace(run_of=lambda context: RUN),
         "exception": RuntimeError("denied"),
-        "ti": SimpleNamespace(task_id="train", xcom_push=lambda **xcom: pushed.append(xcom["value"])),
+        "ti": SimpleNamespace(task_id="train", try_number=2, xcom_push=lambda **xcom: pushed.append(xcom["value"])),
     }
     failure = FailureNotifier(notifier.pipeline)
     notifier.hook.error = RuntimeError("429")
@@ -128,7 +128,8 @@ def test_a_failure_that_slack_did_not_take_is_left_to_the_dags_backstop(notifier
     assert pushed == []
     notifier.hook.error = None
     failure.notify(context)
-    assert pushed == ["training-failed"]
+    [told] = pushed
+    assert (told["event"], told["try_number"]) == ("training-failed", 2)
 
 
 @pytest.mark.parametrize(("retry_after", "tries"), [("1", 2), ("60", 1)])

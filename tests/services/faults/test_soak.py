@@ -9,6 +9,8 @@ from datetime import date, timedelta
 
 import pytest
 
+from fault_table import name_of
+
 RUNS, DATA_DATES = int(os.environ.get("SOAK_RUNS", "50")), 10
 SEED = int(os.environ.get("SOAK_SEED", "20190304"))
 # What Slack loses is lost for good or told twice, so that Slack has no faults here.
@@ -62,11 +64,10 @@ def test_soak(services, tried):
     assert len({re.match(r".*-\d\d-[0-9a-f]{8}", name)[0] for name in completed}) == RUNS, "a run has trained twice"
     assert pipeline.live().startswith(f"{pipeline.name}-{days[-1]}-")
     check_messages(services, RUNS)
-    for number, fault in zip(numbers, FAULTS, strict=True):
+    for number in numbers:
         if not struck[number]["matched"]:
             continue
-        kind = {"error": f"HTTP {fault.get('status')}"}.get(fault["kind"], fault["kind"].replace("_", " "))
-        tried(f"soak: {kind}: {struck[number]['operation']}", struck[number]["matched"])
+        tried(f"soak: {name_of(struck[number])}", struck[number]["matched"])
     tried("soak: runs", RUNS)
 
 

@@ -6,10 +6,11 @@ from here. Whoever holds it takes no other lock and waits for nothing.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,6 +168,28 @@ class MotoBackends:
             logs.ensure_log_stream(group, stream)
             if events:
                 logs.put_log_events(group, stream, events)
+
+    def put_metrics(
+        self, region: str, namespace: str, dimensions: Mapping[str, str], values: Iterable[tuple[str, float]]
+    ) -> None:
+        """Put values of now into CloudWatch.
+
+        Args:
+            region: Their region.
+            namespace: Their namespace.
+            dimensions: Name to value of each dimension.
+            values: Metric and value; what is no finite number is left out, as CloudWatch takes none.
+        """
+        named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+        data = [
+            {"MetricName": name, "Value": value, "Dimensions": named} for name, value in values if math.isfinite(value)
+        ]
+        if not data:
+            return
+        with self.lock:
+            from moto.backends import get_backend
+
+            get_backend("cloudwatch")[self._account_id][region].put_metric_data(namespace, data)
 
     def alarms(self, region: str) -> dict[str, str]:
         """Tell how CloudWatch's alarms are.

@@ -1,4 +1,4 @@
-"""A training job's metrics: found in its log, told by DescribeTrainingJob.
+"""A training job's metrics: found in its log, told by DescribeTrainingJob, and all of them by CloudWatch.
 
 AWS keeps 32-bit floats: 1.19876 in a log is told as 1.1987600326538086. Whether a metric can be NaN or infinite there
 is not documented; here it is what the log says.
@@ -35,7 +35,7 @@ def patterns(definitions: Iterable[Mapping[str, str]]) -> Patterns:
     return [(definition["Name"], re.compile(definition["Regex"])) for definition in definitions]
 
 
-def found(wanted: Patterns, lines: Iterable[str]) -> Metrics:
+def found(wanted: Patterns, lines: Iterable[str]) -> list[tuple[str, float]]:
     """Find metrics in a log.
 
     Args:
@@ -43,15 +43,23 @@ def found(wanted: Patterns, lines: Iterable[str]) -> Metrics:
         lines: Lines of the log.
 
     Returns:
-        The last value of each that was found.
+        Name and value of each that was found, in the order of the log.
     """
-    metrics: Metrics = {}
-    for line in lines:
-        for name, pattern in wanted:
-            value = _value(pattern, line)
-            if value is not None:
-                metrics[name] = (value, float(int(time.time())))  # AWS tells whole seconds
-    return metrics
+    values = ((name, _value(pattern, line)) for line in lines for name, pattern in wanted)
+    return [(name, value) for name, value in values if value is not None]
+
+
+def last(values: Iterable[tuple[str, float]]) -> Metrics:
+    """Keep what is final so far.
+
+    Args:
+        values: What was found.
+
+    Returns:
+        The last value of each metric.
+    """
+    now = float(int(time.time()))  # AWS tells whole seconds
+    return {name: (value, now) for name, value in values}
 
 
 def told(metrics: Metrics, faults: Faults) -> list[Json]:

@@ -31,6 +31,8 @@ _SAGEMAKER_TYPES = {
     "EndpointConfig": "endpoint-config",
     "Endpoint": "endpoint",
 }
+# Services that sign under another name than their actions have.
+_IAM_NAMES = {"monitoring": "cloudwatch"}
 # Operations whose action has another name.
 _S3_ACTIONS = {
     "HeadObject": "GetObject",
@@ -81,7 +83,8 @@ def needed(call: Call, body: bytes, query: str, status: int | None, account_id: 
         stream = call.parameters.get("logStreamName")
         yield Permission(f"logs:{call.operation}", f"{group}:log-stream:{stream}" if stream else group)
     elif call.service != "slack" and call.operation != "GetCallerIdentity":
-        yield Permission(f"{call.service}:{call.operation}", "*", {"aws:RequestedRegion": call.region})
+        service = _IAM_NAMES.get(call.service, call.service)
+        yield Permission(f"{service}:{call.operation}", "*", {"aws:RequestedRegion": call.region})
 
 
 def _sagemaker(call: Call, body: bytes, account_id: str) -> Iterator[Permission]:

@@ -36,7 +36,7 @@ from local_aws.sagemaker import SageMaker
 from local_aws.settings import Settings
 from local_aws.slack import Slack
 from local_aws.state import StateFolder, StateKeeper
-from local_aws.wire import AwsError, Call, Environ, error_response, identify
+from local_aws.wire import AwsError, Call, Environ, error_response, identify, not_there
 
 StartResponse = Callable[..., Any]
 _READ = re.compile("(Describe|List|Get|Head|Invoke)[A-Z]")
@@ -193,9 +193,12 @@ class Application:
                 headers["content-type"] = environ["CONTENT_TYPE"]
             return self._sagemaker.answer(call, body, headers)
         moto = self.load_moto()
-        with self._backends.lock:
-            content, status, answer_headers = run_wsgi_app(moto, environ, buffered=True)
-            return Response(content, status=status, headers=answer_headers)
+        try:
+            with self._backends.lock:
+                content, status, answer_headers = run_wsgi_app(moto, environ, buffered=True)
+        except NotImplementedError as error:
+            raise not_there(call, str(error)) from error
+        return Response(content, status=status, headers=answer_headers)
 
     def _control(self, environ: Environ, path: str, body: bytes) -> Response:
         what = (environ["REQUEST_METHOD"], path)

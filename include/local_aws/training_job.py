@@ -30,6 +30,7 @@ _MESSAGES = {
 }
 # What DescribeTrainingJob tells where the request does not.
 _OFF = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")
+_PROFILING_INTERVAL = 500  # milliseconds, where the request has none
 _MODIFIED_AFTER_END = 0.001  # seconds at least; recorded are 0.14 to 0.55
 
 
@@ -98,6 +99,7 @@ class TrainingJob(Resource):
         told = {
             **dict.fromkeys(_OFF, False),
             **self.request,
+            **_profiling(self.request),
             "OutputDataConfig": {"KmsKeyId": "", "CompressionType": "GZIP", **output},
             "TrainingJobArn": self.arn,
             "TrainingJobStatus": self.status,
@@ -114,3 +116,14 @@ class TrainingJob(Resource):
             seconds = max(1, math.ceil(self.end_time - self.start_time))
             told |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
         return {member: value for member, value in told.items() if value is not None}
+
+
+def _profiling(request: Json) -> Json:
+    """Tell what DescribeTrainingJob says of profiling. What it measures of an instance, a laptop does not have."""
+    config = request.get("ProfilerConfig")
+    if config is None:
+        return {}
+    if config.get("DisableProfiler"):
+        return {"ProfilingStatus": "Disabled"}
+    told = {"ProfilingIntervalInMilliseconds": _PROFILING_INTERVAL, "DisableProfiler": False, **config}
+    return {"ProfilerConfig": told, "ProfilingStatus": "Enabled"}

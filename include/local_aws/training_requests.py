@@ -47,8 +47,17 @@ _SUPPORTED: dict[str, Any] = {
     "EnableInterContainerTrafficEncryption": _ANY,
     "EnableManagedSpotTraining": _ANY,
     "CheckpointConfig": {"S3Uri": _ANY, "LocalPath": {"/opt/ml/checkpoints", "/opt/ml/checkpoints/"}},
-    "ProfilerConfig": {"DisableProfiler": {True}},
+    # The image's own hook writes what it asks for; what it writes is not brought to S3.
+    "DebugHookConfig": _ANY,
+    # Rules are evaluated beside the job, in images of AWS's. Here they are not, and no status of one is told.
+    "DebugRuleConfigurations": _ANY,
+    "ProfilerRuleConfigurations": _ANY,
+    "ProfilerConfig": {"S3OutputPath": _ANY, "ProfilingIntervalInMilliseconds": _ANY, "DisableProfiler": _ANY},
     "Environment": _ANY,
+    "RetryStrategy": _ANY,  # after AWS's own faults, which a laptop has only where a fault is set
+    "RemoteDebugConfig": {"EnableRemoteDebug": {False}},
+    "InfraCheckConfig": {"EnableInfraCheck": _ANY},
+    "SessionChainingConfig": {"EnableSessionTagChaining": {False}},
 }
 
 

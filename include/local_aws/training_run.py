@@ -19,6 +19,8 @@ from local_aws.training_artifacts import Artifacts
 from local_aws.training_job import Signal, TrainingJob
 
 _LONGEST_REASON = 1024
+# https://docs.aws.amazon.com/sagemaker/latest/dg/training-metrics.html
+_METRICS = "/aws/sagemaker/TrainingJobs"
 _PENDING_INTERVAL = 0.05
 # MaxPendingTimeInSeconds has no effect on others (API reference, StoppingCondition).
 _ACCELERATED = ("ml.p", "ml.g", "ml.trn")
@@ -173,9 +175,10 @@ class TrainingRuns:
 
         def on_lines(lines: list[str]) -> None:
             self._region.backends.log(self._region.name, "/aws/sagemaker/TrainingJobs", stream, lines)
-            metrics = final_metrics.found(wanted, lines)
+            values = final_metrics.found(wanted, lines)
+            self._region.backends.put_metrics(self._region.name, _METRICS, {"TrainingJobName": job.name}, values)
             with self._region.lock:
-                job.metrics.update(metrics)
+                job.metrics.update(final_metrics.last(values))
 
         container.watch(on_lines, lambda: job.signals.put("exited"))
         return container

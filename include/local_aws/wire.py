@@ -56,6 +56,23 @@ def validation_error(message: str) -> AwsError:
     return AwsError("ValidationException", message)
 
 
+def not_there(call: Call, reason: str) -> AwsError:
+    """Make the error for what moto does not do.
+
+    Args:
+        call: What was asked.
+        reason: What moto says.
+
+    Returns:
+        The error. No policies are judged here, so none is simulated: that is answered as AWS answers a caller who may
+        not, which clients know what to do about.
+    """
+    said = f"local AWS: {call.service} {call.operation} is not there. {reason}"
+    if call.operation in ("SimulatePrincipalPolicy", "SimulateCustomPolicy"):
+        return AwsError("AccessDenied", said, 403)
+    return AwsError("UnknownOperationException" if call.protocol == "json" else "InvalidAction", said)
+
+
 @dataclass(frozen=True)
 class Call:
     """One request, identified.

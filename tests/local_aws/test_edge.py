@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from slack_sdk.webhook import WebhookClient
 
 from local_aws.process import LocalAws
-from sagemaker_requests import TIMEOUT, new_bucket, training_job, unique, wait_for, wait_for_training
+from sagemaker_requests import ROLE, TIMEOUT, new_bucket, training_job, unique, wait_for, wait_for_training
 
 ROOT = Path(__file__).resolve().parents[2]
 ONCE = Config(retries={"total_max_attempts": 1})
@@ -215,6 +216,17 @@ def test_moto_serves_the_rest(aws: LocalAws) -> None:
     assert aws.client("sts").get_caller_identity()["Account"] == "123456789012"
 
 
+def test_what_moto_does_not_do_is_refused_and_no_fault_of_the_server(aws: LocalAws) -> None:
+    with pytest.raises(ClientError, match="local AWS: iam GetServiceLastAccessedDetails is not there") as refused:
+        aws.client("iam").get_service_last_accessed_details(JobId="x" * 36)
+    assert refused.value.response["Error"]["Code"] == "InvalidAction"
+    # Clients go on without a simulation that they may not have, as the SageMaker Python SDK does.
+    with pytest.raises(ClientError, match="local AWS: iam SimulatePrincipalPolicy is not there") as denied:
+        aws.client("iam").simulate_principal_policy(PolicySourceArn=ROLE, ActionNames=["s3:GetObject"])
+    assert denied.value.response["Error"]["Code"] == "AccessDenied"
+    assert [call["status"] for call in aws.calls("SimulatePrincipalPolicy")] == [403]
+
+
 def test_slack_takes_what_slack_takes(aws: LocalAws) -> None:
     channel = unique("channel")
     client = WebhookClient(aws.webhook_url)
@@ -250,7 +262,11 @@ def is_running(pid: int) -> bool:
 
 
 def children(pid: int) -> list[int]:
-    return [int(p) for task in Path(f"/proc/{pid}/task").iterdir() for p in (task / "children").read_text().split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a thread that has ended since
+            found += map(int, (task / "children").read_text().split())
+    return found
 
 
 def start_with_running_training(tiny: Path) -> tuple[LocalAws, list[int]]:

@@ -13,6 +13,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from listed_resources import LISTS, NAMES, make_four_of_each
 from local_aws.__main__ import main
 from local_aws.process import LocalAws
 from sagemaker_requests import ROLE, TINY, new_bucket, training_job, wait_for_training
@@ -21,23 +22,13 @@ IMAGES = {"tiny": Path(__file__).parents[1] / "support/images/tiny"}
 ONCE = Config(retries={"total_max_attempts": 1})
 THROTTLED = "400 ThrottlingException: Rate exceeded"
 HOUR = dt.timedelta(hours=1)
-# Newest first.
-NAMES = ["bar-1", "bar-2", "foobar-1", "foobar-2"]
-# List operation: its output member, and the member that names a resource.
-LISTS = {
-    "list_training_jobs": ("TrainingJobSummaries", "TrainingJobName"),
-    "list_transform_jobs": ("TransformJobSummaries", "TransformJobName"),
-    "list_models": ("Models", "ModelName"),
-    "list_endpoint_configs": ("EndpointConfigs", "EndpointConfigName"),
-    "list_endpoints": ("Endpoints", "EndpointName"),
-}
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:
     """Four resources of each kind, nothing else, and no limit to how often they are listed."""
     with LocalAws(images=IMAGES, stop_grace=1, lists_per_second=float("inf")) as server:
-        make(server)
+        make_four_of_each(server)
         yield server
 
 
@@ -45,31 +36,6 @@ def aws() -> Iterator[LocalAws]:
 def empty_aws() -> Iterator[LocalAws]:
     with LocalAws(images=IMAGES, stop_grace=1, lists_per_second=float("inf")) as server:
         yield server
-
-
-def make(aws: LocalAws) -> None:
-    aws.add_faults(
-        {"kind": "fail_training", "failure_reason": "AlgorithmError: no need to run"},
-        {"kind": "fail_deployment", "failure_reason": "no need to run"},
-        {"kind": "hold_status", "operation": "transform-job:InProgress"},
-    )
-    bucket = new_bucket(aws, {"in/rows.csv": b"1"})
-    sagemaker = aws.client("sagemaker")
-    for name in reversed(NAMES):
-        sagemaker.create_training_job(**training_job(bucket, {}, TrainingJobName=name))
-        sagemaker.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": TINY})
-        variant = {"VariantName": "v", "ModelName": name, "InitialInstanceCount": 1, "InstanceType": "ml.m4.xlarge"}
-        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-        sagemaker.create_transform_job(
-            TransformJobName=name,
-            ModelName=name,
-            TransformInput={"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/in/"}}},
-            TransformOutput={"S3OutputPath": f"s3://{bucket}/out"},
-            TransformResources={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1},
-        )
-    for name in NAMES:
-        assert wait_for_training(aws, name)["TrainingJobStatus"] == "Failed"
 
 
 def page(aws: LocalAws, operation: str, **filters: Any) -> tuple[list[str], str | None]:

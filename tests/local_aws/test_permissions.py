@@ -15,10 +15,12 @@ REGION = {"aws:RequestedRegion": "eu-west-1"}
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
 
 
-def permissions(service, method, path, body=b"", target=None, status=200):
+def permissions(service, method, path, body=b"", target=None, status=200, content_type=None):
     """What a signed request needs."""
     url = f"http://127.0.0.1{path}"
     headers = {"X-Amz-Target": f"{target}"} if target else {}
+    if content_type:
+        headers["Content-Type"] = content_type
     request = AWSRequest(method, url, headers, body)
     SigV4Auth(Credentials("worker", "secret"), service, "eu-west-1").add_auth(request)
     path, _, query = path.partition("?")
@@ -101,6 +103,12 @@ def test_logs_are_of_a_group_and_a_stream():
     assert permissions("logs", "POST", "/", body, "Logs_20140328.DescribeLogStreams") == [
         Permission("logs:DescribeLogStreams", group)
     ]
+
+
+def test_cloudwatchs_actions_have_its_own_name_not_the_one_it_is_signed_with():
+    body = b"Action=DescribeAlarms&Version=2010-08-01"
+    used = permissions("monitoring", "POST", "/", body, content_type="application/x-www-form-urlencoded")
+    assert used == [Permission("cloudwatch:DescribeAlarms", "*", REGION)]
 
 
 def test_each_use_is_recorded_once_in_a_file_of_the_servers_own(tmp_path):

@@ -146,3 +146,21 @@ def test_a_throttled_invocation_has_no_message(local_aws: LocalAws) -> None:
         local_aws.remove_fault(fault)
     assert said(refused) == ("ThrottlingException", None)
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+def test_an_arn_is_in_lower_case_and_the_name_is_not(local_aws: LocalAws) -> None:
+    """test_sagemaker_transform_job_query, of a job whose name begins with Batch-Transform."""
+    client, name = local_aws.client("sagemaker"), unique("Batch-Model")
+    client.create_model(ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": TINY})
+    found = client.describe_model(ModelName=name)
+    assert found["ModelName"] == name
+    assert found["ModelArn"].endswith(f":model/{name.lower()}")
+
+
+def test_a_missing_bucket_is_a_bare_404_as_a_missing_key_is(local_aws: LocalAws) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: HEAD has no body, so no code either."""
+    s3 = local_aws.client("s3")
+    for bucket in (new_bucket(local_aws), "no-such-bucket"):
+        with pytest.raises(ClientError) as refused:
+            s3.head_object(Bucket=bucket, Key="nothing")
+        assert said(refused) == ("404", "Not Found")

@@ -233,7 +233,18 @@ def test_an_unknown_job_is_not_found_in_awss_words(local_aws: LocalAws) -> None:
             {"ResourceConfig": {"InstanceType": "ml.m4.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 1}},
             "local AWS: CreateTrainingJob cannot do ResourceConfig.InstanceCount 2, only 1",
         ),
-        ({"RetryStrategy": {"MaximumRetryAttempts": 2}}, "local AWS: CreateTrainingJob cannot do RetryStrategy"),
+        (
+            {"TensorBoardOutputConfig": {"S3OutputPath": "s3://some-bucket/boards"}},
+            "local AWS: CreateTrainingJob cannot do TensorBoardOutputConfig",
+        ),
+        (
+            {"ProfilerConfig": {"ProfilingParameters": {"LocalPath": "/opt/ml/output/profiler"}}},
+            "local AWS: CreateTrainingJob cannot do ProfilerConfig.ProfilingParameters",
+        ),
+        (
+            {"RemoteDebugConfig": {"EnableRemoteDebug": True}},
+            "local AWS: CreateTrainingJob cannot do RemoteDebugConfig.EnableRemoteDebug True, only False",
+        ),
         (
             {"AlgorithmSpecification": {"TrainingImage": "tiny", "TrainingInputMode": "Pipe"}},
             "local AWS: CreateTrainingJob cannot do AlgorithmSpecification.TrainingInputMode 'Pipe', only 'File'",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -88,6 +89,33 @@ def test_a_description_has_what_aws_adds_to_the_request(local_aws: LocalAws, buc
         assert job[member] is False
 
 
+def test_what_needs_nothing_done_on_a_laptop_is_taken_and_told(local_aws: LocalAws, bucket: str) -> None:
+    rule = {"RuleConfigurationName": "rule", "RuleEvaluatorImage": "895741380848.dkr.ecr.x.amazonaws.com/rules:latest"}
+    members: dict[str, Any] = {
+        "DebugHookConfig": {"S3OutputPath": f"s3://{bucket}/", "CollectionConfigurations": []},
+        "DebugRuleConfigurations": [rule],
+        "ProfilerRuleConfigurations": [rule],
+        "RetryStrategy": {"MaximumRetryAttempts": 2},
+        "RemoteDebugConfig": {"EnableRemoteDebug": False},
+        "InfraCheckConfig": {"EnableInfraCheck": True},
+    }
+    job = wait_for_training(local_aws, start(local_aws, training_job(bucket, {}, **members)))
+    assert job["TrainingJobStatus"] == "Completed"
+    assert {member: job[member] for member in members} == members
+    assert not {"DebugRuleEvaluationStatuses", "ProfilerRuleEvaluationStatuses", "ProfilingStatus"} & set(job)
+
+
+def test_profiling_is_told_as_recorded(local_aws: LocalAws, bucket: str) -> None:
+    asked = {"S3OutputPath": f"s3://{bucket}/", "DisableProfiler": False}
+    job = wait_for_training(local_aws, start(local_aws, training_job(bucket, {}, ProfilerConfig=asked)))
+    assert job["ProfilerConfig"] == {**asked, "ProfilingIntervalInMilliseconds": 500}
+    assert job["ProfilingStatus"] == "Enabled"
+    off = wait_for_training(
+        local_aws, start(local_aws, training_job(bucket, {}, ProfilerConfig={"DisableProfiler": True}))
+    )
+    assert (off["ProfilerConfig"], off["ProfilingStatus"]) == ({"DisableProfiler": True}, "Disabled")
+
+
 def test_a_job_that_is_to_stop_says_so_before_its_secondary_status_does(local_aws: LocalAws, bucket: str) -> None:
     local_aws.add_faults({"kind": "hold_status", "operation": "training-job:Downloading"})
     name = start(local_aws, training_job(bucket, {}))
@@ -111,6 +139,22 @@ def test_a_metric_that_is_no_finite_number_is_told_as_it_is(local_aws: LocalAws,
     told = values(metrics_of(local_aws, bucket, "train:rmse: nan|validation:rmse: -inf"))
     assert math.isnan(told["train:rmse"])
     assert told["validation:rmse"] == -math.inf
+
+
+def test_cloudwatch_has_every_finite_value_of_a_metric(local_aws: LocalAws, bucket: str) -> None:
+    job = metrics_of(local_aws, bucket, "train:rmse: 3|train:rmse: 1|train:rmse: nan|validation:rmse: 2")
+    asked: dict[str, Any] = {
+        "Namespace": "/aws/sagemaker/TrainingJobs",
+        "Dimensions": [{"Name": "TrainingJobName", "Value": job["TrainingJobName"]}],
+        "StartTime": job["TrainingStartTime"],
+        "EndTime": job["TrainingEndTime"] + timedelta(minutes=1),
+        "Period": 60,
+        "Statistics": ["Average", "SampleCount"],
+    }
+    cloudwatch = local_aws.client("cloudwatch")
+    [point] = cloudwatch.get_metric_statistics(MetricName="train:rmse", **asked)["Datapoints"]
+    assert (point["Average"], point["SampleCount"]) == (2.0, 2.0)
+    assert not cloudwatch.get_metric_statistics(MetricName="absent", **asked)["Datapoints"]
 
 
 def test_a_fault_tells_a_metric_in_another_form_or_not_at_all(local_aws: LocalAws, bucket: str) -> None:

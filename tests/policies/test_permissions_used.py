@@ -45,7 +45,7 @@ DONE_BY_SAGEMAKER = {
     "logs:CreateLogStream": "logs are written without a request",
     "logs:DescribeLogStreams": "logs are written without a request",
     "logs:PutLogEvents": "logs are written without a request",
-    "cloudwatch:PutMetricData": "there is no CloudWatch here",
+    "cloudwatch:PutMetricData": "metrics are written without a request",
     "s3:AbortMultipartUpload": "artifacts are small here and uploaded in one part",
 }
 READS = ("Get", "Describe", "List")

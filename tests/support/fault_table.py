@@ -22,6 +22,13 @@ def tried(request: pytest.FixtureRequest) -> Callable[[str, int], None]:
     return note
 
 
+def name_of(fault: dict[str, Any]) -> str:
+    """A fault of local AWS's as the table names it: all that strike the same calls in the same way are one row."""
+    kind = {"error": f"HTTP {fault.get('status')}"}.get(fault["kind"], fault["kind"].replace("_", " "))
+    form = f" ({fault['form'].replace('_', ' ')})" if fault.get("form") else ""
+    return f"{kind}{form}: {fault['operation']}"
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     tried: dict[str, int] = defaultdict(int)
     survived: dict[str, int] = defaultdict(int)

@@ -10,6 +10,7 @@ import pytest
 from botocore.retries.adaptive import ClientRateLimiter
 from botocore.retries.standard import ExponentialBackoff
 
+from fault_table import name_of
 from fresh_endpoints.aws import errors
 from pipeline_under_test import PipelineUnderTest, pipeline
 
@@ -40,8 +41,7 @@ def faults(fast: PipelineUnderTest, tried: Callable[[str, int], None]) -> Faults
         try:
             yield
             for fault in fast.aws.faults():
-                kind = {"error": f"HTTP {fault.get('status')}", "lost_answer": "lost answer"}
-                tried(f"{kind.get(fault['kind'], fault['kind'])}: {fault['operation']}", fault["matched"])
+                tried(name_of(fault), fault["matched"])
         finally:
             fast.aws.clear_faults()
 

@@ -94,7 +94,7 @@ def test_a_rollback_to_a_later_date_is_told_as_one(deployed, faults):
     assert deployed.titles()[-1] == "Rolled back"
 
 
-def test_what_is_overtaken_by_the_same_data_date_is_told_as_overtaken(deployed, monkeypatch):
+def test_what_is_overtaken_by_the_same_data_date_is_told_as_overtaken(deployed, monkeypatch, tried):
     other = f"{deployed.name}-by-hand"
     deployed.sagemaker.create_endpoint_config(
         EndpointConfigName=other,
@@ -121,24 +121,27 @@ def test_what_is_overtaken_by_the_same_data_date_is_told_as_overtaken(deployed, 
     assert deployed.run(DAY_2).tasks["deploy"] == "skipped"
     assert deployed.titles()[-1] == "Deployment overtaken"
     assert f'it serves "{other}"' in deployed.slack()[-1]
+    tried("deployment overtaken")
 
 
-def test_a_live_config_that_was_deleted_is_made_again(deployed):
+def test_a_live_config_that_was_deleted_is_made_again(deployed, tried):
     first = deployed.live()
     deployed.sagemaker.delete_endpoint_config(EndpointConfigName=first)
     assert deployed.run(DAY_2).tasks["deploy"] == "success"
     assert deployed.live() == names(deployed)[1]
     assert config_tags(deployed, first)["fresh-endpoints:data-date"] == "2019-03-04"
+    tried("live endpoint config deleted")
 
 
-def test_the_data_date_of_a_live_config_that_was_deleted_is_in_its_name(deployed):
+def test_the_data_date_of_a_live_config_that_was_deleted_is_in_its_name(deployed, tried):
     assert deployed.run(DAY_3).state == "success"
     deployed.sagemaker.delete_endpoint_config(EndpointConfigName=deployed.live())
     assert deployed.run(DAY_2).tasks["deploy"] == "skipped"
     assert "later data date 2019-03-06" in deployed.slack()[-1]
+    tried("live endpoint config deleted")
 
 
-def test_a_live_config_of_a_persons_that_was_deleted_is_told_in_one_sentence(deployed):
+def test_a_live_config_of_a_persons_that_was_deleted_is_told_in_one_sentence(deployed, tried):
     [variant] = deployed.sagemaker.describe_endpoint_config(EndpointConfigName=deployed.live())["ProductionVariants"]
     deployed.sagemaker.create_endpoint_config(EndpointConfigName="by-hand-1", ProductionVariants=[variant])
     deployed.sagemaker.update_endpoint(EndpointName=deployed.name, EndpointConfigName="by-hand-1")
@@ -150,6 +153,7 @@ def test_a_live_config_of_a_persons_that_was_deleted_is_told_in_one_sentence(dep
     assert deployed.run(DAY_2).tasks["deploy"] == "failed"
     assert len(deployed.aws.calls("UpdateEndpoint")) == before + 1, "asking again would be in vain"
     assert 'its endpoint config "by-hand-1" has been deleted' in deployed.slack()[-1]
+    tried("live endpoint config deleted")
 
 
 def test_an_endpoint_of_another_pipeline_is_refused_unless_it_is_taken_over(deployed):
@@ -298,7 +302,7 @@ def test_an_asynchronous_endpoint_is_asked_by_a_file_and_answers_by_one(fast):
     assert config_tags(fast, fast.live())["fresh-endpoints:smoke-test"] == "passed"
 
 
-def test_what_autoscaling_has_made_of_the_variants_stays(deployed):
+def test_what_autoscaling_has_made_of_the_variants_stays(deployed, tried):
     deployed.write(lambda content: content["endpoint"].update(RetainAllVariantProperties=True))
     deployed.sagemaker.update_endpoint_weights_and_capacities(
         EndpointName=deployed.name,
@@ -310,3 +314,4 @@ def test_what_autoscaling_has_made_of_the_variants_stays(deployed):
     assert deployed.run(DAY_2).tasks["deploy"] == "success"
     [variant] = deployed.endpoint()["ProductionVariants"]
     assert variant["CurrentInstanceCount"] == 3
+    tried("variants scaled by others")

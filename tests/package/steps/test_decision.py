@@ -48,6 +48,7 @@ GOING_THERE = [
     ("it has served and is Failed", seen("Failed"), FRESH, Next.UNUSABLE),
     ("it serves the config", seen("InService", live="new"), FRESH, Next.PROVE),
     ("it serves the config that was asked for", seen("InService", live="new"), ASKED, Next.PROVE),
+    ("it serves it, and patching has failed since", seen("InService", live="new", reason="no"), ASKED, Next.PROVE),
     ("it is created by somebody else", seen("Creating", live="other"), FRESH, Next.WAIT_FOR_OTHERS),
     ("it is created by an earlier try", seen("Creating", live="new"), FRESH, Next.WAIT_FOR_OWN),
     ("it is updated by somebody else", seen("Updating", becoming="other"), FRESH, Next.WAIT_FOR_OTHERS),

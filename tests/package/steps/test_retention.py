@@ -142,6 +142,7 @@ def test_where_it_is_not_known_what_is_in_use_nothing_is_deleted_and_slack_says_
         for name in more:
             pipeline.sagemaker.delete_endpoint(EndpointName=name)
     assert pipeline.titles()[-1] == "Clean-up failed"
+    assert "https://" not in pipeline.slack()[-1], "an address is a link, and no fact"
     assert (
         "Nothing was deleted, for it is not known what is in use: list_endpoints has more than" in pipeline.slack()[-1]
     )

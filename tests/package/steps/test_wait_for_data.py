@@ -29,7 +29,7 @@ def resume_late(local_aws, monkeypatch):
 
     def resume(*, found):
         monkeypatch.setattr(WaitForDataSensor, "poke", lambda self, context: found)
-        monkeypatch.setattr(WaitForDataSensor, "_check_bucket", lambda self: None)
+        monkeypatch.setattr(WaitForDataSensor, "_refuse_missing_bucket", lambda self: None)
         return sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, {"dag_run": dag_run, "params": {}})
 
     return resume

@@ -101,7 +101,9 @@ class PipelineUnderTest:
         def cleared(*, dag: Any, session: Any, **_: Any) -> Any:
             run = session.scalar(select(dagrun.DagRun).where(dagrun.DagRun.run_id == outcome.run_id))
             run.dag = dag
+            started = run.start_date
             run.set_state("running")
+            run.start_date = started  # An active run goes on; one that had ended would start anew.
             clear_task_instances(
                 [ti for ti in run.get_task_instances(session=session) if ti.task_id in task_ids], session
             )

@@ -9,7 +9,6 @@ https://airflow.apache.org/docs/apache-airflow/stable/administration-and-deploym
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
 
 log = logging.getLogger(__name__)
-
-# A run's start is told by Airflow's clock, a job's creation by AWS's.
-CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 
 class AbandonedJobsStopper:

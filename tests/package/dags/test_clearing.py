@@ -6,7 +6,6 @@ from datetime import date
 
 import pytest
 
-from fresh_endpoints.run import Run
 from fresh_endpoints.steps.job import JobStep
 from sagemaker_requests import new_bucket, training_job, wait_for, wait_for_training
 
@@ -40,9 +39,7 @@ def test_a_cleared_training_trains_anew_though_its_run_is_active(pipeline, train
     assert again.returned["publish"]["model"] == pipeline.live() == f"{first}-c2-d2"
 
 
-def test_what_a_cleared_training_has_left_running_is_stopped_by_its_name(pipeline, trained, monkeypatch):
-    # A clear of a run that goes on; dag.test() can clear one that has ended only, which starts anew.
-    monkeypatch.setattr(Run, "has_started", lambda self, found: found["fresh-endpoints:run-id"] == self.run_id)
+def test_what_a_cleared_training_has_left_running_is_stopped_by_its_name(pipeline, trained):
     [first] = names(pipeline)
     [fault] = pipeline.aws.add_faults({"operation": "training-job:Downloading", "kind": "hold_status", "times": 2})
     bucket = new_bucket(pipeline.aws)

@@ -111,6 +111,17 @@ test: .venv/ready ## Run the tests that need no browser and no Docker
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow
 	.venv-3.1/bin/python -m pytest tests/package -n 2 --dist loadfile $(PYTEST_ARGS)
 
+# The locks are whole, too. The SDKs have no room beside Airflow: their pins contradict its constraints.
+.venv-sagemaker-%/ready: tests/clients/requirements-sagemaker-%.txt .venv/ready
+	@echo "Setting up .venv-sagemaker-$* (once; byte-compiled)"
+	$(PYTHON) -m venv .venv-sagemaker-$*
+	$(BIN)/uv pip install --quiet --python .venv-sagemaker-$*/bin/python --compile-bytecode --no-deps -r $<
+	@touch $@
+
+.PHONY: test-clients
+test-clients: .venv/ready .venv-sagemaker-2/ready .venv-sagemaker-3/ready ## Run the SageMaker Python SDKs 2 and 3 against local AWS
+	$(BIN)/python -m pytest tests/clients -n 2 --dist loadfile --durations 4 $(PYTEST_ARGS)
+
 .PHONY: test-matrix
 test-matrix: test test-oldest ## Run the tests on the newest and the oldest supported Airflow
 
@@ -160,9 +171,11 @@ bench-quick: .venv/ready ## The same without the parallel runs and the backfill
 
 .PHONY: lock
 LOCK := --universal --python-version 3.10 --no-emit-index-url --custom-compile-command "make lock" --quiet
-lock: .venv/ready ## Resolve constraints.txt and constraints-airflow-3.1.txt anew
+lock: .venv/ready ## Resolve the constraints and the SageMaker SDKs' requirements anew
 	$(BIN)/uv pip compile requirements-dev.txt $(LOCK) --upgrade -o constraints.txt
 	@# The lower bounds as pins; everything else as it is above, where it can be.
 	sed -n 's/>=\([0-9.]*\).*/==\1/p' requirements.txt > .venv/oldest.txt
 	cp constraints.txt constraints-airflow-3.1.txt
 	$(BIN)/uv pip compile requirements-dev.txt $(LOCK) --override .venv/oldest.txt -o constraints-airflow-3.1.txt
+	echo 'sagemaker>=2,<3' | $(BIN)/uv pip compile - $(LOCK) --upgrade -o tests/clients/requirements-sagemaker-2.txt
+	echo 'sagemaker>=3,<4' | $(BIN)/uv pip compile - $(LOCK) --upgrade -o tests/clients/requirements-sagemaker-3.txt

@@ -141,8 +141,8 @@ test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes
 	$(BIN)/python -m pytest tests/package/faults tests/services/faults $(PYTEST_ARGS)
 
 .PHONY: test-faults-oldest
-test-faults-oldest: .venv-3.1/ready ## Run what users and killed processes do to a run on the oldest supported Airflow
-	.venv-3.1/bin/python -m pytest tests/services/faults/test_users.py tests/services/faults/test_killed_processes.py $(PYTEST_ARGS)
+test-faults-oldest: .venv-3.1/ready ## Run what users do to a run on the oldest supported Airflow
+	.venv-3.1/bin/python -m pytest tests/services/faults/test_users.py $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)

@@ -111,14 +111,14 @@ class SmokeTester:
         )
         ends_at = time.monotonic() + self._test.patience_seconds
         while True:
-            if output := self._found(where["OutputLocation"]):
+            if output := self._found(where.get("OutputLocation")):
                 return _judge(200, output.get("ContentType", ""), output["Body"].read(), self._test)
             if failed := self._found(where.get("FailureLocation")):
                 said = failed["Body"].read().decode("utf-8", "replace")
                 return f"The endpoint answered with a failure: {said[:_LONGEST_QUOTE]}"
             if time.monotonic() >= ends_at:
                 return (
-                    f"The endpoint has written no answer to {where['OutputLocation']} within "
+                    f"The endpoint has written no answer to {where.get('OutputLocation')} within "
                     f"{self._test.patience_seconds} s."
                 )
             time.sleep(1.0)

@@ -1,6 +1,5 @@
 # Everything that a developer runs, by group. `make help` lists it.
 PYTHON ?= python3
-UV_VERSION := 0.13.9
 BIN := .venv/bin
 TESTS := tests/package tests/local_aws tests/training_image tests/cloudformation tests/repository
 # Airflow's imports take seconds when no byte code may be written.
@@ -12,13 +11,21 @@ unexport PYTHONPATH
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.venv/ready: pyproject.toml requirements.txt requirements-dev.txt constraints.txt include/local_aws/requirements.txt include/training_image/requirements.txt
+# A lock is whole and has a hash for every file: nothing is resolved anew, and nothing else is installed. Wheels only: what
+# a source distribution is built with is in no lock.
+LOCKED := --require-hashes --only-binary :all:
+SYNC := $(BIN)/uv pip sync --quiet --compile-bytecode $(LOCKED)
+
+.venv/ready: pyproject.toml requirements-dev.lock
 	@echo "Setting up .venv (once; byte-compiled, takes a minute)"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14) and "Python 3.10 to 3.13 is needed; name one with PYTHON=")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -r requirements-dev.txt -c constraints.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@# First uv, by its own lines of the lock.
+	@awk '/^uv==/, !/\\$$/' requirements-dev.lock > .venv/uv.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check $(LOCKED) --requirement .venv/uv.txt
+	$(SYNC) --python $(BIN)/python requirements-dev.lock
+	@# Built with the lock's hatchling, not with one that is fetched for it.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 ##@ Try
@@ -100,22 +107,22 @@ check: .venv/ready ## Check the code: format, lint and types
 test: .venv/ready ## Run the tests that need no browser and no Docker
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile $(PYTEST_ARGS)
 
-# The lock is whole, so nothing is resolved anew: requirements-dev.txt itself asks for the newest Airflow.
-.venv-3.1/ready: constraints-airflow-3.1.txt .venv/ready
+# Not requirements-dev.txt: it asks for the newest Airflow.
+.venv-3.1/ready: requirements-airflow-3.1.lock .venv/ready
 	@echo "Setting up .venv-3.1 (once; byte-compiled, takes a minute)"
 	$(PYTHON) -m venv .venv-3.1
-	$(BIN)/uv pip install --quiet --python .venv-3.1/bin/python --compile-bytecode --no-deps -r constraints-airflow-3.1.txt
+	$(SYNC) --python .venv-3.1/bin/python $<
 	@touch $@
 
 .PHONY: test-oldest
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow
 	.venv-3.1/bin/python -m pytest tests/package -n 2 --dist loadfile $(PYTEST_ARGS)
 
-# The locks are whole, too. The SDKs have no room beside Airflow: their pins contradict its constraints.
-.venv-sagemaker-%/ready: tests/clients/requirements-sagemaker-%.txt .venv/ready
+# The SDKs have no room beside Airflow: their pins contradict its constraints.
+.venv-sagemaker-%/ready: tests/clients/requirements-sagemaker-%.lock .venv/ready
 	@echo "Setting up .venv-sagemaker-$* (once; byte-compiled)"
 	$(PYTHON) -m venv .venv-sagemaker-$*
-	$(BIN)/uv pip install --quiet --python .venv-sagemaker-$*/bin/python --compile-bytecode --no-deps -r $<
+	$(SYNC) --python .venv-sagemaker-$*/bin/python $<
 	@touch $@
 
 .PHONY: test-clients
@@ -169,13 +176,27 @@ bench: .venv/ready ## Measure against the stock operators and the article; write
 bench-quick: .venv/ready ## The same without the parallel runs and the backfill
 	@PYTHONPATH=include:plugins $(BIN)/python -m benchmarks --quick
 
+.PHONY: lock-images
+lock-images: .venv/ready ## Pin the base images to what their tags stand for now; needs skopeo
+	$(BIN)/python include/base_images.py renew
+
 .PHONY: lock
-LOCK := --universal --python-version 3.10 --no-emit-index-url --custom-compile-command "make lock" --quiet
-lock: .venv/ready ## Resolve the constraints and the SageMaker SDKs' requirements anew
-	$(BIN)/uv pip compile requirements-dev.txt $(LOCK) --upgrade -o constraints.txt
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.10 --generate-hashes --only-binary :all: --no-emit-index-url \
+	--custom-compile-command "make lock" --quiet
+UPGRADE = $(if $(KEEP),,--upgrade)
+lock: .venv/ready ## Resolve every lock anew; KEEP=1 keeps what is still allowed, and the base images
+	$(COMPILE) requirements-dev.txt $(UPGRADE) -o requirements-dev.lock
+	@# The same without hashes, which pip would then demand of everything: https://github.com/pypa/pip/issues/12956
+	sed '/^    --hash=/d; s/ \\$$//' requirements-dev.lock > constraints.txt
 	@# The lower bounds as pins; everything else as it is above, where it can be.
 	sed -n 's/>=\([0-9.]*\).*/==\1/p' requirements.txt > .venv/oldest.txt
-	cp constraints.txt constraints-airflow-3.1.txt
-	$(BIN)/uv pip compile requirements-dev.txt $(LOCK) --override .venv/oldest.txt -o constraints-airflow-3.1.txt
-	echo 'sagemaker>=2,<3' | $(BIN)/uv pip compile - $(LOCK) --upgrade -o tests/clients/requirements-sagemaker-2.txt
-	echo 'sagemaker>=3,<4' | $(BIN)/uv pip compile - $(LOCK) --upgrade -o tests/clients/requirements-sagemaker-3.txt
+	cp requirements-dev.lock requirements-airflow-3.1.lock
+	$(COMPILE) requirements-dev.txt --override .venv/oldest.txt -o requirements-airflow-3.1.lock
+	@# What the images add to their base images, as the laptop has it.
+	$(COMPILE) include/training_image/requirements.txt -c constraints.txt -o include/training_image/requirements.lock
+	$(COMPILE) include/local_aws/requirements.txt include/training_image/requirements.txt -c constraints.txt -o include/local_aws/requirements.lock
+	$(COMPILE) requirements-image.txt --no-deps -c constraints.txt $(UPGRADE) -o requirements-image.lock
+	echo 'sagemaker>=2,<3' | $(COMPILE) - $(UPGRADE) -o tests/clients/requirements-sagemaker-2.lock
+	echo 'sagemaker>=3,<4' | $(COMPILE) - $(UPGRADE) -o tests/clients/requirements-sagemaker-3.lock
+	@# Where no registry answers, it says so, and the rest is locked all the same.
+	$(if $(KEEP),,-$(BIN)/python include/base_images.py renew)

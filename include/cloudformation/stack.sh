@@ -93,7 +93,7 @@ push_image() {
   local repository tag
   repository=$(output RepositoryUri)
   # The tag is the content: what has been pushed is not pushed again, and the repository never moves a tag.
-  tag=$(cd "$image" && cat .dockerignore Dockerfile requirements.txt train serve ./*.py | git hash-object --stdin)
+  tag=$(cd "$image" && cat .dockerignore Dockerfile requirements.lock train serve ./*.py | git hash-object --stdin)
   tag=${tag:0:12}
   if aws ecr describe-images --repository-name "${repository#*/}" --image-ids "imageTag=$tag" >/dev/null 2>&1; then
     echo "$repository:$tag is already there."

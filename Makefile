@@ -63,10 +63,10 @@ schema: .venv/ready ## Write the pipeline files' JSON Schema anew
 # stack.sh prints what it runs. The AWS CLI is the one on the PATH, else the lock's.
 STACK_SH := PATH="$$PATH:$(CURDIR)/$(BIN)" include/cloudformation/stack.sh
 AWS_CLI := $(if $(shell command -v aws),,.venv/ready)
-PARAMETERS = $(if $(BUCKET),Bucket='$(BUCKET)') $(if $(TARGET),Target='$(TARGET)') $(if $(NUM_CLASS),NumClass='$(NUM_CLASS)') $(if $(EXECUTION_ROLE),ExecutionRole='$(EXECUTION_ROLE)') $(if $(ARTIFACT_DAYS),ArtifactDays='$(ARTIFACT_DAYS)')
+PARAMETERS = $(if $(BUCKET),Bucket='$(BUCKET)') $(if $(TARGET),Target='$(TARGET)') $(if $(NUM_CLASS),NumClass='$(NUM_CLASS)') $(if $(EXECUTION_ROLE),ExecutionRole='$(EXECUTION_ROLE)') $(if $(TAG_KEYS),TagKeys='$(TAG_KEYS)') $(if $(ARTIFACT_DAYS),ArtifactDays='$(ARTIFACT_DAYS)')
 
 .PHONY: aws-create
-aws-create: $(AWS_CLI) ## Create bucket, repository, role and policy; BUCKET=... [TARGET= NUM_CLASS= EXECUTION_ROLE= ARTIFACT_DAYS= STACK=]
+aws-create: $(AWS_CLI) ## Create bucket, repository, role and policy; BUCKET=... [TARGET= NUM_CLASS= EXECUTION_ROLE= TAG_KEYS= ARTIFACT_DAYS= STACK=]
 	@$(STACK_SH) create $(PARAMETERS)
 
 .PHONY: aws-update
@@ -74,7 +74,7 @@ aws-update: $(AWS_CLI) ## Update them; parameters that are not given keep their 
 	@$(STACK_SH) update $(PARAMETERS)
 
 .PHONY: aws-delete
-aws-delete: $(AWS_CLI) ## Delete them, after asking; the bucket stays
+aws-delete: $(AWS_CLI) ## Delete them, after asking; the bucket and the role stay
 	@$(STACK_SH) delete
 
 .PHONY: aws-push-image

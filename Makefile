@@ -96,6 +96,18 @@ check: .venv/ready ## Check the code: format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# Its lock is whole, too: beside Airflow it has no room.
+.venv-checkov/ready: tests/cloudformation/requirements-checkov.txt .venv/ready
+	@echo "Setting up .venv-checkov (once; byte-compiled)"
+	$(PYTHON) -m venv .venv-checkov
+	$(BIN)/uv pip install --quiet --python .venv-checkov/bin/python --compile-bytecode --no-deps -r $<
+	@touch $@
+
+# Without --skip-download it asks its maker's server for texts.
+.PHONY: check-template
+check-template: .venv-checkov/ready ## Hold the CloudFormation template against checkov's rules; exceptions stand in it with their reasons
+	.venv-checkov/bin/checkov --file include/cloudformation/pipelines.yaml --framework cloudformation --skip-download --compact --quiet
+
 .PHONY: test
 test: .venv/ready ## Run the tests that need no browser and no Docker
 	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile $(PYTEST_ARGS)
@@ -171,11 +183,12 @@ bench-quick: .venv/ready ## The same without the parallel runs and the backfill
 
 .PHONY: lock
 LOCK := --universal --python-version 3.10 --no-emit-index-url --custom-compile-command "make lock" --quiet
-lock: .venv/ready ## Resolve the constraints and the SageMaker SDKs' requirements anew
+lock: .venv/ready ## Resolve the constraints, and the requirements of the SageMaker SDKs and of checkov, anew
 	$(BIN)/uv pip compile requirements-dev.txt $(LOCK) --upgrade -o constraints.txt
 	@# The lower bounds as pins; everything else as it is above, where it can be.
 	sed -n 's/>=\([0-9.]*\).*/==\1/p' requirements.txt > .venv/oldest.txt
 	cp constraints.txt constraints-airflow-3.1.txt
 	$(BIN)/uv pip compile requirements-dev.txt $(LOCK) --override .venv/oldest.txt -o constraints-airflow-3.1.txt
 	echo 'sagemaker>=2,<3' | $(BIN)/uv pip compile - $(LOCK) --upgrade -o tests/clients/requirements-sagemaker-2.txt
+	echo 'checkov' | $(BIN)/uv pip compile - $(LOCK) --upgrade -o tests/cloudformation/requirements-checkov.txt
 	echo 'sagemaker>=3,<4' | $(BIN)/uv pip compile - $(LOCK) --upgrade -o tests/clients/requirements-sagemaker-3.txt

@@ -40,6 +40,17 @@ def test_cfn_lint_is_asked_in_earnest():
     assert [match.rule.id for match in cfnlint.api.lint(broken, config=rules)] == ["W3037"]
 
 
+def test_each_exception_from_checkovs_rules_has_its_reason(template):
+    """`make check-template` asks for all others."""
+    skips = [
+        skip
+        for resource in template["Resources"].values()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+    assert {skip["id"] for skip in skips} == {"CKV_AWS_18", "CKV_AWS_136"}
+    assert all(len(skip["comment"]) > 40 for skip in skips)
+
+
 def test_no_statement_allows_a_wildcard_of_actions(allowed):
     assert all(s["Effect"] == "Allow" for s in allowed)
     assert [a for s in allowed for a in as_list(s["Action"]) if "*" in a or "?" in a] == []

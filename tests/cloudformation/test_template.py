@@ -9,7 +9,7 @@ from cfnlint.data import AdditionalSpecs
 from cfnlint.decode import cfn_yaml
 from cfnlint.helpers import load_resource
 
-from fresh_endpoints.aws import tags
+from fresh_endpoints.aws import requests, tags
 from iam import as_list, statements
 from pipelines_stack import ACCOUNT, REGION, TEMPLATE, policies
 
@@ -114,6 +114,14 @@ def test_the_tag_keys_by_default_are_those_of_the_samples(template):
     listed = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in PIPELINES.glob("*.yaml")]
     keys = {key for pipeline in listed for key in pipeline.get("aws_tags", {})}
     assert template["Parameters"]["TagKeys"]["Default"].split(",") == sorted(keys)
+
+
+def test_the_samples_containers_have_no_network_and_so_no_credentials_of_the_role():
+    sample = yaml.safe_load((PIPELINES / "multiclass.yaml").read_text(encoding="utf-8"))
+    assert sample["training"]["EnableNetworkIsolation"] is True
+    artifact = "s3://my-data/output-model/model.tar.gz"
+    model = requests.create_model(sample["model"], name="m", artifact=artifact, training=sample["training"], tags={})
+    assert model["EnableNetworkIsolation"] is True
 
 
 def test_pass_role_is_bounded(allowed):

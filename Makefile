@@ -70,10 +70,10 @@ schema: .venv/ready ## Write the pipeline files' JSON Schema anew
 # stack.sh prints what it runs. The AWS CLI is the one on the PATH, else the lock's.
 STACK_SH := PATH="$$PATH:$(CURDIR)/$(BIN)" include/cloudformation/stack.sh
 AWS_CLI := $(if $(shell command -v aws),,.venv/ready)
-PARAMETERS = $(if $(BUCKET),Bucket='$(BUCKET)') $(if $(TARGET),Target='$(TARGET)') $(if $(NUM_CLASS),NumClass='$(NUM_CLASS)') $(if $(EXECUTION_ROLE),ExecutionRole='$(EXECUTION_ROLE)') $(if $(ARTIFACT_DAYS),ArtifactDays='$(ARTIFACT_DAYS)')
+PARAMETERS = $(if $(BUCKET),Bucket='$(BUCKET)') $(if $(TARGET),Target='$(TARGET)') $(if $(NUM_CLASS),NumClass='$(NUM_CLASS)') $(if $(EXECUTION_ROLE),ExecutionRole='$(EXECUTION_ROLE)') $(if $(TAG_KEYS),TagKeys='$(TAG_KEYS)') $(if $(ARTIFACT_DAYS),ArtifactDays='$(ARTIFACT_DAYS)')
 
 .PHONY: aws-create
-aws-create: $(AWS_CLI) ## Create bucket, repository, role and policy; BUCKET=... [TARGET= NUM_CLASS= EXECUTION_ROLE= ARTIFACT_DAYS= STACK=]
+aws-create: $(AWS_CLI) ## Create bucket, repository, role and policy; BUCKET=... [TARGET= NUM_CLASS= EXECUTION_ROLE= TAG_KEYS= ARTIFACT_DAYS= STACK=]
 	@$(STACK_SH) create $(PARAMETERS)
 
 .PHONY: aws-update
@@ -81,7 +81,7 @@ aws-update: $(AWS_CLI) ## Update them; parameters that are not given keep their 
 	@$(STACK_SH) update $(PARAMETERS)
 
 .PHONY: aws-delete
-aws-delete: $(AWS_CLI) ## Delete them, after asking; the bucket stays
+aws-delete: $(AWS_CLI) ## Delete them, after asking; the bucket and the role stay
 	@$(STACK_SH) delete
 
 .PHONY: aws-push-image
@@ -102,6 +102,18 @@ check: .venv/ready ## Check the code: format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+# Its lock is whole, too: beside Airflow it has no room.
+.venv-checkov/ready: tests/cloudformation/requirements-checkov.lock .venv/ready
+	@echo "Setting up .venv-checkov (once; byte-compiled)"
+	$(PYTHON) -m venv .venv-checkov
+	$(SYNC) --python .venv-checkov/bin/python $<
+	@touch $@
+
+# Without --skip-download it asks its maker's server for texts.
+.PHONY: check-template
+check-template: .venv-checkov/ready ## Hold the CloudFormation template against checkov's rules; exceptions stand in it with their reasons
+	.venv-checkov/bin/checkov --file include/cloudformation/pipelines.yaml --framework cloudformation --skip-download --compact --quiet
 
 .PHONY: test
 test: .venv/ready ## Run the tests that need no browser and no Docker
@@ -198,5 +210,6 @@ lock: .venv/ready ## Resolve every lock anew; KEEP=1 keeps what is still allowed
 	$(COMPILE) requirements-image.txt --no-deps -c constraints.txt $(UPGRADE) -o requirements-image.lock
 	echo 'sagemaker>=2,<3' | $(COMPILE) - $(UPGRADE) -o tests/clients/requirements-sagemaker-2.lock
 	echo 'sagemaker>=3,<4' | $(COMPILE) - $(UPGRADE) -o tests/clients/requirements-sagemaker-3.lock
+	echo 'checkov' | $(COMPILE) - $(UPGRADE) -o tests/cloudformation/requirements-checkov.lock
 	@# Where no registry answers, it says so, and the rest is locked all the same.
 	$(if $(KEEP),,-$(BIN)/python include/base_images.py renew)

@@ -31,6 +31,7 @@ _SAGEMAKER_TYPES = {
     "EndpointConfig": "endpoint-config",
     "Endpoint": "endpoint",
 }
+_TAGS = ("Create", "AddTags", "DeleteTags")
 # Services that sign under another name than their actions have.
 _IAM_NAMES = {"monitoring": "cloudwatch"}
 # Operations whose action has another name.
@@ -53,12 +54,12 @@ class Permission:
     Attributes:
         action: Such as ``s3:GetObject``.
         resource: ARN; ``*`` where AWS offers no resource level.
-        context: Condition keys and values of the request.
+        context: Condition keys and values of the request; a list for a key with several values.
     """
 
     action: str
     resource: str
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str | list[str]] = field(default_factory=dict)
 
 
 def needed(call: Call, body: bytes, query: str, status: int | None, account_id: str) -> Iterator[Permission]:
@@ -88,7 +89,9 @@ def needed(call: Call, body: bytes, query: str, status: int | None, account_id: 
 
 
 def _sagemaker(call: Call, body: bytes, account_id: str) -> Iterator[Permission]:
-    context = {"aws:RequestedRegion": call.region}
+    context: dict[str, str | list[str]] = {"aws:RequestedRegion": call.region}
+    if call.operation.startswith(_TAGS) and (keys := _tag_keys(body)):
+        context["aws:TagKeys"] = keys
     action = f"sagemaker:{call.operation}"
     if not (match := _SAGEMAKER.fullmatch(call.operation)):
         yield Permission(action, call.parameters.get("ResourceArn", "*"), context)
@@ -100,19 +103,20 @@ def _sagemaker(call: Call, body: bytes, account_id: str) -> Iterator[Permission]
     if kind == "Endpoint" and (config := call.parameters.get("EndpointConfigName")):
         yield Permission(action, f"{prefix}:endpoint-config/{config.lower()}", context)
     if call.operation.startswith("Create"):
-        if _has_tags(body):
+        if "aws:TagKeys" in context:
             yield Permission("sagemaker:AddTags", arn, context)
         for member in ("RoleArn", "ExecutionRoleArn"):
             if role := call.parameters.get(member):
                 yield Permission("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"})
 
 
-def _has_tags(body: bytes) -> bool:
+def _tag_keys(body: bytes) -> list[str]:
+    """Return the keys of the tags that a request sets or removes; none of one that is refused for its form."""
     try:
         content = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(content, dict) and bool(content.get("Tags"))
+        return sorted({*(tag["Key"] for tag in content.get("Tags", [])), *content.get("TagKeys", [])})
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return []
 
 
 def _s3(call: Call, query: str, status: int | None) -> Iterator[Permission]:

@@ -104,7 +104,9 @@ def refuse_alarms(region: Region, variants: list[Variant], config: Json) -> None
         return
     for variant in variants:
         role = variant.model.request.get("ExecutionRoleArn", "")
-        region.permissions.note(role, Permission("cloudwatch:DescribeAlarms", "*"), variant.model.arn)
+        for name in names:
+            arn = f"arn:aws:cloudwatch:{region.name}:{region.settings.account_id}:alarm:{name}"
+            region.permissions.note(role, Permission("cloudwatch:DescribeAlarms", arn), variant.model.arn)
     states = region.backends.alarms(region.name)
     if tripped := sorted(name for name in names if states.get(name) == "ALARM"):
         raise DeploymentError(f"The deployment was rolled back: CloudWatch alarm {', '.join(tripped)} is in ALARM.")

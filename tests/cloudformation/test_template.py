@@ -4,13 +4,16 @@ from typing import Any
 import cfnlint.api
 import cfnlint.config
 import pytest
+import yaml
 from cfnlint.data import AdditionalSpecs
 from cfnlint.decode import cfn_yaml
 from cfnlint.helpers import load_resource
 
+from fresh_endpoints.aws import requests, tags
 from iam import as_list, statements
 from pipelines_stack import ACCOUNT, REGION, TEMPLATE, policies
 
+PIPELINES = TEMPLATE.parents[1] / "pipelines"
 TEXT = TEMPLATE.read_text(encoding="utf-8")
 
 
@@ -37,6 +40,17 @@ def test_cfn_lint_is_asked_in_earnest():
     assert [match.rule.id for match in cfnlint.api.lint(broken, config=rules)] == ["W3037"]
 
 
+def test_each_exception_from_checkovs_rules_has_its_reason(template):
+    """`make check-template` asks for all others."""
+    skips = [
+        skip
+        for resource in template["Resources"].values()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+    assert {skip["id"] for skip in skips} == {"CKV_AWS_18", "CKV_AWS_136"}
+    assert all(len(skip["comment"]) > 40 for skip in skips)
+
+
 def test_no_statement_allows_a_wildcard_of_actions(allowed):
     assert all(s["Effect"] == "Allow" for s in allowed)
     assert [a for s in allowed for a in as_list(s["Action"]) if "*" in a or "?" in a] == []
@@ -60,12 +74,17 @@ def test_a_wildcard_resource_stands_only_where_aws_has_no_resource_level_and_a_c
         assert statement["Action"] == "ecr:GetAuthorizationToken" or "Condition" in statement
 
 
-def test_every_other_resource_is_of_this_bucket_repository_prefix_or_region(allowed):
+def test_every_other_resource_is_of_this_bucket_repository_name_or_region(allowed):
     ours = re.compile(
-        rf"""arn:aws:s3:::my-data(/(input-data-\*|output-model|output-prediction)/\*/iris\*/\*)?
+        rf"""arn:aws:s3:::my-data(/(input-data-\*|output-model|output-prediction)/\*/iris(-\*)?/\*)?
         |arn:aws:ecr:{REGION}:{ACCOUNT}:repository/iris-training-image
-        |arn:aws:sagemaker:{REGION}:{ACCOUNT}:(training-job|transform-job|model|endpoint-config|endpoint)/iris\*
-        |arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/.*
+        |arn:aws:sagemaker:{REGION}:{ACCOUNT}:(training-job|transform-job|model)/iris-\*
+        |arn:aws:sagemaker:{REGION}:{ACCOUNT}:(endpoint-config|endpoint)/iris(-\*)?
+        |arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/\*
+        |arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/(Training|Transform)Jobs:log-stream:iris-\*
+        |arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/sagemaker/Endpoints/iris(-\*)?:log-stream:\*
+        |arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:\*
+        |arn:aws:application-autoscaling:{REGION}:{ACCOUNT}:scalable-target/\*
         |arn:aws:iam::{ACCOUNT}:role/fresh-endpoints-SageMakerExecutionRole-\w+""",
         re.VERBOSE,
     )
@@ -75,6 +94,34 @@ def test_every_other_resource_is_of_this_bucket_repository_prefix_or_region(allo
     found = [r for s in allowed if s is not reads for r in as_list(s["Resource"]) if r != "*"]
     assert len(found) > 15
     assert [r for r in found if not ours.fullmatch(r)] == []
+
+
+def test_the_target_stands_nowhere_with_a_star_right_behind_it(allowed):
+    """It would reach the neighbours iris2 and irisfraud, in a condition no less than in a resource."""
+    assert "iris-*" in str(allowed)
+    assert "iris*" not in str(allowed)
+
+
+def test_each_permission_on_tags_is_bounded_by_keys_and_needs_one(allowed):
+    tagging = [s for s in allowed if {"sagemaker:AddTags", "sagemaker:DeleteTags"} & set(as_list(s["Action"]))]
+    assert [s["Sid"] for s in tagging] == ["Tag", "ReleaseHold"]
+    for statement in tagging:
+        assert as_list(statement["Condition"]["ForAllValues:StringLike"]["aws:TagKeys"])[0].startswith(tags.PREFIX)
+        assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}
+
+
+def test_the_tag_keys_by_default_are_those_of_the_samples(template):
+    listed = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in PIPELINES.glob("*.yaml")]
+    keys = {key for pipeline in listed for key in pipeline.get("aws_tags", {})}
+    assert template["Parameters"]["TagKeys"]["Default"].split(",") == sorted(keys)
+
+
+def test_the_samples_containers_have_no_network_and_so_no_credentials_of_the_role():
+    sample = yaml.safe_load((PIPELINES / "multiclass.yaml").read_text(encoding="utf-8"))
+    assert sample["training"]["EnableNetworkIsolation"] is True
+    artifact = "s3://my-data/output-model/model.tar.gz"
+    model = requests.create_model(sample["model"], name="m", artifact=artifact, training=sample["training"], tags={})
+    assert model["EnableNetworkIsolation"] is True
 
 
 def test_pass_role_is_bounded(allowed):
@@ -91,6 +138,12 @@ def test_only_sagemaker_takes_the_execution_role_and_only_for_this_account(templ
     assert trust["Principal"] == {"Service": "sagemaker.amazonaws.com"}
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     assert "ManagedPolicyArns" not in role
+
+
+def test_the_execution_role_outlives_the_stack_and_a_change_of_it(template):
+    """A condition that no longer holds takes it out of the stack, while live models run under it."""
+    role = template["Resources"]["SageMakerExecutionRole"]
+    assert (role["DeletionPolicy"], role["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_the_bucket_is_private_encrypted_versioned_and_kept(template):
@@ -133,8 +186,13 @@ def test_no_resource_is_of_a_type_that_these_rules_do_not_know(template):
 @pytest.mark.parametrize(
     ("parameter", "good", "bad"),
     [
-        ("Target", ["multiclass", "a", "iris-2"], ["", "Multiclass", "-a", "a-", "a_b", "a/*", "*"]),
+        ("Target", ["multiclass", "abc", "iris-2"], ["", "Multiclass", "-ab", "ab-", "a_b", "a/*", "*"]),
         ("Bucket", ["sample-bucket", "abc"], ["", "ab", "Sample", "a/b", "b*", "-ab", "a" * 64]),
+        (
+            "TagKeys",
+            ["project", "project,team", "cost center,a:b/c=d+e-f@g.h"],
+            ["", ",", "project,", "a,,b", "*", "proj*", "a,?", "${aws:username}", "部門", "a" * 129],
+        ),
         (
             "ExecutionRole",
             ["", f"arn:aws:iam::{ACCOUNT}:role/dev-sagemaker", f"arn:aws-cn:iam::{ACCOUNT}:role/service-role/x"],
@@ -147,6 +205,10 @@ def test_parameters_take_only_what_is_safe_in_a_policy(template, parameter, good
     pattern = re.compile(template["Parameters"][parameter]["AllowedPattern"])
     assert [value for value in good if not pattern.fullmatch(value)] == []
     assert [value for value in bad if pattern.fullmatch(value)] == []
+
+
+def test_a_target_has_at_least_three_letters(template):
+    assert (template["Parameters"]["Target"]["MinLength"], template["Parameters"]["Target"]["MaxLength"]) == (3, 32)
 
 
 def test_default_values_are_allowed(template):

@@ -36,16 +36,36 @@ def sagemaker(operation, **request):
 
 def test_a_creation_with_tags_and_a_role_needs_those_too():
     job = f"{SAGEMAKER}:training-job/iris-1"
+    tagged = {**REGION, "aws:TagKeys": ["a", "c"]}
     assert sagemaker(
-        "CreateTrainingJob", TrainingJobName="Iris-1", RoleArn=ROLE, Tags=[{"Key": "a", "Value": "b"}]
+        "CreateTrainingJob",
+        TrainingJobName="Iris-1",
+        RoleArn=ROLE,
+        Tags=[{"Key": "c", "Value": "d"}, {"Key": "a", "Value": "b"}],
     ) == [
-        Permission("sagemaker:CreateTrainingJob", job, REGION),
-        Permission("sagemaker:AddTags", job, REGION),
+        Permission("sagemaker:CreateTrainingJob", job, tagged),
+        Permission("sagemaker:AddTags", job, tagged),
         Permission("iam:PassRole", ROLE, {"iam:PassedToService": "sagemaker.amazonaws.com"}),
     ]
     assert sagemaker("CreateTransformJob", TransformJobName="iris-1", ModelName="m") == [
         Permission("sagemaker:CreateTransformJob", f"{SAGEMAKER}:transform-job/iris-1", REGION)
     ]
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_"), [("AddTags", {"Tags": [{"Key": "a", "Value": "b"}]}), ("DeleteTags", {"TagKeys": ["a"]})]
+)
+def test_a_change_of_tags_is_of_their_keys(operation, request_):
+    endpoint = f"{SAGEMAKER}:endpoint/iris"
+    assert sagemaker(operation, ResourceArn=endpoint, **request_) == [
+        Permission(f"sagemaker:{operation}", endpoint, {**REGION, "aws:TagKeys": ["a"]})
+    ]
+
+
+@pytest.mark.parametrize("tags", [None, "a", [1], [{}], {}])
+def test_a_request_whose_tags_have_another_form_is_refused_and_has_no_keys(tags):
+    endpoint = f"{SAGEMAKER}:endpoint/iris"
+    assert sagemaker("AddTags", ResourceArn=endpoint, Tags=tags) == [Permission("sagemaker:AddTags", endpoint, REGION)]
 
 
 @pytest.mark.parametrize("operation", ["CreateEndpoint", "UpdateEndpoint"])

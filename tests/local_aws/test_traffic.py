@@ -14,11 +14,11 @@ from local_aws.traffic import steps
 from sagemaker_requests import (
     ask,
     deploy,
+    new_alarm,
     new_bucket,
     new_config,
     new_model,
     refused,
-    unique,
     update,
     wait_for,
     wait_for_endpoint,
@@ -58,19 +58,8 @@ def endpoint(local_aws: LocalAws, good: str) -> Iterator[str]:
 
 @pytest.fixture
 def alarm(local_aws: LocalAws) -> Iterator[str]:
-    name, cloudwatch = unique("alarm"), local_aws.client("cloudwatch")
-    cloudwatch.put_metric_alarm(
-        AlarmName=name,
-        MetricName="Invocation5XXErrors",
-        Namespace="AWS/SageMaker",
-        Statistic="Sum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanThreshold",
-    )
-    yield name
-    cloudwatch.delete_alarms(AlarmNames=[name])
+    with new_alarm(local_aws) as name:
+        yield name
 
 
 def trip(aws: LocalAws, alarm: str) -> None:

@@ -7,12 +7,13 @@ elements, https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_el
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
-Context = Mapping[str, str | list[str]]
+Context = Mapping[str, str | list[str] | tuple[str, ...]]
 
 
 class Decision(Enum):
@@ -32,7 +33,7 @@ def evaluate(
         policies: The policy documents of the principal, without CloudFormation functions.
         action: Such as ``s3:GetObject``.
         resource: The ARN that is acted on; ``*`` for an action without resource level.
-        context: The request's condition keys and values; a list for a key with several values.
+        context: The request's condition keys and values; a list or tuple for a key with several values.
 
     Returns:
         EXPLICIT_DENY if any statement denies it, else ALLOWED if any allows it, else IMPLICIT_DENY.
@@ -55,7 +56,7 @@ def statements(policies: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, A
 
 def as_list(value: Any) -> list[Any]:
     """Return the value as a list: IAM allows a single one to stand without brackets."""
-    return value if isinstance(value, list) else [value]
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _applies(statement: Mapping[str, Any], action: str, resource: str, request: Mapping[str, Any]) -> bool:
@@ -76,8 +77,12 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, request: 
 
 
 def _matches(pattern: str, text: str) -> bool:
-    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
-    return re.fullmatch(expression, text, re.DOTALL) is not None
+    return _expression(pattern).fullmatch(text) is not None
+
+
+@functools.cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
 def _matches_arn(pattern: str, arn: str) -> bool:

@@ -19,7 +19,7 @@ class Use:
     principal: str | None
     action: str
     resource: str
-    context: tuple[tuple[str, str], ...]
+    context: tuple[tuple[str, str | tuple[str, ...]], ...]
     used_by: str | None
 
 
@@ -47,4 +47,5 @@ def read(folder: Path) -> tuple[set[Use], set[Use]]:
 def _lines(path: Path) -> Iterator[Use]:
     for line in path.read_text(encoding="utf-8").splitlines():
         entry: dict[str, Any] = json.loads(line)
-        yield Use(**{**entry, "context": tuple(sorted(entry["context"].items()))})
+        context = {key: tuple(value) if isinstance(value, list) else value for key, value in entry["context"].items()}
+        yield Use(**{**entry, "context": tuple(sorted(context.items()))})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -28,6 +29,23 @@ def new_bucket(aws: LocalAws, objects: dict[str, bytes] | None = None) -> str:
     for key, content in (objects or {}).items():
         s3.put_object(Bucket=name, Key=key, Body=content)
     return name
+
+
+@contextmanager
+def new_alarm(aws: LocalAws) -> Iterator[str]:
+    name, cloudwatch = unique("alarm"), aws.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        MetricName="Invocation5XXErrors",
+        Namespace="AWS/SageMaker",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    yield name
+    cloudwatch.delete_alarms(AlarmNames=[name])
 
 
 def training_job(bucket: str, hyperparameters: dict[str, str], **members: Any) -> dict[str, Any]:

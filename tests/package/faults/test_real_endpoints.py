@@ -9,6 +9,7 @@ import pytest
 
 from fresh_endpoints.steps import deploy
 from fresh_endpoints.waiting import pace
+from sagemaker_requests import new_alarm
 
 DAY_1, DAY_2, DAY_3 = date(2019, 3, 4), date(2019, 3, 5), date(2019, 3, 6)
 MESSAGES = ["Training started", "Training complete", "Deployment started", "Deployment completed"]
@@ -227,7 +228,7 @@ def test_the_way_back_leads_to_the_newest_proven_config(deployed):
     assert f"Live now: {first} (proven)." in deployed.slack()[-1]
 
 
-def test_the_way_back_is_at_once_and_without_the_files_policy(deployed):
+def test_the_way_back_is_at_once_and_without_the_files_policy(deployed, local_aws):
     policy = {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 1},
@@ -236,8 +237,10 @@ def test_the_way_back_is_at_once_and_without_the_files_policy(deployed):
     }
     deployed.use_tiny_image(model="bad")
     with_smoke_test(deployed)
-    deployed.write(lambda content: content["endpoint"].update(DeploymentConfig=policy))
-    assert deployed.run(DAY_2).tasks["deploy"] == "failed"
+    with new_alarm(local_aws) as alarm:
+        policy["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": alarm}]}
+        deployed.write(lambda content: content["endpoint"].update(DeploymentConfig=policy))
+        assert deployed.run(DAY_2).tasks["deploy"] == "failed"
     assert "LastDeploymentConfig" not in deployed.endpoint()
 
 

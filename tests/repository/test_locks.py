@@ -22,6 +22,7 @@ LOCKS = [
     *("requirements-dev.lock", "requirements-airflow-3.1.lock", "requirements-image.lock"),
     *("include/local_aws/requirements.lock", "include/training_image/requirements.lock"),
     *("tests/clients/requirements-sagemaker-2.lock", "tests/clients/requirements-sagemaker-3.lock"),
+    "tests/cloudformation/requirements-checkov.lock",
 ]
 # What is asked for, and the lock that answers.
 RANGES = [

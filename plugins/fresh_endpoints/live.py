@@ -89,11 +89,21 @@ def today_of(pipeline: Pipeline, now: dt.datetime) -> dt.date:
     return now.astimezone(ZoneInfo(pipeline.timezone)).date()
 
 
-def endpoint_of(pipeline: Pipeline) -> Endpoint:
+def hook_of(pipeline: Pipeline) -> SageMakerHook:
+    """Return what makes clients for a pipeline's account and region.
+
+    Args:
+        pipeline: The pipeline.
+    """
+    return SageMakerHook(aws_conn_id=pipeline.aws_conn_id, region_name=pipeline.region, config=_ASKING)
+
+
+def endpoint_of(pipeline: Pipeline, hook: SageMakerHook | None = None) -> Endpoint:
     """Return the endpoint that a pipeline deploys to.
 
     Args:
         pipeline: A pipeline with an ``endpoint`` section.
+        hook: Makes the clients; None for one of its own.
 
     Raises:
         ValueError: Only a run knows the endpoint's name.
@@ -101,20 +111,19 @@ def endpoint_of(pipeline: Pipeline) -> Endpoint:
     name = str(pipeline.endpoint["EndpointName"]).replace("{{ pipeline }}", pipeline.name)
     if is_unknown(name):
         raise ValueError(f"Only a run knows the endpoint's name, {name}.")
-    hook = SageMakerHook(aws_conn_id=pipeline.aws_conn_id, region_name=pipeline.region, config=_ASKING)
-    return Endpoint(hook, name)
+    return Endpoint(hook or hook_of(pipeline), name)
 
 
-def what_is_live(pipeline: Pipeline) -> LiveModel:
+def what_is_live(pipeline: Pipeline, hook: SageMakerHook | None = None) -> LiveModel:
     """Ask AWS what a pipeline's endpoint serves; what cannot be told is said in ``problem``.
 
     Args:
         pipeline: A pipeline with an ``endpoint`` section.
+        hook: Makes the clients; None for one of its own.
     """
     name = str(pipeline.endpoint["EndpointName"])
     try:
-        endpoint = endpoint_of(pipeline)
-        return _live_model(pipeline, endpoint)
+        return _live_model(pipeline, endpoint_of(pipeline, hook))
     except (AirflowException, BotoCoreError, ClientError, ValueError) as error:
         return LiveModel(pipeline.name, name, problem=str(error))
 

@@ -11,6 +11,7 @@ FLOORS = [
     ("__main__", "preload", "status"),
     ("steps",),
     ("telling",),
+    ("page",),
     ("live", "history"),
     ("run", "model_facts", "deployment"),
     ("waiting",),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib import resources
 from typing import Annotated, Any
 
@@ -32,6 +32,7 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+REFRESH_SECONDS, ASKING_SECONDS = 60, 3
 # The DAGs of a pipeline, by what their ids begin with.
 DAGS = (TRAIN_AND_DEPLOY, "batch_predict_", "redeploy_")
 
@@ -47,7 +48,7 @@ def make_app() -> FastAPI:
     # No `async`: FastAPI runs what waits for AWS and the database in threads, beside Airflow's own requests.
     @app.get("/")
     def page(readable: ReadableDep) -> HTMLResponse:
-        return _html("models.html", rows=models.rows(readable), now=_now())
+        return _html("models.html", rows=models.rows(readable))
 
     @app.get("/models.json")
     def data(readable: ReadableDep) -> JSONResponse:
@@ -59,7 +60,7 @@ def make_app() -> FastAPI:
             raise HTTPException(404, "There is no such DAG.")
         name = next((dag_id.removeprefix(prefix) for prefix in DAGS if dag_id.startswith(prefix)), None)
         row = next((row for row in models.rows(readable) if row.pipeline == name), None)
-        return _html("model.html", row=row, dag_id=dag_id, now=_now())
+        return _html("model.html", row=row, dag_id=dag_id)
 
     for name, media_type in (("style.css", "text/css"), ("links.js", "text/javascript")):
         app.get(f"/{name}")(functools.partial(_file, name, media_type))
@@ -115,11 +116,17 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["ago"] = _ago
+    environment.globals["refresh"] = _refresh_seconds
     return environment
 
 
 def _file(name: str, media_type: str) -> Response:
     return Response((resources.files(__package__) / name).read_bytes(), media_type=media_type, headers=HEADERS)
+
+
+def _refresh_seconds(rows: Sequence[Row]) -> int:
+    """Return after how many seconds a browser asks anew: soon while AWS is still being asked."""
+    return REFRESH_SECONDS if all(row.known or not row.is_deploying for row in rows) else ASKING_SECONDS
 
 
 def _now() -> dt.datetime:

@@ -66,6 +66,11 @@ class Row:
         return TRAIN_AND_DEPLOY + self.pipeline
 
     @property
+    def is_deploying(self) -> bool:
+        """Whether there is an endpoint to ask AWS about."""
+        return self.file is not None and self.file.deploy != "never"
+
+    @property
     def days_behind(self) -> int | None:
         """How many days what is live lies behind the schedule; None where that is not known."""
         if self.due is None or self.known is None or self.known.live.data_date is None:

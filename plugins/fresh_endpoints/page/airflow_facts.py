@@ -23,7 +23,7 @@ from fresh_endpoints.model_facts import MODEL_GROUP, XCOM_REFUSED
 
 FRESH_SECONDS = 15.0
 # How many models a sparkline shows.
-HISTORY = 30
+HISTORY = 20
 TRAIN_AND_DEPLOY = "train_and_deploy_"
 
 
@@ -103,16 +103,15 @@ def read_airflow_facts() -> dict[str, AirflowFacts]:
 
 
 def _last_runs(session: Any, dag_ids: Collection[str]) -> dict[str, LastRun]:
-    newest = (
-        select(DagRun.dag_id, func.max(DagRun.run_after).label("run_after"))
+    newer = func.row_number().over(partition_by=DagRun.dag_id, order_by=DagRun.run_after.desc()).label("newer")
+    ranked = (
+        select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after, newer)
         .where(DagRun.dag_id.startswith(TRAIN_AND_DEPLOY, autoescape=True))
-        .group_by(DagRun.dag_id)
         .subquery()
     )
+    columns = ranked.c
     rows = session.execute(
-        select(DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after).join(
-            newest, (DagRun.dag_id == newest.c.dag_id) & (DagRun.run_after == newest.c.run_after)
-        )
+        select(columns.dag_id, columns.run_id, columns.state, columns.run_after).where(columns.newer == 1)
     )
     return {
         dag_id: LastRun(run_id, str(getattr(state, "value", state)), due)

@@ -9,7 +9,7 @@ import datetime as dt
 import functools
 from collections.abc import Collection, Sequence
 from importlib import resources
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import jinja2
 from airflow.api_fastapi.app import get_auth_manager
@@ -18,11 +18,15 @@ from airflow.configuration import conf
 from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
+from fresh_endpoints.model_facts import shown
 from fresh_endpoints.page.airflow_facts import TRAIN_AND_DEPLOY, Remembered
 from fresh_endpoints.page.aws_facts import AwsFacts
 from fresh_endpoints.page.rows import Row, make_row
 from fresh_endpoints.page.sparkline import HEIGHT, WIDTH
-from fresh_endpoints.pipeline_file.loading import load_pipelines
+from fresh_endpoints.pipeline_file.loading import load_pipelines, pipelines_dir
+
+if TYPE_CHECKING:
+    from fresh_endpoints.pipeline_file.model import Pipeline
 
 # Nothing but this page's own style and script; and only Airflow may frame it.
 HEADERS = {
@@ -80,10 +84,27 @@ def readable_dags(user: GetUserDep) -> Collection[str]:
 ReadableDep = Annotated[Collection[str], Depends(readable_dags)]
 
 
+class PipelineFiles:
+    """The pipeline files, read again only when the folder has changed."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[Any, ...] = ()
+        self._pipelines: list[Pipeline] = []
+
+    def all(self) -> list[Pipeline]:
+        """Return the pipelines of the files that can be used."""
+        folder = pipelines_dir()
+        found = sorted((path, path.stat().st_mtime_ns, path.stat().st_size) for path in folder.glob("*.y*ml"))
+        if (seen := (folder, *found)) != self._seen:
+            self._pipelines, self._seen = load_pipelines(folder).pipelines, seen
+        return self._pipelines
+
+
 class Models:
     """What the page shows, for whoever may see it."""
 
     def __init__(self) -> None:
+        self._files = PipelineFiles()
         self._airflow = Remembered()
         self._aws = AwsFacts()
 
@@ -94,7 +115,7 @@ class Models:
             readable: The ids of the DAGs that the user may read.
         """
         now = _now()
-        files = {p.name: p for p in load_pipelines().pipelines if TRAIN_AND_DEPLOY + p.name in readable}
+        files = {p.name: p for p in self._files.all() if TRAIN_AND_DEPLOY + p.name in readable}
         airflow = {name: facts for name, facts in self._airflow.all().items() if TRAIN_AND_DEPLOY + name in readable}
         live = self._aws.of([pipeline for pipeline in files.values() if pipeline.deploy != "never"])
         return [
@@ -116,12 +137,18 @@ def _templates() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["ago"] = _ago
+    environment.filters["metric"] = functools.partial(_metric, digits=4)
     environment.globals["refresh"] = _refresh_seconds
     return environment
 
 
 def _file(name: str, media_type: str) -> Response:
     return Response((resources.files(__package__) / name).read_bytes(), media_type=media_type, headers=HEADERS)
+
+
+def _metric(value: Any, digits: int) -> str:
+    # An event that a person has made may hold anything.
+    return shown(value, digits) if isinstance(value, (int, float, str)) else "?"
 
 
 def _refresh_seconds(rows: Sequence[Row]) -> int:

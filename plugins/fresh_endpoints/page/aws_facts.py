@@ -58,13 +58,21 @@ class Known:
 
 
 class AwsFacts:
-    """Remembers what is live, and asks for it again in a thread of its own while somebody looks."""
+    """Remembers what is live, and asks for it again in a thread of its own while somebody looks.
+
+    Attributes:
+        is_asking: Whether AWS is being asked.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, Known] = {}
         self._refreshed = float("-inf")
-        self._is_asking = False
+        self.is_asking = False
         self._changed = threading.Condition()
+
+    def forget_refresh(self) -> None:
+        """Have AWS asked again with the next look."""
+        self._refreshed = float("-inf")
 
     def of(self, pipelines: Sequence[Pipeline]) -> dict[str, Known]:
         """Return what is known, by pipeline; has it asked for where that is more than a minute ago.
@@ -75,8 +83,8 @@ class AwsFacts:
         names = {pipeline.name for pipeline in pipelines}
         with self._changed:
             is_old = time.monotonic() - self._refreshed > FRESH_SECONDS or not names <= self._known.keys()
-            if is_old and not self._is_asking:
-                self._is_asking = True
+            if is_old and not self.is_asking:
+                self.is_asking = True
                 threading.Thread(target=self._ask, args=(list(pipelines),), daemon=True).start()
             self._changed.wait_for(lambda: names <= self._known.keys(), WAIT_SECONDS)
             return {name: known for name, known in self._known.items() if name in names}
@@ -88,12 +96,12 @@ class AwsFacts:
             self._refreshed = time.monotonic()
         finally:
             with self._changed:
-                self._is_asking = False
+                self.is_asking = False
                 self._changed.notify_all()
 
     def _ask_account(self, pipelines: Sequence[Pipeline]) -> None:
         hook = hook_of(pipelines[0])
-        listed = _listed(hook) if any(pipeline.name in self._known for pipeline in pipelines) else {}
+        listed = _listed(hook)
         # Who was never asked about comes first.
         for pipeline in sorted(pipelines, key=lambda pipeline: pipeline.name in self._known):
             now, said = dt.datetime.now(dt.timezone.utc), listed.get(str(pipeline.endpoint["EndpointName"]))

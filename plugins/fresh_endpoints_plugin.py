@@ -1,4 +1,4 @@
-"""Lets Airflow's scheduler, dag-processor and triggerer load once what each process that they fork would load."""
+"""What Airflow takes from this package beside its DAGs: the Models page, and what is loaded before it forks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
+
+from fresh_endpoints import page
 
 
 class PreloadListener:
@@ -31,3 +33,5 @@ class FreshEndpointsPlugin(AirflowPlugin):
 
     name = "fresh_endpoints"
     listeners = [PreloadListener()]  # noqa: RUF012 - as Airflow declares it
+    fastapi_apps = page.fastapi_apps()
+    external_views = page.external_views()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -14,6 +14,8 @@ _ERRORS = {
     500: AwsError("InternalFailure", "The request processing has failed because of an unknown error.", 500),
     503: AwsError("ServiceUnavailable", "The request has failed due to a temporary failure of the server.", 503),
 }
+# The kinds that strike a call, rather than a resource.
+_AT_THE_EDGE = frozenset({"throttle", "error", "latency", "lost_answer", "role_not_ready", "denied", "hold"})
 
 
 class Faults:
@@ -142,7 +144,7 @@ class Faults:
         Raises:
             AwsError: A rule refused the call.
         """
-        striking = self._striking(call, {"throttle", "error", "latency", "lost_answer", "role_not_ready", "hold"})
+        striking = self._striking(call, _AT_THE_EDGE)
         for fault in striking:
             if fault.kind == "latency":
                 fault.removed.wait(fault.seconds)
@@ -168,7 +170,7 @@ class Faults:
         for fault in self._striking(Call(kind, status, "", None, ""), {"hold_status"}):
             self._hold(fault)
 
-    def _striking(self, call: Call, kinds: set[str]) -> list[Fault]:
+    def _striking(self, call: Call, kinds: Collection[str]) -> list[Fault]:
         with self._lock:
             return [f for f in self._faults if f.kind in kinds and f.matches(call) and f.take()]
 
@@ -204,6 +206,9 @@ def _refuse(fault: Fault, call: Call) -> None:
         raise AwsError(error.code, error.message, error.status)
     if fault.kind == "role_not_ready":
         raise _role_not_ready(call)
+    if fault.kind == "denied":
+        action = f"sagemaker:{call.operation}"
+        raise AwsError("AccessDeniedException", f"User is not authorized to perform: {action}", 400)
 
 
 def _role_not_ready(call: Call) -> AwsError:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
 from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_among_others, load_pipelines, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
-from fresh_endpoints.problems import PipelineFileError
+from fresh_endpoints.problems import PipelineFileError, near_misses
 
 
 def json_schema() -> dict[str, Any]:
@@ -80,11 +83,86 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check_command = commands.add_parser("check", help="check pipeline files")
     check_command.add_argument("path", nargs="*", type=Path, help="file or folder; default: the pipelines folder")
     commands.add_parser("schema", help="print the JSON Schema of pipeline files")
+    _add_status(commands)
+    _add_history(commands)
     options = parser.parse_args(arguments)
     if options.command == "check":
         return 0 if check(options.path) else 1
+    if options.command in _ASKING_AWS:
+        # Airflow logs to stdout, as soon as it is loaded; what is asked for is to be all that is there.
+        os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
+        out = sys.stdout
+        with contextlib.redirect_stdout(sys.stderr):
+            return _ASKING_AWS[options.command](options, out)
     sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
     return 0
+
+
+def _add_status(commands: Any) -> None:
+    parser = commands.add_parser("status", help="show what is live of each pipeline, as AWS tells it")
+    parser.add_argument("pipeline", nargs="*", help="pipelines; default: all")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    stale = "exit with 1 where a model's data date is more days ago than this, or nothing is live; such as 2d"
+    parser.add_argument("--stale", type=_days, metavar="DAYS", help=stale)
+
+
+def _add_history(commands: Any) -> None:
+    parser = commands.add_parser("history", help="show what has become of a pipeline's models")
+    parser.add_argument("pipeline")
+    parser.add_argument("--last", type=int, default=14, metavar="N", help="how many trainings; default: 14")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _days(text: str) -> int:
+    if not re.fullmatch(r"\d{1,4}d?", text):
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed are days, such as 2d")
+    return int(text.rstrip("d"))
+
+
+def _status(options: argparse.Namespace, out: TextIO) -> int:
+    from fresh_endpoints.status import print_status
+
+    loaded = load_pipelines()
+    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
+    if unknown := [name for name in options.pipeline if name not in known]:
+        return _no_such_pipeline(unknown[0], loaded)
+    sys.stderr.writelines(f"{error}\n" for error in loaded.errors)
+    chosen = [known[name] for name in options.pipeline] or loaded.pipelines
+    is_fresh = print_status(chosen, as_json=options.json, stale_days=options.stale, out=out)
+    return 0 if is_fresh and not (loaded.errors and options.stale is not None) else 1
+
+
+def _history(options: argparse.Namespace, out: TextIO) -> int:
+    from airflow.providers.common.compat.sdk import AirflowException
+
+    from fresh_endpoints.status import print_history
+
+    loaded = load_pipelines()
+    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
+    if options.pipeline not in known:
+        return _no_such_pipeline(options.pipeline, loaded)
+    try:
+        print_history(known[options.pipeline], most=options.last, as_json=options.json, out=out)
+    except (AirflowException, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+# They load Airflow and boto3, which `check` does not need.
+_ASKING_AWS = {"status": _status, "history": _history}
+
+
+def _no_such_pipeline(name: str, loaded: LoadedPipelines) -> int:
+    for error in loaded.errors:
+        if error.path.stem == name:
+            sys.stderr.write(f"{error}\n")
+            return 1
+    names = ", ".join(pipeline.name for pipeline in loaded.pipelines) or "none"
+    near = near_misses(name, [pipeline.name for pipeline in loaded.pipelines])
+    hint = f"did you mean {near}?" if near else f"there are: {names}"
+    sys.stderr.write(f"There is no pipeline {name!r} in {pipelines_dir()}; {hint}\n")
+    return 1
 
 
 if __name__ == "__main__":

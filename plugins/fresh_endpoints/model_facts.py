@@ -25,6 +25,11 @@ log = logging.getLogger(__name__)
 # One metric in the tag that holds them all; a name may hold spaces, a value none.
 _PAIR = re.compile(r"(?P<name>\S.*?)=(?P<value>[^\s=]+)(?:\s+|$)")
 
+# The group of the models' assets.
+MODEL_GROUP = "sagemaker-model"
+# XCom key under which the deployment leaves why the quality gate has refused the model.
+XCOM_REFUSED = "quality_gate_refused"
+
 # Which of the facts become tags.
 _TAGGED = {
     tags.TRAINING_JOB: "training_job",
@@ -41,7 +46,7 @@ def model_asset(pipeline: Pipeline) -> Asset:
     Args:
         pipeline: The pipeline.
     """
-    return Asset(name=f"{pipeline.name}-model", group="sagemaker-model")
+    return Asset(name=f"{pipeline.name}-model", group=MODEL_GROUP)
 
 
 def model_facts(run: Run, job: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,16 +5,15 @@ The screenshots of README are taken here: `make screenshots` sets SCREENSHOTS_DI
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from chromium import NEEDS_CHROMIUM, browser, page, screenshot
 from local_airflow.rest_api import ApiError
 from local_airflow.services import AirflowServices
 from local_aws import sample_data
@@ -23,23 +22,9 @@ from local_aws.process import LocalAws
 
 DAG_ID = "train_and_deploy_multiclass"
 RUN_SECONDS = 400
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-# A closed network: Chromium must not look for updates; and as root it has no sandbox.
-OPTIONS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
-expect.set_options(timeout=60_000)
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM, reason="needs Chromium: apt-get install chromium"),
-    pytest.mark.timeout(600),
-]
+__all__ = ["browser", "page"]
+pytestmark = [NEEDS_CHROMIUM, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -61,35 +46,6 @@ def airflow(aws: LocalAws, days: list[date], tmp_path_factory: pytest.TempPathFa
     with AirflowServices(home, environment=airflow_connections(aws.url, aws.region)) as airflow:
         airflow.wait_for_dag(DAG_ID)
         yield airflow
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, airflow: AirflowServices) -> Iterator[Page]:
-    """A logged-in page."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(airflow.url)
-    page.fill("input[name=username]", airflow.username)
-    page.fill("input[name=password]", airflow.password)
-    page.click("button[type=submit]")
-    page.wait_for_url(lambda url: "/login" not in url)
-    yield page
-    context.close()
-
-
-def screenshot(page: Page, name: str, tmp_path: Path) -> None:
-    folder = Path(os.environ.get("SCREENSHOTS_DIR") or tmp_path)
-    page.screenshot(path=folder / f"{name}.png")
-    assert (folder / f"{name}.png").stat().st_size > 10_000
 
 
 def test_nobody_gets_in_without_a_password(browser: Browser, airflow: AirflowServices) -> None:

@@ -57,6 +57,12 @@ def test_a_lost_answer_is_lost_after_its_effect() -> None:
     assert outcome(faults) == "effect, None"
 
 
+def test_what_iam_does_not_allow_has_no_effect() -> None:
+    faults = Faults()
+    faults.add([{"operation": "*", "kind": "denied"}])
+    assert outcome(faults) == "nothing, AccessDeniedException"
+
+
 def test_a_role_that_was_just_made_cannot_be_assumed_yet() -> None:
     """Up to a minute long; the words are SageMaker's, which hashicorp/terraform-provider-aws waits for, too."""
     faults = Faults()

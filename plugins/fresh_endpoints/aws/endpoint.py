@@ -133,7 +133,7 @@ class Endpoint:
         """
         with explained(f"describe endpoint {self.name}"):
             try:
-                return Seen.of(self._client.describe_endpoint(EndpointName=self.name))
+                return Seen.of(self.client.describe_endpoint(EndpointName=self.name))
             except ClientError as error:
                 if is_not_found(error):
                     return Seen()
@@ -189,7 +189,7 @@ class Endpoint:
         with explained(f"create endpoint config {name}"):
             try:
                 # The model was created a moment ago, and may not be seen yet.
-                again_while(is_not_found, lambda: self._client.create_endpoint_config(**request))
+                again_while(is_not_found, lambda: self.client.create_endpoint_config(**request))
                 return []
             except ClientError as error:
                 if not already_exists(error):
@@ -208,7 +208,7 @@ class Endpoint:
             botocore.exceptions.ClientError: AWS refused, or there is none.
         """
         if name not in self._configs:
-            self._configs[name] = self._client.describe_endpoint_config(EndpointConfigName=name)
+            self._configs[name] = self.client.describe_endpoint_config(EndpointConfigName=name)
         return self._configs[name]
 
     def has_config(self, name: str) -> bool:
@@ -240,7 +240,7 @@ class Endpoint:
         """
         with explained(f"read the tags of endpoint config {name}"):
             try:
-                return tags.read(self._client, self.config(name)["EndpointConfigArn"])
+                return tags.read(self.client, self.config(name)["EndpointConfigArn"])
             except ClientError as error:
                 if is_not_found(error):
                     return {}
@@ -259,7 +259,7 @@ class Endpoint:
         """
         with explained(f"tag endpoint config {name}"):
             arn = again_while(is_not_found, lambda: self.config(name))["EndpointConfigArn"]
-            again_while(is_not_found, lambda: tags.write(self._client, arn, {key: value}))
+            again_while(is_not_found, lambda: tags.write(self.client, arn, {key: value}))
 
     def seconds_of_last_change(self, seen: Seen) -> float | None:
         """Tell how long it took until the endpoint served what is live, if no further call is needed for it.
@@ -301,7 +301,8 @@ class Endpoint:
         return True
 
     @property
-    def _client(self) -> Any:
+    def client(self) -> Any:
+        """A boto3 SageMaker client for what is not about the endpoint alone."""
         return self._hook.conn
 
     @cached_property

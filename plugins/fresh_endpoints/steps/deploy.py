@@ -19,11 +19,11 @@ from fresh_endpoints.aws.endpoint import Endpoint, Seen, longest_change
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
 from fresh_endpoints.deployment import Deployment
+from fresh_endpoints.model_facts import XCOM_REFUSED
 from fresh_endpoints.steps.asking import Asking
 from fresh_endpoints.steps.buttons import EndpointLink, LogStreamLink
 from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, next_step
 from fresh_endpoints.steps.gate import Gate, Objection, note_refusal
-from fresh_endpoints.steps.publish import XCOM_REFUSED
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.smoke_test import SmokeTester
 from fresh_endpoints.steps.step import PipelineStep

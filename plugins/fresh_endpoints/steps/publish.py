@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseOperator
 
-from fresh_endpoints.model_facts import model_asset
+from fresh_endpoints.model_facts import XCOM_REFUSED, model_asset
 from fresh_endpoints.steps.step import PipelineStep
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.waiting.event import WaitEnded
-
-# XCom key under which the deployment leaves why the quality gate has refused the model.
-XCOM_REFUSED = "quality_gate_refused"
 
 
 class PublishOperator(PipelineStep, BaseOperator):

@@ -1,0 +1,189 @@
+"""What is live: which model an endpoint serves, for which data date, and whether it is proven, as AWS tells it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from airflow.providers.common.compat.sdk import AirflowException
+from botocore.exceptions import BotoCoreError, ClientError
+
+from fresh_endpoints.aws import tags
+from fresh_endpoints.aws.clients import SageMakerHook
+from fresh_endpoints.aws.endpoint import Endpoint
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.model_facts import tagged_metrics
+from fresh_endpoints.pipeline_file.templates import is_unknown
+from fresh_endpoints.run import named_parts
+
+if TYPE_CHECKING:
+    from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.pipeline_file.quality import Metrics
+
+PROVEN = "proven"
+NOT_PROVEN = "not proven"
+FAILED = "failed its smoke test"
+# A person waits for the answer, so that what fails is not tried again for half a minute.
+_ASKING: dict[str, Any] = {
+    **BOTOCORE_CONFIG,
+    "retries": {"mode": "adaptive", "total_max_attempts": 4},
+    "connect_timeout": 5,
+    "read_timeout": 15,
+}
+# How many endpoints are asked about at once; each takes three calls, and AWS throttles an account's.
+AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """What an endpoint serves.
+
+    Attributes:
+        pipeline: The pipeline that deploys to it.
+        endpoint: The endpoint's name.
+        status: The endpoint's status; None where there is no endpoint, or it is not known.
+        config: The endpoint config that it serves.
+        training_job: The training job whose model that is.
+        data_date: The day whose files the model was trained on; None where this pipeline has not made it.
+        proof: PROVEN, NOT_PROVEN or FAILED; None where nothing of this pipeline is live.
+        metrics: The model's metrics by name.
+        becoming: The endpoint config that the endpoint is changing to.
+        problem: Why no more is known, or what AWS says is wrong.
+    """
+
+    pipeline: str
+    endpoint: str
+    status: str | None = None
+    config: str | None = None
+    training_job: str | None = None
+    data_date: dt.date | None = None
+    proof: str | None = None
+    metrics: Metrics = field(default_factory=dict)
+    becoming: str | None = None
+    problem: str | None = None
+
+    def age(self, today: dt.date) -> int | None:
+        """Return the days from the data date to a day; None where no data date is known.
+
+        Args:
+            today: The day, in the pipeline's time zone.
+        """
+        return (today - self.data_date).days if self.data_date else None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it as JSON has it."""
+        return {**vars(self), "data_date": self.data_date.isoformat() if self.data_date else None}
+
+
+def today_of(pipeline: Pipeline, now: dt.datetime) -> dt.date:
+    """Return the day that it is in the pipeline's time zone.
+
+    Args:
+        pipeline: The pipeline.
+        now: The moment, with a time zone.
+    """
+    return now.astimezone(ZoneInfo(pipeline.timezone)).date()
+
+
+def hook_of(pipeline: Pipeline) -> SageMakerHook:
+    """Return what makes clients for a pipeline's account and region.
+
+    Args:
+        pipeline: The pipeline.
+    """
+    return SageMakerHook(aws_conn_id=pipeline.aws_conn_id, region_name=pipeline.region, config=_ASKING)
+
+
+def endpoint_of(pipeline: Pipeline, hook: SageMakerHook | None = None) -> Endpoint:
+    """Return the endpoint that a pipeline deploys to.
+
+    Args:
+        pipeline: A pipeline with an ``endpoint`` section.
+        hook: Makes the clients; None for one of its own.
+
+    Raises:
+        ValueError: Only a run knows the endpoint's name.
+    """
+    name = str(pipeline.endpoint["EndpointName"]).replace("{{ pipeline }}", pipeline.name)
+    if is_unknown(name):
+        raise ValueError(f"Only a run knows the endpoint's name, {name}.")
+    return Endpoint(hook or hook_of(pipeline), name)
+
+
+def what_is_live(pipeline: Pipeline, hook: SageMakerHook | None = None) -> LiveModel:
+    """Ask AWS what a pipeline's endpoint serves; what cannot be told is said in ``problem``.
+
+    Args:
+        pipeline: A pipeline with an ``endpoint`` section.
+        hook: Makes the clients; None for one of its own.
+    """
+    name = str(pipeline.endpoint["EndpointName"])
+    try:
+        return _live_model(pipeline, endpoint_of(pipeline, hook))
+    except (AirflowException, BotoCoreError, ClientError, ValueError) as error:
+        return LiveModel(pipeline.name, name, problem=str(error))
+
+
+def what_is_live_of(pipelines: Sequence[Pipeline]) -> list[LiveModel]:
+    """Ask AWS what the endpoints of many pipelines serve, several at once.
+
+    Args:
+        pipelines: Pipelines with an ``endpoint`` section.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as executor:
+        return list(executor.map(what_is_live, pipelines))
+
+
+def proof_of(found: Mapping[str, str]) -> str:
+    """Tell from an endpoint config's tags how far it is proven.
+
+    Args:
+        found: Tag values by tag key.
+    """
+    if tags.is_proven(found):
+        return PROVEN
+    return FAILED if tags.has_failed(found) else NOT_PROVEN
+
+
+def _live_model(pipeline: Pipeline, endpoint: Endpoint) -> LiveModel:
+    seen = endpoint.describe()
+    if seen.status is None:
+        return LiveModel(pipeline.name, endpoint.name, problem="there is no endpoint of this name")
+    live = LiveModel(
+        pipeline.name,
+        endpoint.name,
+        status=seen.status,
+        config=seen.live,
+        becoming=seen.becoming,
+        problem=(seen.reason or "").strip() or None,
+    )
+    if seen.live is None or not seen.has_served:
+        return live
+    named = named_parts(seen.live)
+    if not seen.live.startswith(f"{pipeline.name}-"):
+        return _with(live, problem=f"it serves a model that is not of pipeline {pipeline.name}")
+    found = endpoint.config_tags(seen.live)
+    if (found.get(tags.PIPELINE) or named.get("pipeline")) != pipeline.name:
+        return _with(live, problem=f"it serves a model that is not of pipeline {pipeline.name}")
+    return _with(
+        live,
+        training_job=found.get(tags.TRAINING_JOB) or named.get("training_job"),
+        data_date=_day(found.get(tags.DATA_DATE) or named.get("data_date", "")),
+        proof=proof_of(found),
+        metrics=tagged_metrics(found),
+    )
+
+
+def _with(live: LiveModel, **facts: Any) -> LiveModel:
+    return LiveModel(**{**vars(live), **facts})
+
+
+def _day(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:  # A person may have changed the tag.
+        return None

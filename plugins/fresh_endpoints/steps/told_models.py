@@ -1,7 +1,8 @@
-"""What asset events tell of trained models, checked: whoever may create an event may write anything into it.
+"""What asset events and XComs tell of trained models, checked: people may write anything into them.
 
-https://airflow.apache.org/docs/apache-airflow/stable/security/api.html lists who may. So an event is only believed to
-name a training job. Whose it is, its data date, artifact and metrics are read from AWS.
+Whom Airflow lets create asset events or edit XComs, by its UI or its REST API, need not be who may touch AWS:
+https://airflow.apache.org/docs/apache-airflow/stable/core-concepts/auth-manager/simple/index.html. So they are only
+believed to name a training job. Whose it is, its data date, artifact and metrics are read from AWS.
 """
 
 from __future__ import annotations
@@ -49,8 +50,7 @@ def told_jobs(events: Iterable[Any], pipeline: str) -> dict[str, str]:
         if job is None:
             log.warning("An event names no training job of pipeline %s (made by hand?): %s", pipeline, _shown(event))
             continue
-        model = event.extra.get("model")
-        told[job] = model if _deployed_job(model) == job else job
+        told[job] = deployed_as(event.extra.get("model"), job)
     if len(told) > MOST_TOLD:
         log.warning("The events name %s trainings; only the %s told last are looked at.", len(told), MOST_TOLD)
     return dict(list(told.items())[-MOST_TOLD:])
@@ -75,8 +75,23 @@ def named_job(event: Any, pipeline: str) -> str | None:
     return job if _is_day(parts["data_date"]) else None
 
 
+def deployed_as(model: Any, job: str) -> str:
+    """Return the name of the model that is said to have been deployed of a training job.
+
+    Args:
+        model: What is said.
+        job: The training job's name.
+
+    Returns:
+        The name if it is one that a deployment of the job makes; else the job's, which is that of the first one.
+    """
+    if not isinstance(model, str) or len(model) > _LONGEST_NAME:
+        return job
+    return model if named_parts(model).get("training_job") == job else job
+
+
 class ToldModels:
-    """Looks up in AWS what events have named.
+    """Looks up in AWS what an event or an XCom has named.
 
     Args:
         client: A boto3 SageMaker client.
@@ -126,8 +141,8 @@ class ToldModels:
     def _objection(self, job: str, description: Mapping[str, Any], found: Mapping[str, str]) -> str | None:
         if found.get(tags.PIPELINE) != self._run.pipeline:
             return f"Training job {job} is none of pipeline {self._run.pipeline}'s: its tags say otherwise."
-        if found.get(tags.DATA_DATE) != named_parts(job)["data_date"]:
-            return f"Training job {job} has another data date in its tags, {found.get(tags.DATA_DATE)!r}."
+        if not _is_day(found.get(tags.DATA_DATE, "")):
+            return f"Training job {job} has no data date in its tags."
         status = TRAINING_JOB.status_of(description)
         if TRAINING_JOB.answer_to(status) is not Answer.DONE:
             return f"Training job {job} is {status}."
@@ -152,14 +167,8 @@ class ToldModels:
         return {"model": model, **{fact: value for fact, value in where.items() if value}}
 
     def _refuse(self, why: str) -> None:
-        log.warning("An event is passed over. %s", why)
+        log.warning("Passed over: %s", why)
         self.refusals.append(why)
-
-
-def _deployed_job(model: Any) -> str | None:
-    if not isinstance(model, str) or len(model) > _LONGEST_NAME:
-        return None
-    return named_parts(model).get("training_job")
 
 
 def _is_day(text: str) -> bool:

@@ -8,6 +8,7 @@ believed to name a training job. Whose it is, its data date, artifact and metric
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import tags
-from fresh_endpoints.aws.errors import explained, is_not_found
+from fresh_endpoints.aws.errors import UNSEEN_SECONDS, explained, is_not_found
 from fresh_endpoints.aws.kinds import TRAINING_JOB, Answer
 from fresh_endpoints.model_facts import model_facts
 from fresh_endpoints.run import named_parts
@@ -104,6 +105,7 @@ class ToldModels:
     def __init__(self, client: Any, run: Run):
         self._client = client
         self._run = run
+        self._first_unseen: float | None = None
         self.refusals: list[str] = []
 
     def facts(self, job: str, model: str) -> dict[str, Any] | None:
@@ -120,11 +122,8 @@ class ToldModels:
             AirflowException: AWS refused to tell.
         """
         with explained(f"look at training job {job}"):
-            try:
-                description = self._client.describe_training_job(TrainingJobName=job)
-            except ClientError as error:
-                if not is_not_found(error):
-                    raise
+            description = self._describe(job)
+            if description is None:
                 self._refuse(f"There is no training job {job}.")
                 return None
             found = tags.read(self._client, TRAINING_JOB.arn_of(description))
@@ -137,6 +136,23 @@ class ToldModels:
             except AirflowFailException as error:
                 self._refuse(str(error))
                 return None
+
+    def _describe(self, job: str) -> Mapping[str, Any] | None:
+        """Describe the job, again for a while as long as it is not seen to be there or at its end: it may just be."""
+        while True:
+            description = None
+            try:
+                description = self._client.describe_training_job(TrainingJobName=job)
+            except ClientError as error:
+                if not is_not_found(error):
+                    raise
+            if description and TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is not Answer.WAIT:
+                return dict(description)
+            self._first_unseen = self._first_unseen or time.monotonic()
+            # All jobs together, or who names many that do not exist would have them waited for one by one.
+            if time.monotonic() - self._first_unseen >= UNSEEN_SECONDS:
+                return description
+            time.sleep(UNSEEN_SECONDS / 20)
 
     def _objection(self, job: str, description: Mapping[str, Any], found: Mapping[str, str]) -> str | None:
         if found.get(tags.PIPELINE) != self._run.pipeline:

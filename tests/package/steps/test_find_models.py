@@ -1,5 +1,7 @@
 """Which models a run of the prediction DAG finds, by the asset events that it was told of and by what AWS says."""
 
+import threading
+import time
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -70,7 +72,8 @@ class Trainings:
 
 
 @pytest.fixture
-def trainings(pipeline):
+def trainings(pipeline, monkeypatch):
+    monkeypatch.setattr(told_models, "UNSEEN_SECONDS", 1.0)
     return Trainings(pipeline)
 
 
@@ -219,6 +222,50 @@ def test_a_job_that_is_missing_failed_or_still_running_is_passed_over_with_a_sen
     assert f"There is no training job {missing}." in caplog.text
     assert f"Training job {running} is InProgress." in caplog.text
     assert f"Training job {failed} is Failed." in caplog.text
+
+
+@pytest.fixture
+def until_looked(trainings):
+    """Has a fault of local AWS's hold until somebody has met it in DescribeTrainingJob."""
+    aws, threads = trainings.pipeline.aws, []
+
+    def start(fault, job):
+        before = looks(aws, job)
+
+        def remove():
+            deadline = time.monotonic() + 60
+            while looks(aws, job) == before and time.monotonic() < deadline:
+                time.sleep(0.1)
+            aws.remove_fault(fault)
+
+        threads.append(threading.Thread(target=remove))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()
+
+
+def looks(aws, job):
+    return sum(job in str(call["parameters"]) for call in aws.calls("DescribeTrainingJob"))
+
+
+def test_a_job_that_is_not_seen_at_once_is_looked_at_again(monkeypatch, trainings, find, until_looked):
+    monkeypatch.setattr(told_models, "UNSEEN_SECONDS", 30.0)
+    job = trainings.add(4)
+    fault = {"operation": "DescribeTrainingJob", "kind": "stale_read", "seconds": 3600, "resource": job}
+    until_looked(*trainings.pipeline.aws.add_faults(fault), job)
+    assert find([trainings.event(1, job)]) == [job]
+    calls = trainings.pipeline.aws.calls("DescribeTrainingJob")
+    assert any(call["error"] for call in calls if job in str(call["parameters"]))
+
+
+def test_a_job_whose_end_is_not_seen_at_once_is_looked_at_again(monkeypatch, trainings, find, until_looked):
+    monkeypatch.setattr(told_models, "UNSEEN_SECONDS", 30.0)
+    [fault] = trainings.pipeline.aws.add_faults({"operation": "training-job:Downloading", "kind": "hold_status"})
+    job = trainings.add(4, wait=False)
+    until_looked(fault, job)
+    assert find([trainings.event(1, job)]) == [job]
 
 
 NO_NAMES = [

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from werkzeug.wrappers import Response
 
+from local_aws.slack_limits import problem_of_blocks
 from local_aws.slack_page import render
 
 MOST_MESSAGES = 1_000
@@ -46,6 +47,8 @@ class Slack:
             return _plain("invalid_payload", 400)
         if not any(payload.get(member) for member in ("text", "blocks", "attachments")):
             return _plain("no_text", 400)
+        if problem := problem_of_blocks(payload.get("blocks")):
+            return _plain(problem, 400)
         with self._lock:
             self._messages.append({"received": time.time(), "payload": payload})
         return _plain("ok", 200)

@@ -73,6 +73,31 @@ def not_there(call: Call, reason: str) -> AwsError:
     return AwsError("UnknownOperationException" if call.protocol == "json" else "InvalidAction", said)
 
 
+def read_json(body: bytes) -> Any:
+    """Read a request's JSON.
+
+    Args:
+        body: The JSON.
+
+    Returns:
+        What it says. All text in it can be stored and shown: a lone surrogate (U+D800 to U+DFFF), which JSON can
+        spell, has no UTF-8 (https://www.rfc-editor.org/rfc/rfc8259#section-8.2).
+
+    Raises:
+        ValueError: It is not JSON, is nested too deeply or has a lone surrogate.
+    """
+    try:
+        content = json.loads(body)
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"it has {error.object[error.start]!r}, half of a surrogate pair, without the other"
+        ) from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return content
+
+
 @dataclass(frozen=True)
 class Call:
     """One request, identified.

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from local_aws.backends import MotoBackends, S3Url
-from local_aws.wire import Call
+from local_aws.wire import Call, read_json
 
 _SAGEMAKER = re.compile(
     r"(Create|Describe|Update|Stop|Delete|Invoke)(?P<kind>TrainingJob|TransformJob|Model|EndpointConfig|Endpoint)"
@@ -109,7 +109,7 @@ def _sagemaker(call: Call, body: bytes, account_id: str) -> Iterator[Permission]
 
 def _has_tags(body: bytes) -> bool:
     try:
-        content = json.loads(body)
+        content = read_json(body)
     except ValueError:
         return False
     return isinstance(content, dict) and bool(content.get("Tags"))

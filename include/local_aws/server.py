@@ -39,7 +39,16 @@ from local_aws.settings import Settings
 from local_aws.slack import PAGE_PATHS, Slack
 from local_aws.state import StateFolder, StateKeeper
 from local_aws.strangers import Guard
-from local_aws.wire import AwsError, Call, Environ, error_response, identify, not_there, read_json
+from local_aws.wire import (
+    AwsError,
+    Call,
+    Environ,
+    error_response,
+    identify,
+    not_there,
+    read_json,
+    refuse_unsound_policy,
+)
 
 StartResponse = Callable[..., Any]
 _READ = re.compile("(Describe|List|Get|Head|Invoke)[A-Z]")
@@ -195,6 +204,8 @@ class Application:
             if environ.get("CONTENT_TYPE"):
                 headers["content-type"] = environ["CONTENT_TYPE"]
             return self._sagemaker.answer(call, body, headers)
+        if call.operation == "PutBucketPolicy":
+            refuse_unsound_policy(body)
         moto = self.load_moto()
         try:
             with self._backends.lock:

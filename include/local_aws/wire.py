@@ -98,6 +98,24 @@ def read_json(body: bytes) -> Any:
     return content
 
 
+def refuse_unsound_policy(body: bytes) -> None:
+    """Refuse a bucket policy that S3 refuses, and that moto would keep and then stumble over.
+
+    Args:
+        body: PutBucketPolicy's body.
+
+    Raises:
+        AwsError: It is no JSON object.
+    """
+    try:
+        is_policy = isinstance(read_json(body), dict)
+    except ValueError:
+        is_policy = False
+    if not is_policy:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+        raise AwsError("MalformedPolicy", "This policy contains invalid Json")
+
+
 @dataclass(frozen=True)
 class Call:
     """One request, identified.
@@ -246,7 +264,7 @@ def _identifiers(parameters: Mapping[str, Any]) -> dict[str, str]:
 
 def _json_identifiers(body: bytes) -> dict[str, str]:
     try:
-        content = json.loads(body or b"{}")
+        content = read_json(body or b"{}")
     except ValueError:
         return {}
     return _identifiers(content) if isinstance(content, dict) else {}

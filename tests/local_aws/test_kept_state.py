@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 from slack_sdk.webhook import WebhookClient
 
@@ -226,6 +227,33 @@ def test_what_was_done_a_while_before_a_kill_is_kept(start: Start, tmp_path: Pat
     key = artifact.removeprefix(f"s3://{bucket}/")
     assert aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()[:2] == b"\x1f\x8b"
     assert [message["text"] for message in aws.slack_messages()] == ["hello"]
+
+
+def test_what_could_not_be_saved_is_refused_and_what_comes_later_is_kept(start: Start) -> None:
+    aws = start()
+    bucket = new_bucket(aws)
+    for half in (r'{"text": "\ud800"}', r'{"text": "x", "blocks": [{"type": "\udc00"}]}'):
+        answer = requests.post(aws.webhook_url, half, timeout=60)
+        assert (answer.status_code, answer.text) == (400, "invalid_payload")
+        answer = requests.post(aws.webhook_url, {"payload": half}, timeout=60)
+        assert (answer.status_code, answer.text) == (400, "invalid_payload")
+    client = aws.client("sagemaker")
+    for members in ({"HyperParameters": {"a": "\ud800"}}, {"Tags": [{"Key": "a", "Value": "\ud800"}]}):
+        with pytest.raises(ClientError, match="SerializationException"):
+            client.create_training_job(**{**training_job(bucket, {}), **members})
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        aws.add_faults({"kind": "fail_training", "failure_reason": "\ud800"})
+    for policy in ("{", "[]", b"{\xff}".decode("latin-1")):
+        with pytest.raises(ClientError, match="MalformedPolicy"):
+            aws.client("s3").put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert WebhookClient(aws.webhook_url).send(text="later \U0001f600").body == "ok"
+    aws.client("s3").put_object(Bucket=bucket, Key="later", Body=b"1")
+    aws.stop()
+
+    aws = start()
+    assert [message["text"] for message in aws.slack_messages()] == ["later \U0001f600"]
+    assert "later \U0001f600" in requests.get(f"{aws.url}/slack", timeout=60).content.decode()
+    assert aws.client("s3").get_object(Bucket=bucket, Key="later")["Body"].read() == b"1"
 
 
 def test_an_unreadable_state_is_refused_with_its_place(start: Start, tmp_path: Path, capfd: Any) -> None:

@@ -11,7 +11,6 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,6 @@ from sagemaker_requests import ROLE, TIMEOUT, new_bucket, training_job, unique, 
 ROOT = Path(__file__).resolve().parents[2]
 ONCE = Config(retries={"total_max_attempts": 1})
 TWICE = Config(retries={"total_max_attempts": 2})
-
-
-@pytest.fixture
-def aws(local_aws: LocalAws) -> Iterator[LocalAws]:
-    """The shared server, without faults afterwards."""
-    yield local_aws
-    local_aws.clear_faults()
 
 
 def error_of(raised: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:

@@ -17,6 +17,7 @@ from slack_sdk.webhook import WebhookClient
 
 from local_aws.process import LocalAws
 from sagemaker_requests import (
+    ask,
     channel,
     new_bucket,
     new_config,
@@ -41,11 +42,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield lambda: running.enter_context(
             LocalAws(images={"tiny": TINY}, ping_timeout=20, stop_grace=2, status_seconds=0.1, state=tmp_path / "state")
         )
-
-
-def ask(aws: LocalAws, endpoint: str) -> bytes:
-    answer: bytes = aws.client("sagemaker-runtime").invoke_endpoint(EndpointName=endpoint, Body=b"1")["Body"].read()
-    return answer
 
 
 def without(content: dict[str, Any], *members: str) -> dict[str, Any]:
@@ -120,7 +116,7 @@ def test_an_endpoint_answers_after_a_restart_and_can_be_updated(start: Start) ->
     aws = start()
     client = aws.client("sagemaker")
     assert client.describe_endpoint(EndpointName="kept")["EndpointStatus"] in ("SystemUpdating", "InService")
-    assert ask(aws, "kept") == b"good:1"
+    assert ask(aws, "kept", b"1") == b"good:1"
     endpoint = client.describe_endpoint(EndpointName="kept")
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", good)
     assert [variant["VariantName"] for variant in endpoint["ProductionVariants"]] == ["variant-0"]
@@ -133,7 +129,7 @@ def test_an_endpoint_answers_after_a_restart_and_can_be_updated(start: Start) ->
     client.create_endpoint_config(EndpointConfigName=good, ProductionVariants=variants)
     client.update_endpoint(EndpointName="kept", EndpointConfigName=better)
     assert wait_for_endpoint(aws, "kept")["EndpointConfigName"] == better
-    assert ask(aws, "kept") == b"better:1"
+    assert ask(aws, "kept", b"1") == b"better:1"
 
 
 def test_a_program_that_cannot_come_back_fails_the_endpoint(start: Start, tmp_path: Path) -> None:
@@ -170,7 +166,7 @@ def test_a_creation_under_way_has_failed_and_an_update_is_on_the_old_config(star
         good,
         FAULT,
     ]
-    assert ask(aws, "updated") == b"good:1"
+    assert ask(aws, "updated", b"1") == b"good:1"
 
 
 def test_jobs_under_way_have_failed(start: Start) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,12 +13,13 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from slack_sdk.webhook import WebhookClient
 
 from local_aws.process import LocalAws
-from local_aws.strangers import host_names
+from local_aws.strangers import LOOPBACK, host_names
 from sagemaker_requests import ask, deploy, new_bucket, new_config, new_model, training_job
 
 TINY = Path(__file__).parents[1] / "support" / "images" / "tiny"
@@ -233,6 +235,15 @@ def with_allowed_hosts(how: str, monkeypatch: pytest.MonkeyPatch) -> LocalAws:
         return LocalAws(allowed_hosts=["local-aws", "fd00::7"])
     monkeypatch.setenv("LOCAL_AWS_ALLOWED_HOSTS", "local-aws, fd00::7")
     return LocalAws()
+
+
+def test_compose_allows_the_name_that_its_other_services_use() -> None:
+    text = (Path(__file__).parents[2] / "docker-compose.yaml").read_text()
+    allowed = str(yaml.safe_load(text)["services"]["local-aws"]["environment"])
+    assert "LOCAL_AWS_ALLOWED_HOSTS" in allowed
+    asked = set(re.findall(r"http(?:://|%3A%2F%2F)([a-z0-9.-]+)(?::|%3A)5000", text)) - set(LOOPBACK)
+    assert asked
+    assert all(host in allowed for host in asked)
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])

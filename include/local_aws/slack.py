@@ -5,7 +5,6 @@ See https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks fo
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
@@ -16,8 +15,10 @@ from werkzeug.wrappers import Response
 
 from local_aws.slack_limits import problem_of_blocks
 from local_aws.slack_page import render
+from local_aws.wire import read_json
 
 MOST_MESSAGES = 1_000
+PAGE_PATHS = ("/slack", "/slack/")  # where people read the messages
 
 
 class Slack:
@@ -40,7 +41,7 @@ class Slack:
         if content_type.startswith("application/x-www-form-urlencoded"):
             body = parse_qs(body.decode("utf-8", "replace")).get("payload", [""])[0].encode()
         try:
-            payload = json.loads(body)
+            payload = read_json(body)
         except ValueError:
             return _plain("invalid_payload", 400)
         if not isinstance(payload, dict):

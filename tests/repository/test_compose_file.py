@@ -49,7 +49,7 @@ def test_a_container_has_no_right_that_it_does_not_need(service: str) -> None:
     written = SERVICES[service]
     assert written["cap_drop"] == ["ALL"]
     # Its entrypoint begins as root, and goes on as the user postgres.
-    entrypoint = ["CHOWN", "DAC_READ_SEARCH", "FOWNER", "SETGID", "SETUID"]
+    entrypoint = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"]
     assert written.get("cap_add", []) == (entrypoint if service == "postgres" else [])
     assert written["security_opt"] == ["no-new-privileges:true"]
     assert written["read_only"] is True

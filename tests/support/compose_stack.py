@@ -153,7 +153,7 @@ def wait_until(condition: Callable[[], bool], timeout: float, complain: Callable
 
 @contextmanager
 def _watched_arguments(wanted: dict[str, str], seen: set[str]) -> Iterator[None]:
-    """Look for secrets in the arguments of all of the machine's processes, the containers' among them, ten times a second."""
+    """Look for secrets in the arguments of all of the machine's processes, ten times a second."""
     ended = threading.Event()
 
     def watch() -> None:

@@ -69,7 +69,8 @@ def write(file: Path, port: int = 8080, aws_port: int = 5000) -> list[Path]:
     folder = file.parent / FOLDER
     # Only the owner may enter; inside, the containers' users read what is mounted into their containers.
     folder.mkdir(mode=0o700, exist_ok=True)
-    written = [folder / name for name, content in _secrets().items() if _create(folder / name, content, 0o644)]
+    fresh = _secrets() | _secrets_of_an_earlier_version(file)
+    written = [folder / name for name, content in fresh.items() if _create(folder / name, content, 0o644)]
     secrets_dir = f"./{FOLDER}" if file.parent == ROOT else folder
     if _create(file, TEMPLATE.format(secrets_dir=secrets_dir, port=port, aws_port=aws_port), 0o600):
         written.append(file)
@@ -86,6 +87,13 @@ def _secrets() -> dict[str, str]:
         "redis_password": _letters(32),
         "connections.json": "{}\n",
     }
+
+
+def _secrets_of_an_earlier_version(file: Path) -> dict[str, str]:
+    """Read the secrets that 0.1.0 wrote into the file itself."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    settings = dict(line.split("=", 1) for line in lines if "=" in line)
+    return {name: settings[name.upper()] for name in _secrets() if name.upper() in settings}
 
 
 def _letters(count: int) -> str:
@@ -132,8 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(f"{file} is there already and stays as it is.\n")
     if "SECRETS_DIR=" not in file.read_text(encoding="utf-8"):
         sys.stderr.write(
-            f"{file} has no SECRETS_DIR: it is of an earlier version, which kept the secrets in it. Put its"
-            f" passwords and keys into the files of {file.parent / FOLDER}, remove it, and run this again.\n"
+            f"{file} is of an earlier version: its passwords and keys are now in {file.parent / FOLDER}, and it has no"
+            " SECRETS_DIR. Remove it, run this again, and set in the new one what you had set.\n"
         )
         return 1
     sys.stdout.write(

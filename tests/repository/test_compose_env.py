@@ -128,8 +128,14 @@ def test_a_secret_that_is_missing_is_made_and_the_others_stay(tmp_path: Path) ->
     assert {name for name in GENERATED if before[name] != after[name]} == {"redis_password"}
 
 
-def test_a_file_of_an_earlier_version_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "env").write_text("POSTGRES_PASSWORD=x\n")
+def test_what_an_earlier_version_wrote_into_env_goes_on_as_the_secrets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = "".join(f"{name.upper()}=-of_{name}\n" for name in GENERATED)
+    (tmp_path / "env").write_text(earlier)
     assert compose_env.main(["--file", str(tmp_path / "env")]) == 1
-    assert "has no SECRETS_DIR" in capsys.readouterr().err
-    assert (tmp_path / "env").read_text() == "POSTGRES_PASSWORD=x\n"
+    assert "it has no SECRETS_DIR. Remove it, run this again" in capsys.readouterr().err
+    assert (tmp_path / "env").read_text() == earlier
+    (tmp_path / "env").unlink()
+    assert compose_env.main(["--file", str(tmp_path / "env")]) == 0
+    assert generated(tmp_path / "env") == {name: f"-of_{name}" for name in GENERATED}

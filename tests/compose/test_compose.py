@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from compose_stack import Stack, wait_until
+from compose_stack import WORKERS, Stack, wait_until
 from local_airflow.rest_api import AirflowApi, ApiError
 
 DAG_ID = "train_and_deploy_multiclass"
+with_local_executor = pytest.mark.parametrize("stack", ["local"], indirect=True)
+with_celery = pytest.mark.parametrize("stack", ["celery"], indirect=True)
 
 
 def test_a_triggered_run_succeeds(stack: Stack) -> None:
@@ -42,6 +44,7 @@ def test_new_dags_run_at_once_on_local_aws(stack: Stack) -> None:
     assert stack.airflow.api("GET", f"/dags/{DAG_ID}")["is_paused"] is False
 
 
+@with_local_executor
 def test_airflows_command_line_creates_a_backfill(stack: Stack) -> None:
     stack.airflow.wait_for_dag(DAG_ID)
     command = ["airflow", "backfill", "create", "--dag-id", DAG_ID, "--dry-run"]
@@ -58,6 +61,7 @@ def test_nobody_gets_in_without_logging_in(stack: Stack) -> None:
         AirflowApi(stack.airflow.url, "admin", "admin").token()
 
 
+@with_local_executor
 def test_an_edited_pipeline_file_is_live_within_a_minute(stack: Stack) -> None:
     stack.airflow.wait_for_dag(DAG_ID)
     file = stack.pipelines / "multiclass.yaml"
@@ -65,3 +69,8 @@ def test_an_edited_pipeline_file_is_live_within_a_minute(stack: Stack) -> None:
     assert old in file.read_text()
     file.write_text(file.read_text().replace(old, "Edited."))
     wait_until(lambda: stack.airflow.api("GET", f"/dags/{DAG_ID}")["description"] == "Edited.", 60)
+
+
+@with_celery
+def test_the_workers_answer_their_health_check(stack: Stack) -> None:
+    wait_until(lambda: stack.healthy(*WORKERS), 120, lambda: stack.run("logs", "--no-color", "--tail", "60", *WORKERS))

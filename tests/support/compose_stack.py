@@ -22,8 +22,9 @@ from local_airflow.rest_api import AirflowApi
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE_SHOT = {"check-settings", "init", "sample-data"}
+WORKERS = {"worker-1", "worker-2"}
 ALWAYS = {"postgres", "api-server", "scheduler", "dag-processor", "triggerer", "local-aws"} | ONE_SHOT
-SERVICES = {"local": ALWAYS, "celery": ALWAYS | {"redis", "worker-1", "worker-2"}}
+SERVICES = {"local": ALWAYS, "celery": ALWAYS | {"redis"} | WORKERS}
 
 
 class Settings:
@@ -70,7 +71,7 @@ class Settings:
     def down(self) -> None:
         """Remove everything."""
         every = ["--profile", "local-aws", "--profile", "celery"]
-        self.compose(*every, "down", "--volumes", "--remove-orphans", "--timeout", "20", timeout=300)
+        self.compose(*every, "down", "--volumes", "--remove-orphans", "--timeout", "1", timeout=300)
 
 
 class Stack:
@@ -121,12 +122,14 @@ class Stack:
         for name in ONE_SHOT:
             state = containers[name]["State"]
             assert state["Status"] != "exited" or state["ExitCode"] == 0, self.run("logs", "--no-color", name)
-        return all(
-            container["State"]["Status"] == "exited"
-            if name in ONE_SHOT
-            else container["State"].get("Health", {}).get("Status") == "healthy"
-            for name, container in containers.items()
-        )
+        # The workers' health is asked for every half a minute only.
+        services = containers.keys() - ONE_SHOT - WORKERS
+        return all(containers[name]["State"]["Status"] == "exited" for name in ONE_SHOT) and self.healthy(*services)
+
+    def healthy(self, *services: str) -> bool:
+        """Whether the services' health checks pass."""
+        containers = self.containers()
+        return all(containers[name]["State"].get("Health", {}).get("Status") == "healthy" for name in services)
 
     def slack_messages(self) -> list[str]:
         """The messages that Slack has received, oldest first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.request import urlopen
 from zoneinfo import ZoneInfo
 
@@ -17,26 +18,43 @@ with_local_executor = pytest.mark.parametrize("stack", ["local"], indirect=True)
 with_celery = pytest.mark.parametrize("stack", ["celery"], indirect=True)
 
 
+def finished(stack: Stack, run_id: str) -> list[dict[str, Any]]:
+    """The tasks of a run, which has succeeded and told so."""
+    run = stack.airflow.wait_for_run(DAG_ID, run_id, timeout=300)
+    tasks = stack.airflow.task_instances(DAG_ID, run_id)
+    logs = {task["task_id"]: stack.airflow.task_log(DAG_ID, run_id, task["task_id"]) for task in tasks}
+    assert run["state"] == "success", "\n".join(logs.values())
+    assert all(task["state"] == "success" for task in tasks)
+    # The api-server has the logs, whoever wrote them.
+    assert [task_id for task_id, log in logs.items() if "Pre Execute" not in log] == []
+    return tasks
+
+
+def hostnames(stack: Stack, *services: str) -> set[str]:
+    return {stack.containers()[service]["Config"]["Hostname"] for service in services}
+
+
+@with_local_executor
 def test_a_triggered_run_succeeds(stack: Stack) -> None:
     yesterday = datetime.now(ZoneInfo("Asia/Tokyo")).date() - timedelta(days=1)
     stack.airflow.wait_for_dag(DAG_ID)
     run_id = stack.airflow.trigger(DAG_ID, conf={"data_date": yesterday.isoformat(), "deploy": "always"})
-    run = stack.airflow.wait_for_run(DAG_ID, run_id, timeout=300)
-    tasks = stack.airflow.task_instances(DAG_ID, run_id)
-    logs = {task["task_id"]: stack.airflow.task_log(DAG_ID, run_id, task["task_id"]) for task in tasks}
-    failed = [task["task_id"] for task in tasks if task["state"] in ("failed", "up_for_retry")]
-    assert run["state"] == "success", "\n".join(logs[task_id] for task_id in failed)
-    assert all(task["state"] == "success" for task in tasks)
-    # The api-server has the logs, whoever wrote them.
-    assert [task_id for task_id, log in logs.items() if "Pre Execute" not in log] == []
+    tasks = finished(stack, run_id)
+    assert {task["hostname"] for task in tasks} == hostnames(stack, "scheduler")
+    # Slack's address is in secrets/connections.json only.
     completed = [text for text in stack.slack_messages() if text.startswith("Deployment completed")]
     assert any(f"data date {yesterday}" in text for text in completed)
     with urlopen(f"{stack.aws_url}/slack", timeout=30) as page:
         assert "Deployment completed" in page.read().decode()
-    # Who ran the tasks: the scheduler's own processes, or a Celery worker.
-    runners = {"local": ["scheduler"], "celery": ["worker-1", "worker-2"]}[stack.executor]
-    names = {stack.containers()[service]["Config"]["Hostname"] for service in runners}
-    assert {task["hostname"] for task in tasks} <= names
+
+
+@with_celery
+def test_the_first_scheduled_run_succeeds_on_celery_workers(stack: Stack) -> None:
+    stack.airflow.wait_for_dag(DAG_ID)
+    wait_until(lambda: stack.airflow.runs(DAG_ID) != [], 120)
+    tasks = finished(stack, stack.airflow.runs(DAG_ID)[0]["dag_run_id"])
+    assert {task["hostname"] for task in tasks} <= hostnames(stack, *WORKERS)
+    assert any(text.startswith("Deployment completed") for text in stack.slack_messages())
 
 
 def test_new_dags_run_at_once_on_local_aws(stack: Stack) -> None:

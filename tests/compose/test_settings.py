@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import yaml
 
 from compose_stack import Settings
@@ -52,16 +50,6 @@ def test_a_secret_in_env_is_refused(settings: Settings) -> None:
     status, said = check(settings)
     assert status == 1
     assert "Put the connection into secrets/connections.json" in said
-
-
-def test_connections_with_secrets_come_from_their_file(settings: Settings) -> None:
-    connections = {"slack_default": {"conn_type": "slackwebhook", "password": "https://hooks.example.com/services/x"}}
-    (settings.file.parent / "secrets" / "connections.json").write_text(json.dumps(connections))
-    program = (
-        "from airflow.models import Connection as C; print(C.get_connection_from_secrets('slack_default').password)"
-    )
-    read = ["run", "--rm", "-T", "--no-deps", "check-settings", "python", "-c", program]
-    assert "https://hooks.example.com/services/x" in settings.compose(*read, timeout=600).stdout
 
 
 def test_what_env_sets_reaches_airflow(settings: Settings) -> None:

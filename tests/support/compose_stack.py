@@ -46,9 +46,14 @@ class Settings:
         self.file.write_text("\n".join([*lines, *(f"{name}={value}" for name, value in settings.items()), ""]))
 
     @property
+    def connections(self) -> Path:
+        """The file of the connections that hold secrets."""
+        return self.file.parent / "secrets" / "connections.json"
+
+    @property
     def secrets(self) -> dict[str, str]:
         """The secrets that were generated, by file name."""
-        files = [file for file in (self.file.parent / "secrets").iterdir() if file.suffix != ".json"]
+        files = [file for file in self.connections.parent.iterdir() if file != self.connections]
         return {file.name: file.read_text() for file in files}
 
     def compose(
@@ -80,6 +85,7 @@ class Stack:
     def __init__(self, executor: str, folder: Path):
         self.executor = executor
         self.settings = Settings(folder)
+        self._tell_slack_by_the_file()
         self.pipelines = folder / "pipelines"
         shutil.copytree(ROOT / "include" / "pipelines", self.pipelines)
         self.pipelines.chmod(0o755)
@@ -91,6 +97,13 @@ class Stack:
         self._environment = {"PIPELINES_DIR": str(self.pipelines)}
         if executor == "celery":
             self._environment |= {"AIRFLOW_EXECUTOR": "CeleryExecutor", "COMPOSE_PROFILES": "local-aws,celery"}
+
+    def _tell_slack_by_the_file(self) -> None:
+        # Messages arrive only if tasks, in whatever container, take the connection from the file.
+        url = "http%3A%2F%2Flocal-aws%3A5000%2F"
+        self.settings.set(AIRFLOW_CONN_SLACK_DEFAULT=f"slackwebhook://:{url}nowhere@")
+        connection = f"slackwebhook://:{url}slack%2Fservices%2FT000%2FB000%2Flocal@"
+        self.settings.connections.write_text(json.dumps({"slack_default": connection}))
 
     def up(self) -> None:
         """Build and start it; has the names of the secrets that appear in any process's arguments."""

@@ -52,7 +52,7 @@ aws: .venv/ready ## Run local AWS alone in the foreground; PORT=5000
 	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_aws --port $(or $(PORT),5000)
 
 .PHONY: env
-env: ## Write .env for docker-compose.yaml: fresh secrets and the login; keeps one that is there
+env: ## Write .env and secrets/ for docker-compose.yaml; what is there stays
 	@$(PYTHON) include/compose_env.py
 
 ##@ Pipelines

@@ -73,7 +73,8 @@ def test_a_value_out_of_range_within_a_section(problems, line, problem):
 
 def test_the_largest_and_the_smallest_values_are_usable(folder):
     most = (
-        "retry_delay_seconds: 86400\nretries: 100\nwait_minutes: 43200\ndeadline_minutes: 43200\nmax_active_runs: 1000\n"
+        "retry_delay_seconds: 86400\nretries: 100\nwait_minutes: 43200\ndeadline_minutes: 43200\n"
+        "max_active_runs: 1000\n"
         f"start_date: 2199-12-31\ntimezone: America/Argentina/ComodRivadavia\ndag_tags: [{'é' * 100}, 'a, b/c: d']\n"
         f"owner: {'x' * 500}\ndescription: {'x' * 10_000}\nretention: {{keep: 10000}}\n"
     )

@@ -63,10 +63,11 @@ def build_dags(dag_id_prefix: str, build: Build) -> dict[str, DAG]:
 def _build_apart(pipelines: list[Pipeline], build: Build, dag_id_prefix: str) -> Iterator[DAG | None]:
     dag_file = Path(build.__code__.co_filename)
     errors = _errors[dag_file.name] = []
+    code = memory.building_digest(dag_file)
     for pipeline in pipelines:
         try:
             dag = build(pipeline)
-            _try_once(dag, _entry(pipeline, dag_file))
+            _try_once(dag, _entry(pipeline, code))
         except Exception as error:
             _log.exception("The DAG %s%s cannot be built", dag_id_prefix, pipeline.name)
             errors.append(_error(pipeline, f"{dag_id_prefix}{pipeline.name}", error))
@@ -86,7 +87,8 @@ def find_build_errors(dag_files: Iterable[Path]) -> list[PipelineFileError]:
     pipelines = load_pipelines().pipelines
     errors: list[PipelineFileError] = []
     for dag_file in dag_files:
-        if all(memory.recall(_entry(pipeline, dag_file), _Built) for pipeline in pipelines):
+        code = memory.building_digest(dag_file)
+        if all(memory.recall(_entry(pipeline, code), _Built) for pipeline in pipelines):
             continue
         try:
             runpy.run_path(str(dag_file))
@@ -119,12 +121,12 @@ def _try(dag: DAG) -> None:
     again.timetable.next_dagrun_info(last_automated_data_interval=None, restriction=ever)
 
 
-def _entry(pipeline: Pipeline, dag_file: Path) -> Path | None:
+def _entry(pipeline: Pipeline, code: bytes) -> Path | None:
     try:
         content = pipeline.model_dump_json().encode()
     except ValueError:
         return None
-    return memory.entry(f"{dag_file.name}:{pipeline.name}", b"\0".join([memory.building_digest(dag_file), content]))
+    return memory.entry(pipeline.name, code + content)
 
 
 def _error(pipeline: Pipeline, dag_id: str, error: Exception) -> PipelineFileError:

@@ -118,7 +118,7 @@ def building_digest(dag_file: Path) -> bytes:
     Args:
         dag_file: The DAG file that builds it.
     """
-    return hashlib.sha256(package_digest() + dag_file.read_bytes()).digest()
+    return hashlib.sha256(b"\0".join([package_digest(), dag_file.name.encode(), dag_file.read_bytes()])).digest()
 
 
 def _folder() -> Path | None:

@@ -197,8 +197,8 @@ class Pipeline(_Part):
     """One pipeline: a model that is trained anew on each day's data, and the endpoint that serves it.
 
     Strings in bucket, data, training, model, endpoint_config, endpoint and transform, and smoke_test.key, are Jinja
-    templates. They know data_date and date (both YYYY-MM-DD), pipeline (the name), bucket, and Airflow's own names,
-    such as var and params.
+    templates. They know data_date and date (both YYYY-MM-DD), pipeline (the name), bucket, and of Airflow's names
+    those of the run's facts, such as var, params and run_id.
     """
 
     name: Annotated[str, AfterValidator(_name)] = Field(

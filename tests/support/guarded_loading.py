@@ -8,32 +8,41 @@ import os
 import selectors
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 SECONDS = 20
-_MEGABYTES = 1500
+_MEGABYTES = 3000
 
 _CHILD = """
-import json, resource, sys, time
+import json, os, resource, sys, time
 from pathlib import Path
-limit = int(sys.argv[1]) * 2**20
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-from fresh_endpoints.pipeline_file.checks import pipeline
+megabytes, warm, *dag_files = sys.argv[1:]
+resource.setrlimit(resource.RLIMIT_AS, (int(megabytes) * 2**20,) * 2)
 from fresh_endpoints.pipeline_file.loading import load_pipelines
-load_pipelines(Path(sys.argv[2]))  # What the first load costs is no file's own.
-sys.stdout.write("ready\\n"); sys.stdout.flush()
-for line in sys.stdin:
-    started = time.perf_counter()
-    loaded = load_pipelines(Path(json.loads(line)))
-    print(json.dumps({
+
+def load(folder):
+    os.environ["PIPELINES_DIR"] = folder
+    started = time.process_time()
+    loaded = load_pipelines()
+    errors = list(loaded.errors)
+    if dag_files:
+        from fresh_endpoints.pipeline_file.building import find_build_errors
+        errors += find_build_errors(map(Path, dag_files))
+    return {
         "names": [pipeline.name for pipeline in loaded.pipelines],
-        "errors": {error.path.name.encode("utf-8", "backslashreplace").decode(): str(error) for error in loaded.errors},
-        "seconds": time.perf_counter() - started,
+        "errors": {error.path.name.encode("utf-8", "backslashreplace").decode(): str(error) for error in errors},
+        "seconds": time.process_time() - started,
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }), flush=True)
+    }
+
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # What Airflow logs is no answer.
+print(json.dumps(load(warm)), file=answers, flush=True)  # What the first load costs is no file's own.
+for line in sys.stdin:
+    print(json.dumps(load(json.loads(line))), file=answers, flush=True)
 """
 
 
@@ -44,7 +53,7 @@ class Outcome:
     Attributes:
         names: The pipelines.
         errors: The errors' texts by the files' names.
-        seconds: How long it took.
+        seconds: How much of a processor's time it took.
         megabytes: The most memory that the process had held by then.
         end: How the process ended, where it did.
     """
@@ -62,10 +71,15 @@ class GuardedLoader:
     Args:
         temporary: A folder for what is remembered of files.
         warm: A pipelines folder that is loaded first.
+        dag_files: DAG files that are to build what is loaded; their errors count as the pipeline file's.
+
+    Attributes:
+        first: How the first load went.
     """
 
-    def __init__(self, temporary: Path, warm: Path) -> None:
-        self._temporary, self._warm = temporary, warm
+    def __init__(self, temporary: Path, warm: Path, dag_files: Sequence[Path]) -> None:
+        self._temporary, self._warm, self._dag_files = temporary, warm, dag_files
+        self.first = Outcome()
         self._child: subprocess.Popen[str] | None = None
 
     def load(self, folder: Path) -> Outcome:
@@ -90,14 +104,21 @@ class GuardedLoader:
 
     def _start(self) -> subprocess.Popen[str]:
         self._child = child = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, str(_MEGABYTES), str(self._warm)],
-            env={**os.environ, "TMPDIR": str(self._temporary), "PYTHONPATH": str(PLUGINS)},
+            [sys.executable, "-c", _CHILD, str(_MEGABYTES), str(self._warm), *map(str, self._dag_files)],
+            env={
+                **os.environ,
+                "TMPDIR": str(self._temporary),
+                "PYTHONPATH": str(PLUGINS),
+                "AIRFLOW_HOME": str(self._temporary),
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        assert self._answer(child, 120) == "ready\n"
+        answer = self._answer(child, 120)
+        assert answer, "the first load has failed"
+        self.first = Outcome(**json.loads(answer))
         return child
 
     def _answer(self, child: subprocess.Popen[str], seconds: float) -> str | None:
@@ -112,9 +133,9 @@ class GuardedLoader:
 
 
 @contextlib.contextmanager
-def guarded_loader(temporary: Path, warm: Path) -> Iterator[GuardedLoader]:
-    """Start a loader, and end it."""
-    loader = GuardedLoader(temporary, warm)
+def guarded_loader(temporary: Path, warm: Path, dag_files: Sequence[Path] = ()) -> Iterator[GuardedLoader]:
+    """Make a loader, and end it."""
+    loader = GuardedLoader(temporary, warm, dag_files)
     try:
         yield loader
     finally:

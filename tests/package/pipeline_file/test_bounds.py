@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fresh_endpoints.pipeline_file import bounds
 from fresh_endpoints.pipeline_file.loading import load_pipelines
-from guarded_loading import guarded_loader
+from guarded_loading import PLUGINS, guarded_loader
 from pipeline_files import BASE, changed
 
 
@@ -173,6 +175,20 @@ def test_a_mistake_in_a_check_is_one_files(folder, monkeypatch):
     loaded = load_pipelines(folder)
     assert [pipeline.name for pipeline in loaded.pipelines] == ["iris"]
     assert [error.problems for error in loaded.errors] == [("cannot be checked: RecursionError: too deep",)]
+
+
+def test_the_check_says_the_same_as_airflow_and_ends_soon(folder):
+    (folder / "iris.yaml").write_text(BASE)
+    (folder / "brackets.yaml").write_text("[" * 30_000)
+    (folder / "laughs.yaml").write_text(laughs("[*a{0}, *a{0}]"))
+    (folder / "power.yaml").write_text(changed(("sample-bucket", "'{{ 9 ** 9 ** 9 ** 9 }}'"), ("iris", "power")))
+    os.mkfifo(folder / "pipe.yaml")
+    program = [sys.executable, "-m", "fresh_endpoints", "check", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(PLUGINS)}
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "iris: ok\n")
+    assert done.stderr.endswith("".join(f"{error}\n" for error in load_pipelines(folder).errors))
+    assert done.stderr.count(".yaml:\n") == 1 + 4  # one warning
 
 
 def test_a_large_file_of_ordinary_use_is_read(folder):

@@ -57,6 +57,11 @@ def _each(size: int, arguments: Sizes) -> int:
     return size * (1 + sum(arguments))
 
 
+def _number(size: int, arguments: Sizes) -> int:
+    # 1e308 has 309 digits as an integer.
+    return size + sum(arguments) + 310
+
+
 # One character may have three in upper case.
 _UPPER = _times(3)
 # The C library's strftime is given up to 256 characters for each of the format.
@@ -82,7 +87,7 @@ _FILTERS: dict[str, tuple[int, Callable[[int, Sizes], int]]] = {
         ], (0, _as_long)
     ),
     **dict.fromkeys(["capitalize", "title", "upper"], (0, _UPPER)),
-    "d": (2, _as_long), "default": (2, _as_long), "int": (1, _as_long), "round": (0, _as_long),
+    "d": (2, _as_long), "default": (2, _as_long), "int": (1, _number), "round": (0, _as_long),
     "truncate": (1, _as_long), "tojson": (0, _times(6)), "urlencode": (0, _times(12)),
     "join": (1, _each), "replace": (2, _each),
 }  # fmt: skip

@@ -21,6 +21,8 @@ FOLDERS = {
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
 }
 
+# On Airflow 3.1 the plugins folder is found only when a DAG file is parsed.
+FIND_THE_PACKAGE = "import os, sys; sys.path.append(os.environ['AIRFLOW__CORE__PLUGINS_FOLDER'])"
 # One pipeline's DAGs cannot be built, or not be stored, for a reason that no check of a file knows.
 FAILS_TO_BUILD = """
 from fresh_endpoints.steps import trigger_form
@@ -73,7 +75,7 @@ def parse(pipelines: Path, before: str = "") -> dict[str, Any]:
     return parsed_dags.parse(
         ROOT / "dags",
         pipelines.parent / "home",
-        before,
+        FIND_THE_PACKAGE + before,
         PIPELINES_DIR=str(pipelines),
         TMPDIR=str(temporary),
         **FOLDERS,

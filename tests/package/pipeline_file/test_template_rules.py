@@ -105,6 +105,7 @@ def too_long() -> str:
         "{% set a = 'aaaaaaaaaa' %}" + "{% set a = a.replace('a', a) %}" * 10 + "{{ a }}",
         "{% set a = 'aaaaaaaaaa' %}" + "{% set a = a.join([a, a]) %}" * 40 + "{{ a }}",
         "{% set a = [] %}" + "{% set b = [a, a, a] %}" + "{% do a.append('" + "x" * 1500 + "') %}" * 2 + "{{ b }}",
+        "{% set a = '1e308' %}" + "{% set a = (a | int) * (a | int) %}" * 20 + "{{ a }}",
         "{% set a = '%Y%Y%Y' %}" + "{% set a = dag_run.run_after.strftime(a) %}" * 4 + "{{ a }}",
     ],
 )

@@ -85,6 +85,11 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return mapping
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag in _FOREIGN:
+            problem = (
+                f"found a value of the kind {node.tag.rpartition(':')[2]}; no request takes one; write a list or text"
+            )
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         try:
             if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
                 raise ValueError(f"it has {len(node.value)} characters; a number or date has {_LONGEST_NUMBER} at most")
@@ -99,6 +104,8 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return value
 
 
+# What no check looks into, and Airflow would render.
+_FOREIGN = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("binary", "omap", "pairs", "set"))
 # Converting digits takes the square of their number, and neither Airflow nor AWS's JSON carries more than 64 bits.
 _NUMBERS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
 _LONGEST_NUMBER = 64

@@ -106,7 +106,9 @@ def test_a_dag_that_cannot_be_built_or_stored_is_left_out_and_listed(pipelines, 
 HOSTILE = {
     "brackets": ("wait_minutes: " + "[" * 30_000, "found more than 50 levels"),
     "aliases": (
-        "a0: &a0 [x]\n" + "\n".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60)),
+        "a0: &a0 [x]\n"
+        + "\n".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))
+        + "\nmodel: {PrimaryContainer: *a59}",
         "found more than 10000 values",
     ),
     "delay": (

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from fresh_endpoints.pipeline_file import bounds
 from fresh_endpoints.pipeline_file.loading import load_pipelines
@@ -54,7 +55,7 @@ def test_thirty_kilobytes_of_brackets(refusal):
 def laughs(form: str) -> str:
     lines = ["a0: &a0 {k: x}"]
     lines += [f"a{n}: &a{n} {form.format(n - 1)}" for n in range(1, 30)]
-    return "\n".join(lines)
+    return "\n".join([*lines, "model: {PrimaryContainer: *a29}", changed(("iris", "bad"))])
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,16 @@ def test_the_check_says_the_same_as_airflow_and_ends_soon(folder):
     assert (done.returncode, done.stdout) == (1, "iris: ok\n")
     assert done.stderr.endswith("".join(f"{error}\n" for error in load_pipelines(folder).errors))
     assert done.stderr.count(".yaml:\n") == 1 + 4  # one warning
+
+
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+def test_both_of_pyyamls_parsers_are_counted(loader):
+    """Without libyaml PyYAML has one in Python, which is slower and lets halves of characters through."""
+    for content in ("[" * 30_000, laughs("[*a{0}, *a{0}]"), "a: &a [*a]", 'a: "\\0"'):
+        with pytest.raises(bounds.OutOfBoundsError):
+            bounds.count(content.encode(), getattr(yaml, loader))
+    with pytest.raises((bounds.OutOfBoundsError, yaml.YAMLError)):
+        bounds.count(b'a: "\\ud800"', getattr(yaml, loader))
 
 
 def test_a_large_file_of_ordinary_use_is_read(folder):

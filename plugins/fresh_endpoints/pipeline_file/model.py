@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
-from fresh_endpoints.pipeline_file import limits
+from fresh_endpoints.pipeline_file import limits, patterns
 from fresh_endpoints.pipeline_file.quality import parse_rule
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
@@ -72,6 +72,8 @@ def _rule(value: str) -> str:
 
 
 def _pattern(value: str) -> str:
+    if problem := patterns.problem_of(value):
+        raise ValueError(problem)
     try:
         re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:

@@ -147,6 +147,37 @@ def test_characters_that_no_database_keeps(refusal, character, where):
     assert said.isprintable()
 
 
+@pytest.mark.parametrize("pattern", ["(((a{1000}){1000}){1000})", "((a{1,1000})[{]{1000,}){9}", "(a?){99}{99}{99}"])
+def test_a_pattern_that_fills_the_memory_when_it_is_compiled(refusal, pattern):
+    metrics = f"InputMode: File, MetricDefinitions: [{{Name: a, Regex: '{pattern}'}}]}}"
+    said = refusal(changed(("InputMode: File}", metrics), ("iris", "bad")))
+    assert "its repetitions, each written out, have more than 10000 parts; repeat less, or with * or +" in said
+    said = refusal(changed(("iris", "bad")) + f"smoke_test: {{body: x, content_type: a/b, expect: '{pattern}'}}\n")
+    assert "its repetitions, each written out, have more than 10000 parts; repeat less, or with * or +" in said
+
+
+def test_very_many_patterns(refusal):
+    definitions = ", ".join("{Name: a, Regex: '((a{100}){90})'}" for _ in range(1_900))
+    text = changed(("InputMode: File}", f"InputMode: File, MetricDefinitions: [{definitions}]}}"), ("iris", "bad"))
+    assert "MetricDefinitions: found " in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"loss=(\d{1,9}\.\d{4,})",
+        r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        r"(?:(\w{1,100}),){90}",
+        r"([\]{]{9})\{9{2}",
+    ],
+)
+def test_patterns_of_ordinary_use(folder, pattern):
+    metrics = f"InputMode: File, MetricDefinitions: [{{Name: a, Regex: '{pattern}'}}]}}"
+    more = f"smoke_test: {{body: x, content_type: a/b, expect: '{pattern}'}}\n"
+    (folder / "iris.yaml").write_text(changed(("InputMode: File}", metrics)) + more)
+    assert load_pipelines(folder).errors == []
+
+
 def test_a_name_that_is_no_text_and_one_that_a_terminal_obeys(folder):
     for name in (b"\xff.yaml", b"a\x1b[2Jb.yaml"):
         (Path(os.fsdecode(os.fsencode(folder) + b"/" + name))).write_text("name: [")

@@ -59,7 +59,7 @@ def test_a_value_out_of_range(problems, line, problem):
         ),
         (
             "smoke_test: {body: x, content_type: a/b, expect: 'a{99999999999999999999}'}",
-            "it is no regular expression: the repetition number is too large",
+            "its repetitions, each written out, have more than 10000 parts; repeat less, or with * or +",
         ),
         (f"quality: {{rules: ['m >= {'1' * 5_000}x']}}", f"(5006 characters); {TOO_LONG} 300"),
         (f"slack: {{channel: {'x' * 251}}}", f"(251 characters); {TOO_LONG} 250"),

@@ -50,6 +50,6 @@ def _problem_of_pattern(pattern: str) -> str | None:
     """Compile a pattern by what will match it, which can be stopped; it is Python's already."""
     try:
         regex.compile(pattern)
-    except regex.error as error:
+    except (regex.error, RecursionError) as error:
         return str(error)
     return None

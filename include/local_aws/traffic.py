@@ -78,15 +78,16 @@ def shift(region: Region, endpoint: Endpoint, variants: list[Variant], config: J
         config: DeploymentConfig.
 
     Raises:
-        DeploymentError: An alarm went off meanwhile.
+        DeploymentError: An alarm went off meanwhile, or it took longer than its policy allows.
     """
+    deadline = time.monotonic() + _longest(config) * region.settings.wait_scale
     instances = sum(variant.config.get("InitialInstanceCount", 1) for variant in variants)
     for share, seconds in steps(config, instances):
         refuse_alarms(region, variants, config)
         with region.lock:
             endpoint.incoming, endpoint.share = variants, share
             _tell_stage(endpoint, "Baking" if share == 1 else "ActivatingTraffic")
-        _bake(region, variants, config, seconds * region.settings.wait_scale)
+        _bake(region, variants, config, seconds * region.settings.wait_scale, deadline)
 
 
 def refuse_alarms(region: Region, variants: list[Variant], config: Json) -> None:
@@ -112,11 +113,18 @@ def refuse_alarms(region: Region, variants: list[Variant], config: Json) -> None
         raise DeploymentError(f"The deployment was rolled back: CloudWatch alarm {', '.join(tripped)} is in ALARM.")
 
 
-def _bake(region: Region, variants: list[Variant], config: Json, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
+def _bake(region: Region, variants: list[Variant], config: Json, seconds: float, deadline: float) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
         refuse_alarms(region, variants, config)
+        if time.monotonic() > deadline:
+            raise DeploymentError("local AWS: the deployment took longer than MaximumExecutionTimeoutInSeconds.")
         time.sleep(min(left, _ALARM_INTERVAL))
+
+
+def _longest(config: Json) -> float:
+    policy = config.get("BlueGreenUpdatePolicy") or config.get("RollingUpdatePolicy") or {}
+    return float(policy.get("MaximumExecutionTimeoutInSeconds", "inf"))
 
 
 def _share(size: Json, instances: int) -> float:

@@ -166,3 +166,14 @@ def test_a_deployment_config_that_cannot_be_done_is_refused(
     assert said in refused(
         client.update_endpoint, EndpointName=endpoint, EndpointConfigName=better, DeploymentConfig=deployment
     )
+
+
+def test_a_deployment_that_takes_longer_than_its_policy_allows_is_rolled_back(
+    local_aws: LocalAws, endpoint: str, good: str, better: str
+) -> None:
+    slow = policy("CANARY", wait=LONG, CanarySize=QUARTER)
+    slow["BlueGreenUpdatePolicy"]["MaximumExecutionTimeoutInSeconds"] = 600
+    update(local_aws, endpoint, better, DeploymentConfig=slow)
+    described = wait_for_endpoint(local_aws, endpoint)
+    assert described["EndpointConfigName"] == good
+    assert "MaximumExecutionTimeoutInSeconds" in described["FailureReason"]

@@ -35,6 +35,9 @@ def test_every_fact_has_a_source_what_follows_and_tests_that_are_there(row):
 
 def test_the_page_has_each_section_with_its_facts():
     sections = re.split(r"^## (.*)$", PAGE, flags=re.MULTILINE)[1:]
+    *sections, last, reasons = sections
+    assert last == "Not acted on"
+    assert reasons.count("\n- ") >= 1
     assert sections[::2] == SECTIONS
     assert all("| fact | source | what the package does | tests |" in text for text in sections[1::2])
     assert all(len([line for line in text.splitlines() if line in ROWS]) > 1 for text in sections[1::2])

@@ -35,11 +35,6 @@ class WaitEnded:
     reason: str | None = None
     refusals: int = 0
 
-    @property
-    def could_not_look(self) -> bool:
-        """Whether AWS refused to tell the trigger, or was silent for long."""
-        return self.status == COULD_NOT_LOOK
-
     def to_json(self) -> dict[str, Any]:
         """Return what Airflow carries to the task: only what differs from an event that tells nothing."""
         nothing = asdict(WaitEnded())

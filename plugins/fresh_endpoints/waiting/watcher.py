@@ -254,12 +254,16 @@ class _Lane:
         self.open_at = time.time() + self._seconds
         error = await request()
         if error is None:
+            if self.faults_since is not None:
+                log.info("SageMaker answers again, after %.0f s.", time.time() - self.faults_since)
             self._faults, self.faults_since = 0, None
             return
         self._faults += 1
         self.faults_since = self.faults_since or time.time()
         pause = pause_after_fault(self._faults)
-        log.info("SageMaker gave no answer (%s); the next look comes in %.1f s.", error, pause)
+        # Throttling may last for hours: told when it begins and when it ends.
+        level = logging.INFO if self._faults == 1 else logging.DEBUG
+        log.log(level, "SageMaker gave no answer (%s); the next look comes in %.1f s.", error, pause)
         self.open_at = time.time() + self._seconds + pause
 
 

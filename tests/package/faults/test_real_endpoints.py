@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import date
 
 import pytest
+from botocore.exceptions import ClientError
 
 from fresh_endpoints.steps import deploy
+from fresh_endpoints.steps.smoke_test import SmokeTester
 from fresh_endpoints.waiting import pace
 from sagemaker_requests import new_alarm
 
@@ -260,6 +263,29 @@ def test_a_way_back_that_is_refused_is_told_with_what_is_live(deployed, faults):
     with_smoke_test(deployed)
     with faults({"kind": "fail_deployment", "failure_reason": "No.", "skip": 1, "times": 1}):
         assert deployed.run(DAY_2).tasks["deploy"] == "failed"
+    second = names(deployed)[1]
+    assert deployed.live() == second
+    assert deployed.titles()[-1] == "Deployment failed"
+    assert f'serves the unproven model "{second}"' in deployed.slack()[-1]
+    assert f"Live now: {second} (not proven)." in deployed.slack()[-1]
+
+
+@pytest.mark.parametrize("moment", ["while the model is asked", "after it was chosen"])
+def test_where_the_config_to_go_back_to_is_deleted_meanwhile_what_is_live_is_told(deployed, monkeypatch, moment):
+    first = deployed.live()
+    deployed.use_tiny_image(model="bad")
+    with_smoke_test(deployed)
+    owner, method = (SmokeTester, "failure") if moment.startswith("while") else (deploy, "way_back")
+    original = getattr(owner, method)
+
+    def and_delete(*args, **more):
+        found = original(*args, **more)
+        with contextlib.suppress(ClientError):  # Deleted before.
+            deployed.sagemaker.delete_endpoint_config(EndpointConfigName=first)
+        return found
+
+    monkeypatch.setattr(owner, method, and_delete)
+    assert deployed.run(DAY_2).tasks["deploy"] == "failed"
     second = names(deployed)[1]
     assert deployed.live() == second
     assert deployed.titles()[-1] == "Deployment failed"

@@ -27,8 +27,3 @@ def test_it_travels_as_json(event):
 def test_what_steps_add_and_other_versions_know_is_passed_over():
     assert WaitEnded.from_json({"name": "job", "status": "Failed", "asked": True}) == WaitEnded("job", "Failed")
     assert WaitEnded.from_json(None) == WaitEnded.from_json({}) == WaitEnded()
-
-
-def test_that_a_trigger_could_not_look_is_told_from_every_status():
-    assert WaitEnded("job", COULD_NOT_LOOK).could_not_look
-    assert not WaitEnded("job", "Failed").could_not_look

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 
@@ -201,6 +202,16 @@ def test_throttling_is_waited_out_together():
     assert {status for _, status in noticed} == {"Completed"}
     assert max(at for at, _ in noticed) <= 300 + 60
     assert sum(moment < START + 300 for moment, _ in sagemaker.calls) <= 100
+
+
+def test_throttling_is_told_when_it_begins_and_when_it_ends(caplog, monkeypatch):
+    monkeypatch.setattr(watcher.log, "propagate", True)
+    monkeypatch.setattr(logging.getLogger("fresh_endpoints"), "propagate", True)
+    caplog.set_level(logging.DEBUG, watcher.log.name)
+    wait_for_all(FakeSageMaker(jobs_ending_at(*[700] * 12), lists_throttled_until=START + 600))
+    of_lists = [record for record in caplog.records if "SageMaker" in record.message and record.levelno == logging.INFO]
+    assert ["answers again" in record.message for record in of_lists] == [False, True]
+    assert sum(record.levelno == logging.DEBUG for record in caplog.records if record.name == watcher.log.name) > 5
 
 
 def test_a_single_wait_gives_up_after_long_silence_only():

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
+
+from named_tests import missing_tests
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "aws-facts.md").read_text()
 SECTIONS = ["Lists", "Endpoints", "Serving", "Training and transform", "Words and shapes"]
 ROWS = [line for line in PAGE.splitlines() if line.startswith("|") and not line.startswith(("| fact |", "|---"))]
-
-
-@cache
-def functions_of(path: Path) -> set[str]:
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return {node.name for node in ast.parse(path.read_text()).body if isinstance(node, kinds)}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip()[:60])
@@ -27,10 +21,7 @@ def test_every_fact_has_a_source_what_follows_and_tests_that_are_there(row):
     assert fact
     assert source
     assert follows
-    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", tests)
-    assert named
-    assert re.sub(r"`[^`]+`", "", tests).strip() == "", "only tests, each as `tests/….py::test_…`"
-    assert [f"{path}::{name}" for path, name in named if name not in functions_of(ROOT / path)] == []
+    assert missing_tests(tests) == []
 
 
 def test_the_page_has_each_section_with_its_facts():

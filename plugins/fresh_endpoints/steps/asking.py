@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +43,16 @@ class Asking:
         self._sections = sections
         self._aws_tags = aws_tags
 
-    def to_deploy(self, deployment: Deployment, seen: Seen, step: Next) -> bool:
+    def to_deploy(
+        self, deployment: Deployment, seen: Seen, step: Next, *, is_overtaken: Callable[[], bool] = lambda: False
+    ) -> bool:
         """Ask for the endpoint to be created, recreated or updated.
 
         Args:
             deployment: What is to be live.
             seen: What the endpoint is like.
             step: CREATE, RECREATE or UPDATE.
+            is_overtaken: Tells, right before the change, whether what was checked no longer holds.
 
         Returns:
             Whether SageMaker has taken it; else the endpoint has to be looked at again first.
@@ -63,7 +66,7 @@ class Asking:
         self._create_model_and_config(deployment)
         # Before the change, so that whoever finds it done knows the way back.
         self._endpoint.tag_config(deployment.config_name, tags.PREVIOUS_CONFIG, seen.live or "")
-        if self._endpoint.describe().version != seen.version:
+        if self._endpoint.describe().version != seen.version or is_overtaken():
             return False  # Changed by somebody else in the meantime: what was checked no longer holds.
         section, run_tags = self._sections["Endpoint"], deployment.run.tags(self._aws_tags)
         if step is Next.CREATE:

@@ -19,7 +19,7 @@ from fresh_endpoints.aws.errors import explained, is_not_found
 
 SOMEBODY = "somebody"
 _LONGEST_NAME = 64
-_WRITTEN = re.compile(r"until=(?P<until>\S+)(?:\s+by=(?P<who>\S+))?(?:\s+why=(?P<why>.*))?", re.DOTALL)
+_WRITTEN = re.compile(r"until=(?P<until>\S+)(?:\s+by=(?P<who>.*?))?(?:\s+why=(?P<why>.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Hold:
 
     Attributes:
         until: When it ends, in whole seconds; None where it stands until it is released.
-        who: The person's name, without white space.
+        who: The person's name.
         why: The reason; maybe empty.
     """
 
@@ -46,8 +46,8 @@ class Hold:
             why: The reason, of any length.
         """
         until = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(days=days)
-        # No white space in a name, for the tag is read by it.
-        return cls(until, "_".join(who.split())[:_LONGEST_NAME] or SOMEBODY, " ".join(why.split()))
+        # No sign in a name that the tag is read by.
+        return cls(until, " ".join(who.replace("=", "_").split())[:_LONGEST_NAME] or SOMEBODY, " ".join(why.split()))
 
     @classmethod
     def of(cls, found: Mapping[str, str]) -> Hold | None:
@@ -64,6 +64,20 @@ class Hold:
         if parts is None or until is None:
             return cls(None, SOMEBODY, value)
         return cls(until, parts["who"] or SOMEBODY, parts["why"] or "")
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any] | None) -> Hold | None:
+        """Read what `as_json` has made, on its way from one task to the next; None of None.
+
+        Args:
+            found: Its members.
+        """
+        return cls(_moment(found["until"] or ""), found["who"], found["why"]) if found else None
+
+    @property
+    def as_json(self) -> dict[str, Any]:
+        """The hold as JSON, with the whole of its reason."""
+        return {"until": _written(self.until) if self.until else None, "who": self.who, "why": self.why}
 
     @property
     def tag_value(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -55,8 +56,8 @@ class DeployOperator(EndpointStep):
         super().__init__(pipeline=pipeline, **kwargs)
         self.trained_by = trained_by
 
-    # The version of the endpoint over which this run has asked to go back, carried over a wait.
-    _back_over: str | None = None
+    # What of `SoFar` is carried over a wait, and written nowhere else.
+    _carried: Mapping[str, Any] = {}
 
     def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Bring the endpoint to the run's config, or say why not.
@@ -84,9 +85,9 @@ class DeployOperator(EndpointStep):
         self._go_on(context, deployment, self._so_far(deployment, ended), ended)
         return self._complete(deployment)
 
-    def execute_complete(self, context: Any, event: dict[str, Any] | None = None, back_over: str | None = None) -> Any:
-        """Go on after a wait; ``back_over`` is what `SoFar` knows by that name."""
-        self._back_over = back_over
+    def execute_complete(self, context: Any, event: dict[str, Any] | None = None, **carried: Any) -> Any:
+        """Go on after a wait; ``carried`` is what `SoFar` knows by these names."""
+        self._carried = carried
         return super().execute_complete(context, event)
 
     def _go_on(self, context: Any, deployment: Deployment, so_far: SoFar, ended: WaitEnded | None) -> None:
@@ -141,7 +142,7 @@ class DeployOperator(EndpointStep):
         """Ask for the endpoint to be created, recreated or updated."""
         if self.smoke_tester:
             _ = self.smoke_tester.body  # Without it nothing can be proven, so it is read before anything changes.
-        is_accepted = self.asking.to_deploy(deployment, seen, step, is_overtaken=lambda: self._is_overtaken(seen))
+        is_accepted = self._request(deployment, seen, step)
         # What has timed out was the wait for the change before.
         so_far = replace(so_far, previous=seen.live or "", is_too_late=False)
         if not is_accepted:
@@ -152,9 +153,13 @@ class DeployOperator(EndpointStep):
             return so_far
         return self._note_asked(deployment, replace(so_far, asks=so_far.asks + 1, asked_over=None), seen.version)
 
-    def _is_overtaken(self, seen: Seen) -> bool:
-        """Tell, right before the change is asked for, whether a person has decided otherwise since it was permitted."""
-        return seen.answer is Answer.DONE and self.holding.is_changed(seen)
+    def _request(self, deployment: Deployment, seen: Seen, step: Next) -> bool:
+        """Make the requests; False if the endpoint has to be looked at again first."""
+
+        def is_overtaken() -> bool:  # A person may have decided otherwise since it was permitted.
+            return seen.answer is Answer.DONE and self.holding.is_changed(seen)
+
+        return self.asking.to_deploy(deployment, seen, step, is_overtaken=is_overtaken)
 
     def _note_asked(self, deployment: Deployment, so_far: SoFar, version: str) -> SoFar:
         """Write down, for a try that knows no more than AWS does, that the change has been asked for; and tell it."""
@@ -177,10 +182,15 @@ class DeployOperator(EndpointStep):
         self.log.error("Endpoint %s has failed the smoke test: %s", self.endpoint.name, found)
         written = tags.fitting(f"failed: {found}")
         self.endpoint.tag_config(name, tags.SMOKE_TEST, written)
-        note_refusal(self.hook.conn, deployment, found)
+        self._note_refusal(deployment, found)
         self._tell_of_config(deployment, messages.smoke_test_failed(deployment, found))
-        back_to = way_back(self.endpoint, name, self.pipeline.name)
-        return replace(so_far, failed_test=written, back_to=back_to)
+        return replace(so_far, failed_test=written, back_to=self._way_back(so_far))
+
+    def _note_refusal(self, deployment: Deployment, why: str) -> None:
+        note_refusal(self.hook.conn, deployment, why)
+
+    def _way_back(self, so_far: SoFar) -> str | None:
+        return way_back(self.endpoint, so_far.config_name, self.pipeline.name)
 
     def _wait_on(self, seen: Seen, so_far: SoFar, ended: WaitEnded | None, expected: float | None) -> None:
         """Wait for the endpoint's change to end; return if it has ended soon, else go on in another process."""
@@ -199,7 +209,7 @@ class DeployOperator(EndpointStep):
                 refusals=ended.refusals if ended else 0,
             ),
             method_name="execute_complete",
-            kwargs={"back_over": so_far.back_over},
+            kwargs=self._to_carry(so_far),
             timeout=timedelta(seconds=longest_change(self.config)),
         )
 
@@ -225,9 +235,13 @@ class DeployOperator(EndpointStep):
             failed_test=found[tags.SMOKE_TEST] if has_failed else None,
             previous=found.get(tags.PREVIOUS_CONFIG),
             back_to=way_back(self.endpoint, name, self.pipeline.name) if has_failed else None,
-            back_over=self._back_over,
+            back_over=self._carried.get("back_over"),
             is_too_late=ended is not None and ended.timed_out,
         )
+
+    def _to_carry(self, so_far: SoFar) -> dict[str, Any]:
+        """Return what of it the tags do not hold."""
+        return {"back_over": so_far.back_over}
 
     def _mode(self, context: Any) -> str:
         return (context.get("params") or {}).get("deploy") or self.pipeline.deploy
@@ -258,11 +272,9 @@ class DeployOperator(EndpointStep):
 
     def _end(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> Exception:
         """Make the failure, or the skip, that a deployment ends with which is not live."""
-        if step is Next.NOT_DEPLOYED and seen.answer is Answer.DONE:
-            # What a person has put back has no reason; a rollback of SageMaker's has one.
-            objection = None if seen.reason else self.holding.objection(deployment, seen, self._mode(context))
-            if objection or seen.live != so_far.previous:
-                return self._overtaken(deployment, str(seen.live), objection)
+        is_another_live = step is Next.NOT_DEPLOYED and seen.answer is Answer.DONE
+        if is_another_live and (overtaken := self._overtaken(context, deployment, seen, so_far)):
+            return overtaken
         live_now, minutes = standing(self.endpoint, seen, self.pipeline.name), longest_change(self.config) // 60
         message = end_in_words(deployment, seen, so_far, step, standing=live_now, minutes=minutes)
         self.log.error(message.sentence)
@@ -272,9 +284,17 @@ class DeployOperator(EndpointStep):
         self.endpoint.tag_config(deployment.config_name, tags.ASKED_OVER, "")
         return StepFailedForNow(message)
 
-    def _overtaken(self, deployment: Deployment, live: str, objection: Objection | None) -> Exception:
-        """Make the skip of a deployment after which somebody else has put another config live."""
-        objection = objection or self.gate.later_date(deployment, live)
+    def _overtaken(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar) -> Exception | None:
+        """Make the skip of a deployment after which somebody else has put another config live; None where nobody has.
+
+        What a person has put back has no reason; a rollback of SageMaker's has one.
+        """
+        live = str(seen.live)
+        objection = None if seen.reason else self.holding.objection(deployment, seen, self._mode(context))
+        if objection is None:
+            if live == so_far.previous:
+                return None
+            objection = self.gate.later_date(deployment, live)
         message = objection.message if objection else messages.deployment_overtaken(deployment, live=live)
         return self._skipped(deployment, message)
 

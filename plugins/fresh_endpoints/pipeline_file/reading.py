@@ -128,6 +128,8 @@ def _explain(error: dict[str, Any], values: dict[Any, Any]) -> str:
         problem = Problem(path, "enum", value, "", allowed)
     elif kind == "greater_than_equal":
         problem = Problem(path, "range", value, f"Member must have value greater than or equal to {error['ctx']['ge']}")
+    elif kind == "less_than_equal":
+        problem = Problem(path, "range", value, f"Member must have value less than or equal to {error['ctx']['le']}")
     else:
         message = error["ctx"]["error"] if kind == "value_error" else error["msg"]
         return f"{format_path(path)}: found {value!r}; {message}"

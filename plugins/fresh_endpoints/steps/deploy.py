@@ -264,8 +264,8 @@ class DeployOperator(EndpointStep):
         if retention is None:
             return
         try:
-            name, keep = self.pipeline.name, retention.keep
-            delete_expired(self.hook.conn, self.endpoint, name, keep, dry_run=retention.dry_run)
+            name, keep, days = self.pipeline.name, retention.keep, retention.keep_days
+            delete_expired(self.hook.conn, self.endpoint, name, keep, days, dry_run=retention.dry_run)
         except Exception as error:
             self.log.warning("The clean-up has failed; the next deployment tries again: %s", error)
             self._tell_of_config(deployment, messages.clean_up_failed(deployment, error))

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -68,9 +69,11 @@ class Asking:
         self._endpoint.tag_config(deployment.config_name, tags.PREVIOUS_CONFIG, seen.live or "")
         if self._endpoint.describe().version != seen.version or is_overtaken():
             return False  # Changed by somebody else in the meantime: what was checked no longer holds.
-        return self._change(deployment, seen, step, {})
+        return self._change(deployment, seen, step)
 
-    def to_redeploy(self, deployment: Deployment, seen: Seen, step: Next, with_tags: Mapping[str, str]) -> bool:
+    def to_redeploy(
+        self, deployment: Deployment, seen: Seen, step: Next, *, with_tags: Mapping[str, str], at_once: bool
+    ) -> bool:
         """Ask for the endpoint to serve a model that it has served before, or that was only trained.
 
         What each config was put in the place of stays written in it: the way back from here is the one that led here,
@@ -81,6 +84,7 @@ class Asking:
             seen: What the endpoint is like.
             step: CREATE, RECREATE or UPDATE.
             with_tags: Further tags of an endpoint that is created.
+            at_once: Whether all traffic is to be shifted at once; see Endpoint.update().
 
         Returns:
             Whether SageMaker has taken it; else the endpoint has to be looked at again first.
@@ -92,7 +96,7 @@ class Asking:
         if step is Next.RECREATE:
             return self._endpoint.delete()
         self.make_again_what_is_gone(deployment)
-        return self._change(deployment, seen, step, with_tags)
+        return self._change(deployment, seen, step, with_tags=with_tags, at_once=at_once)
 
     def make_again_what_is_gone(self, deployment: Deployment) -> None:
         """Make endpoint config and model again where they were deleted, as the pipeline file has them now.
@@ -119,12 +123,20 @@ class Asking:
         config = self._endpoint.config(name)
         return [str(variant["ModelName"]) for variant in config["ProductionVariants"] if "ModelName" in variant]
 
-    def _change(self, deployment: Deployment, seen: Seen, step: Next, with_tags: Mapping[str, str]) -> bool:
+    def _change(
+        self,
+        deployment: Deployment,
+        seen: Seen,
+        step: Next,
+        *,
+        with_tags: Mapping[str, str] = MappingProxyType({}),
+        at_once: bool = False,
+    ) -> bool:
         section, run_tags = self._sections["Endpoint"], deployment.run.tags(self._aws_tags)
         if step is Next.CREATE:
             return self._endpoint.create(section, deployment.config_name, {**run_tags, **with_tags})
         try:
-            return self._endpoint.update(section, deployment.config_name, live=seen.live)
+            return self._endpoint.update(section, deployment.config_name, live=seen.live, at_once=at_once)
         except LiveConfigGoneError as gone:
             self._make_again(deployment, gone.name)
             return False

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fresh_endpoints.aws.endpoint import Endpoint, Seen
 
 PREVIOUS, LIVE = "previous", "live"
+PROVEN = "proven"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 # How many are listed where the one that was asked for does not exist.
 MOST_LISTED = 20
@@ -185,7 +186,7 @@ class Choices:
     def _standing(self, config_name: str, of_job: Mapping[str, str]) -> str:
         found = self._config_tags(config_name)
         if tags.is_proven(found):
-            return "proven"
+            return PROVEN
         why = found.get(tags.SMOKE_TEST) or of_job.get(tags.REFUSED)
         return f"not proven: {why}" if why else "not proven"
 

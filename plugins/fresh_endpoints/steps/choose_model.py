@@ -23,7 +23,19 @@ if TYPE_CHECKING:
 SOMEBODY = "somebody in Airflow"
 
 
-class ChooseModelOperator(EndpointStep):
+class RedeployStep(EndpointStep):
+    """A step of a redeploy: its templates find the fields of the other trigger forms, too, as if they were left empty.
+
+    A pipeline file's ``model``, ``endpoint_config`` and ``endpoint`` may name them.
+    """
+
+    def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
+        """Render the step's templates."""
+        fields = {"data_date": None, "wait_minutes": None, "deploy": self.pipeline.deploy}
+        super().render_template_fields({**context, "params": {**fields, **context["params"]}}, jinja_env)
+
+
+class ChooseModelOperator(RedeployStep):
     """Finds the model that is to be live, and writes down the decision for the steps that follow.
 
     What is meant is found once, when a person asks: whatever is deployed between that and the change, ``previous`` is
@@ -49,7 +61,8 @@ class ChooseModelOperator(EndpointStep):
             AirflowException: AWS refused to tell.
         """
         params, seen = context["params"], self.endpoint.describe()
-        chosen = self._chosen(context, str(params["model"]).strip(), seen)
+        wanted = str(params["model"]).strip()
+        chosen = self._chosen(context, wanted, seen)
         self._check_owner(context, chosen, seen)
         live = seen.live if seen.has_served else None
         who, why = _who(context), " ".join(str(params["reason"]).split())
@@ -59,7 +72,7 @@ class ChooseModelOperator(EndpointStep):
             "config_name": chosen.config_name,
             "facts": dict(chosen.facts),
             "standing": chosen.standing,
-            "is_live": params["model"] == LIVE or _stays_live(chosen.config_name, seen),
+            "is_live": wanted == LIVE or _stays_live(chosen.config_name, seen),
             "who": who,
             "why": why,
             "over": live,

@@ -15,9 +15,10 @@ from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.steps.buttons import EndpointLink
+from fresh_endpoints.steps.choices import PROVEN
+from fresh_endpoints.steps.choose_model import RedeployStep
 from fresh_endpoints.steps.decision import Next, SoFar
 from fresh_endpoints.steps.deploy import DeployOperator
-from fresh_endpoints.steps.endpoint_step import EndpointStep
 from fresh_endpoints.steps.gate import note_refusal
 from fresh_endpoints.steps.way_back import way_back
 from fresh_endpoints.telling import decisions
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _CARRIED = ("asked_over", "failed_test", "previous", "back_to", "back_over")
 
 
-class OfChosenModel(EndpointStep):
+class OfChosenModel(RedeployStep):
     """A step that is about the model that was chosen: its data date is the model's, whenever it runs.
 
     Args:
@@ -44,7 +45,7 @@ class OfChosenModel(EndpointStep):
         chosen: What ChooseModelOperator has returned.
     """
 
-    template_fields = (*EndpointStep.template_fields, "chosen")
+    template_fields = (*RedeployStep.template_fields, "chosen")
 
     def __init__(self, *, pipeline: Pipeline, chosen: Any, **kwargs: Any):
         super().__init__(pipeline=pipeline, **kwargs)
@@ -118,9 +119,10 @@ class RedeployOperator(OfChosenModel, DeployOperator):
     """Makes the endpoint serve the model that a person has chosen, and says so only when it does.
 
     It goes about it as a deployment does, and differs in this: a person's decision asks neither the quality gate nor
-    the date order nor a hold; the endpoint config is the one that exists; where the smoke test fails, it goes back to
-    what the person has left, unless that has failed, too; nothing is cleaned up. If it fails, its hold stands: what the
-    daily run would put live in the meantime is nothing that anybody has decided.
+    the date order nor a hold; the endpoint config is the one that exists; a proven model comes at once, without the
+    file's canary and alarms, which the model that it is to replace may trip; where the smoke test fails, it goes back
+    to what the person has left, unless that has failed, too; nothing is cleaned up. If it fails, its hold stands: what
+    the daily run would put live in the meantime is nothing that anybody has decided.
     """
 
     def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
@@ -150,8 +152,9 @@ class RedeployOperator(OfChosenModel, DeployOperator):
         """Do not: a person has decided."""
 
     def _request(self, deployment: Deployment, seen: Seen, step: Next) -> bool:
-        hold = self.decision.hold
-        return self.asking.to_redeploy(deployment, seen, step, holds.new_tags(hold) if hold else {})
+        decision, hold = self.decision, self.decision.hold
+        with_tags, at_once = holds.new_tags(hold) if hold else {}, decision.standing == PROVEN
+        return self.asking.to_redeploy(deployment, seen, step, with_tags=with_tags, at_once=at_once)
 
     def _note_asked(self, deployment: Deployment, so_far: SoFar, version: str) -> SoFar:
         self._tell(deployment, decisions.redeploy_started(deployment, self.decision))

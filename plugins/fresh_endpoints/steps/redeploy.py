@@ -183,6 +183,8 @@ class RedeployOperator(OfChosenModel, DeployOperator):
 
     def _complete(self, deployment: Deployment) -> dict[str, Any]:
         self.log.info("Endpoint %s is InService with %s.", self.endpoint.name, deployment.config_name)
+        # Unless told: an earlier try may have died before it did.
+        self._tell(deployment, decisions.redeploy_started(deployment, self.decision))
         self._tell(deployment, decisions.redeployed(deployment, self.decision))
         return deployment.deployed_facts
 

@@ -9,20 +9,15 @@ import pytest
 
 from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.steps.choose_model import SOMEBODY, _who
-from fresh_endpoints.waiting import pace
 
 DAYS = [date(2019, 3, day) for day in (4, 5, 6)]
 DONE = {"choose_model": "success", "hold": "success", "redeploy": "success"}
 BAD_SMOKE = {"body": "x", "content_type": "text/csv", "expect": "never", "patience_seconds": 0}
-CANARY = {
+POLICY = {
     "BlueGreenUpdatePolicy": {
-        "TrafficRoutingConfiguration": {
-            "Type": "CANARY",
-            "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1},
-            "WaitIntervalInSeconds": 0,
-        }
-    },
-    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
+        "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 1},
+        "TerminationWaitInSeconds": 0,
+    }
 }
 
 
@@ -58,7 +53,7 @@ def test_what_is_proven_comes_at_once_and_anything_else_as_the_file_says(deploye
     first, _ = jobs(deployed)
     if not proven:
         tag_config(deployed, first, smoke_test="failed: it is slow")
-    deployed.write(lambda content: content["endpoint"].update(DeploymentConfig=CANARY))
+    deployed.write(lambda content: content["endpoint"].update(DeploymentConfig=POLICY))
     assert deployed.redeploy(model=first).tasks == DONE
     request = last_update(deployed)
     assert request["EndpointConfigName"] == first
@@ -67,12 +62,16 @@ def test_what_is_proven_comes_at_once_and_anything_else_as_the_file_says(deploye
 
 def test_templates_that_name_a_field_of_the_daily_form_are_rendered(deployed):
     first = jobs(deployed)[0]
-    note = "{{ params.deploy }} {{ params.data_date or data_date }} {{ params.wait_minutes }}"
-    deployed.write(lambda content: content.update(aws_tags={"note": note}))
+    note = "{{ params.deploy }}-{{ params.data_date or data_date }}-{{ params.wait_minutes }}"
+
+    def name_them(content):
+        content["endpoint_config"]["ProductionVariants"][0]["VariantName"] = note
+
+    deployed.write(name_them)
     deployed.sagemaker.delete_endpoint_config(EndpointConfigName=first)
     assert deployed.redeploy(model=first).tasks == DONE
     config = deployed.sagemaker.describe_endpoint_config(EndpointConfigName=first)
-    assert deployed.tags(config["EndpointConfigArn"])["note"]
+    assert config["ProductionVariants"][0]["VariantName"] == "auto-2019-03-04-None"
 
 
 def test_previous_goes_over_what_has_failed_its_smoke_test(deployed):
@@ -138,11 +137,7 @@ def test_an_endpoint_whose_creation_had_failed_is_made_anew_with_the_hold(deploy
     assert Hold.of(deployed.tags(deployed.endpoint()["EndpointArn"])).why == "again"
 
 
-@pytest.mark.parametrize("worker_seconds", [0, None])
-def test_a_failed_smoke_test_is_known_over_a_wait(deployed, monkeypatch, worker_seconds):
-    """What the tags of its endpoint config say is of its deployment of old."""
-    if worker_seconds is not None:
-        monkeypatch.setattr(pace, "WORKER_SECONDS", worker_seconds)
+def test_a_failed_smoke_test_puts_back_what_was_left_and_the_model_is_no_longer_proven(deployed):
     first, left = jobs(deployed)
     deployed.write(lambda content: content.update(smoke_test=BAD_SMOKE))
     assert deployed.redeploy().tasks["redeploy"] == "failed"

@@ -57,7 +57,7 @@ def test_what_is_proven_comes_at_once_and_anything_else_as_the_file_says(deploye
     assert deployed.redeploy(model=first).tasks == DONE
     request = last_update(deployed)
     assert request["EndpointConfigName"] == first
-    assert ("DeploymentConfig" in request) is not proven
+    assert ("LastDeploymentConfig" in deployed.endpoint()) is not proven
 
 
 def test_templates_that_name_a_field_of_the_daily_form_are_rendered(deployed):

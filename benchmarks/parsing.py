@@ -18,7 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "include" / "pipelines" / "multiclass.yaml"
-DAG_FILES = ("train_and_deploy", "batch_predict", "broken_pipeline_files")
+DAG_FILES = ("train_and_deploy", "batch_predict", "redeploy", "broken_pipeline_files")
 FLOOR_REPETITIONS = 3
 STOCK = (
     "from airflow.sdk import DAG\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 from fresh_endpoints.pipeline_file.building import find_build_errors
 from fresh_endpoints.pipeline_file.loading import load_pipelines
 
-DAG_FILES = ("train_and_deploy.py", "batch_predict.py")
+DAG_FILES = ("train_and_deploy.py", "batch_predict.py", "redeploy.py")
 
 # Airflow reads only files in which the words airflow and DAG occur, as they do above.
 errors = [*load_pipelines().errors, *find_build_errors(Path(__file__).parent / name for name in DAG_FILES)]

@@ -92,6 +92,10 @@ class PipelineUnderTest:
         """Run the prediction DAG by hand."""
         return self._run_dag("batch_predict", None, conf)
 
+    def redeploy(self, **conf: Any) -> Outcome:
+        """Have a person go back to a model."""
+        return self._run_dag("redeploy", None, conf)
+
     def clear(self, outcome: Outcome, *task_ids: str, **conf: Any) -> Outcome:
         """Clear tasks of a run while it is active, as a user does in the UI, and let it go on to its end."""
         from airflow.models import dagrun

@@ -71,6 +71,7 @@ class Seen:
         reason: Its FailureReason.
         changed: When it was last modified, by AWS's clock.
         has_served: Whether it has variants: one whose creation has failed has none, one that is broken later does.
+        arn: Its ARN; None where there is no endpoint.
     """
 
     status: str | None = None
@@ -80,6 +81,7 @@ class Seen:
     reason: str | None = None
     changed: datetime | None = None
     has_served: bool = False
+    arn: str | None = None
 
     @property
     def version(self) -> str:
@@ -108,6 +110,7 @@ class Seen:
             reason=description.get("FailureReason"),
             changed=description["LastModifiedTime"],
             has_served=bool(description.get("ProductionVariants")),
+            arn=description["EndpointArn"],
         )
 
 

@@ -38,6 +38,9 @@ PASSED = "passed"
 VERIFIED = "verified"
 # On a training job: why nothing may use its model; empty where that no longer holds.
 REFUSED = PREFIX + "refused"
+# On an endpoint: until when automatic deployments leave what it serves alone, who wants that and why; empty where that
+# was released. See hold.py.
+HOLD = PREFIX + "hold"
 # On what messages are about: the events that have been told, separated by spaces.
 TOLD = PREFIX + "told"
 

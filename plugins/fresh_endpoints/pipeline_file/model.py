@@ -192,6 +192,13 @@ class Retention(_Part):
         description="How many of the pipeline's newest endpoint configs, and of its newest models, are kept after a "
         "deployment. What is in use is kept in any case.",
     )
+    keep_days: int = Field(
+        default=0,
+        ge=0,
+        le=3650,
+        description="For how many days after they were made endpoint configs and models are kept besides, so that "
+        "there is something to redeploy. 0: only the newest are.",
+    )
     dry_run: bool = Field(default=False, description="true: only list, in the log of deploy, what would be deleted.")
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -43,13 +44,16 @@ class Asking:
         self._sections = sections
         self._aws_tags = aws_tags
 
-    def to_deploy(self, deployment: Deployment, seen: Seen, step: Next) -> bool:
+    def to_deploy(
+        self, deployment: Deployment, seen: Seen, step: Next, *, is_overtaken: Callable[[], bool] = lambda: False
+    ) -> bool:
         """Ask for the endpoint to be created, recreated or updated.
 
         Args:
             deployment: What is to be live.
             seen: What the endpoint is like.
             step: CREATE, RECREATE or UPDATE.
+            is_overtaken: Tells, right before the change, whether what was checked no longer holds.
 
         Returns:
             Whether SageMaker has taken it; else the endpoint has to be looked at again first.
@@ -63,13 +67,76 @@ class Asking:
         self._create_model_and_config(deployment)
         # Before the change, so that whoever finds it done knows the way back.
         self._endpoint.tag_config(deployment.config_name, tags.PREVIOUS_CONFIG, seen.live or "")
-        if self._endpoint.describe().version != seen.version:
+        if self._endpoint.describe().version != seen.version or is_overtaken():
             return False  # Changed by somebody else in the meantime: what was checked no longer holds.
+        return self._change(deployment, seen, step)
+
+    def to_redeploy(
+        self, deployment: Deployment, seen: Seen, step: Next, *, with_tags: Mapping[str, str], at_once: bool
+    ) -> bool:
+        """Ask for the endpoint to serve a model that it has served before, or that was only trained.
+
+        What each config was put in the place of stays written in it: the way back from here is the one that led here,
+        and not to what a person has left.
+
+        Args:
+            deployment: What is to be live.
+            seen: What the endpoint is like.
+            step: CREATE, RECREATE or UPDATE.
+            with_tags: Further tags of an endpoint that is created.
+            at_once: Whether all traffic is to be shifted at once; see Endpoint.update().
+
+        Returns:
+            Whether SageMaker has taken it; else the endpoint has to be looked at again first.
+
+        Raises:
+            StepFailed: What is live was deleted and cannot be made again.
+            AirflowException: AWS refused.
+        """
+        if step is Next.RECREATE:
+            return self._endpoint.delete()
+        self.make_again_what_is_gone(deployment)
+        return self._change(deployment, seen, step, with_tags=with_tags, at_once=at_once)
+
+    def make_again_what_is_gone(self, deployment: Deployment) -> None:
+        """Make endpoint config and model again where they were deleted, as the pipeline file has them now.
+
+        Args:
+            deployment: What is to be live.
+
+        Raises:
+            StepFailed: Somebody has made another model of the name meanwhile.
+            AirflowException: AWS refused.
+        """
+        name = deployment.config_name
+        given = {**deployment.run.tags(self._aws_tags), **fact_tags(deployment.deployed_facts)}
+        has_config = self._endpoint.has_config(name)
+        for model in self._models_of(name) if has_config else [name]:
+            if named_parts(model).get("training_job") == deployment.training_job and not self._has_model(model):
+                log.info("Model %s has been deleted; making it again.", model)
+                self._create_model(deployment, model, given)
+        if not has_config:
+            log.info("Endpoint config %s has been deleted, or was never made; making it.", name)
+            self._create_config(name, given)
+
+    def _models_of(self, name: str) -> list[str]:
+        config = self._endpoint.config(name)
+        return [str(variant["ModelName"]) for variant in config["ProductionVariants"] if "ModelName" in variant]
+
+    def _change(
+        self,
+        deployment: Deployment,
+        seen: Seen,
+        step: Next,
+        *,
+        with_tags: Mapping[str, str] = MappingProxyType({}),
+        at_once: bool = False,
+    ) -> bool:
         section, run_tags = self._sections["Endpoint"], deployment.run.tags(self._aws_tags)
         if step is Next.CREATE:
-            return self._endpoint.create(section, deployment.config_name, run_tags)
+            return self._endpoint.create(section, deployment.config_name, {**run_tags, **with_tags})
         try:
-            return self._endpoint.update(section, deployment.config_name, live=seen.live)
+            return self._endpoint.update(section, deployment.config_name, live=seen.live, at_once=at_once)
         except LiveConfigGoneError as gone:
             self._make_again(deployment, gone.name)
             return False
@@ -97,10 +164,17 @@ class Asking:
 
     def _create_model_and_config(self, deployment: Deployment) -> None:
         """Create both, or reuse what an earlier try has created, if it is what this one would create."""
-        name, client, section = deployment.config_name, self._client, self._sections["EndpointConfig"]
         given = {**deployment.run.tags(self._aws_tags), **fact_tags(deployment.deployed_facts)}
-        if found := create_model(client, self._sections["Model"], name=name, facts=deployment.facts, tags=given):
+        self._create_model(deployment, deployment.config_name, given)
+        self._create_config(deployment.config_name, given)
+
+    def _create_model(self, deployment: Deployment, name: str, given: Mapping[str, str]) -> None:
+        section = self._sections["Model"]
+        if found := create_model(self._client, section, name=name, facts=deployment.facts, tags=given):
             raise StepFailed(messages.name_taken("Model", name, found))
+
+    def _create_config(self, name: str, given: Mapping[str, str]) -> None:
+        section = self._sections["EndpointConfig"]
         config = requests.create_endpoint_config(section, name=name, model_name=name, tags=given)
         if found := self._endpoint.create_config(config):
             raise StepFailed(messages.name_taken("Endpoint config", name, found))

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.operators.sagemaker import SageMakerEndpointOperator
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws import tags
-from fresh_endpoints.aws.clients import SageMakerHook
-from fresh_endpoints.aws.console import log_page, sagemaker_page
-from fresh_endpoints.aws.endpoint import Endpoint, Seen, longest_change
-from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.aws.endpoint import Seen, longest_change
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
 from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.model_facts import XCOM_REFUSED
-from fresh_endpoints.steps.asking import Asking
-from fresh_endpoints.steps.buttons import EndpointLink, LogStreamLink
+from fresh_endpoints.steps.buttons import EndpointLink
 from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, next_step
-from fresh_endpoints.steps.gate import Gate, Objection, note_refusal
+from fresh_endpoints.steps.endpoint_step import EndpointStep
+from fresh_endpoints.steps.gate import Objection, note_refusal
 from fresh_endpoints.steps.retention import delete_expired
-from fresh_endpoints.steps.smoke_test import SmokeTester
-from fresh_endpoints.steps.step import PipelineStep
 from fresh_endpoints.steps.way_back import standing, way_back
 from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow
@@ -44,41 +38,26 @@ UNSEEN_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 2.0
 
 
-class DeployOperator(PipelineStep, SageMakerEndpointOperator):
+class DeployOperator(EndpointStep):
     """Makes the endpoint serve the run's model, and says so only when it does.
 
     The endpoint is created or updated, whichever it needs. One that somebody else is changing is waited for, then
     looked at again; one left Failed by an earlier creation is recreated. With ``deploy: auto`` a model is not deployed
-    over one trained on a later data date, which is read from the tags of the live endpoint config. A model that breaks
-    a rule of ``quality`` is not deployed, one that fails the ``smoke_test`` is taken back, and after a deployment what
-    is older than ``retention`` keeps is deleted.
+    over one trained on a later data date, which is read from the tags of the live endpoint config, nor over one that a
+    person holds, which is read from the endpoint's. A model that breaks a rule of ``quality`` is not deployed, one that
+    fails the ``smoke_test`` is taken back, and after a deployment what is older than ``retention`` keeps is deleted.
 
     Args:
         pipeline: The pipeline.
         trained_by: The task whose return value holds the model facts.
     """
 
-    aws_hook_class = SageMakerHook
-    operator_extra_links = (EndpointLink(), LogStreamLink())
-    template_fields = (*SageMakerEndpointOperator.template_fields, "aws_tags", "bucket", "smoke_test_key")
-
     def __init__(self, *, pipeline: Pipeline, trained_by: str = "train", **kwargs: Any):
-        super().__init__(
-            config={"Model": pipeline.model, "EndpointConfig": pipeline.endpoint_config, "Endpoint": pipeline.endpoint},
-            aws_conn_id=pipeline.aws_conn_id,
-            region_name=pipeline.region,
-            botocore_config=BOTOCORE_CONFIG,
-            deferrable=True,
-            **kwargs,
-        )
-        self.pipeline = pipeline
+        super().__init__(pipeline=pipeline, **kwargs)
         self.trained_by = trained_by
-        self.aws_tags = dict(pipeline.aws_tags)
-        self.bucket = "{{ bucket }}"
-        self.smoke_test_key = pipeline.smoke_test.key if pipeline.smoke_test else None
 
-    # The version of the endpoint over which this run has asked to go back, carried over a wait.
-    _back_over: str | None = None
+    # What of `SoFar` is carried over a wait, and written nowhere else.
+    _carried: Mapping[str, Any] = {}
 
     def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Bring the endpoint to the run's config, or say why not.
@@ -106,9 +85,9 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         self._go_on(context, deployment, self._so_far(deployment, ended), ended)
         return self._complete(deployment)
 
-    def execute_complete(self, context: Any, event: dict[str, Any] | None = None, back_over: str | None = None) -> Any:
-        """Go on after a wait; ``back_over`` is what `SoFar` knows by that name."""
-        self._back_over = back_over
+    def execute_complete(self, context: Any, event: dict[str, Any] | None = None, **carried: Any) -> Any:
+        """Go on after a wait; ``carried`` is what `SoFar` knows by these names."""
+        self._carried = carried
         return super().execute_complete(context, event)
 
     def _go_on(self, context: Any, deployment: Deployment, so_far: SoFar, ended: WaitEnded | None) -> None:
@@ -139,14 +118,16 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
                 so_far = self.asking.to_go_back(seen, so_far)
                 unseen_until = time.monotonic() + UNSEEN_SECONDS
             else:
-                raise self._end(deployment, seen, so_far, step)
+                raise self._end(context, deployment, seen, so_far, step)
 
     # What is done.
 
     def _ask_permission(self, context: Any, deployment: Deployment, seen: Seen) -> None:
         self._stop_at(context, deployment, self.gate.by_itself(deployment))
         if seen.answer is Answer.DONE and seen.live:
-            self._stop_at(context, deployment, self.gate.against(deployment, seen.live, self._mode(context)))
+            mode = self._mode(context)
+            self._stop_at(context, deployment, self.gate.against(deployment, seen.live, mode))
+            self._stop_at(context, deployment, self.holding.objection(deployment, seen, mode))
 
     def _stop_at(self, context: Any, deployment: Deployment, objection: Objection | None) -> None:
         """Skip the deployment that there is an objection to, and tell it."""
@@ -161,7 +142,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         """Ask for the endpoint to be created, recreated or updated."""
         if self.smoke_tester:
             _ = self.smoke_tester.body  # Without it nothing can be proven, so it is read before anything changes.
-        is_accepted = self.asking.to_deploy(deployment, seen, step)
+        is_accepted = self._request(deployment, seen, step)
         # What has timed out was the wait for the change before.
         so_far = replace(so_far, previous=seen.live or "", is_too_late=False)
         if not is_accepted:
@@ -171,6 +152,14 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             self._tell_of_training(deployment, messages.endpoint_recreated(deployment, reason=seen.reason))
             return so_far
         return self._note_asked(deployment, replace(so_far, asks=so_far.asks + 1, asked_over=None), seen.version)
+
+    def _request(self, deployment: Deployment, seen: Seen, step: Next) -> bool:
+        """Make the requests; False if the endpoint has to be looked at again first."""
+
+        def is_overtaken() -> bool:  # A person may have decided otherwise since it was permitted.
+            return seen.answer is Answer.DONE and self.holding.is_changed(seen)
+
+        return self.asking.to_deploy(deployment, seen, step, is_overtaken=is_overtaken)
 
     def _note_asked(self, deployment: Deployment, so_far: SoFar, version: str) -> SoFar:
         """Write down, for a try that knows no more than AWS does, that the change has been asked for; and tell it."""
@@ -193,10 +182,15 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         self.log.error("Endpoint %s has failed the smoke test: %s", self.endpoint.name, found)
         written = tags.fitting(f"failed: {found}")
         self.endpoint.tag_config(name, tags.SMOKE_TEST, written)
-        note_refusal(self.hook.conn, deployment, found)
+        self._note_refusal(deployment, found)
         self._tell_of_config(deployment, messages.smoke_test_failed(deployment, found))
-        back_to = way_back(self.endpoint, name, self.pipeline.name)
-        return replace(so_far, failed_test=written, back_to=back_to)
+        return replace(so_far, failed_test=written, back_to=self._way_back(so_far))
+
+    def _note_refusal(self, deployment: Deployment, why: str) -> None:
+        note_refusal(self.hook.conn, deployment, why)
+
+    def _way_back(self, so_far: SoFar) -> str | None:
+        return way_back(self.endpoint, so_far.config_name, self.pipeline.name)
 
     def _wait_on(self, seen: Seen, so_far: SoFar, ended: WaitEnded | None, expected: float | None) -> None:
         """Wait for the endpoint's change to end; return if it has ended soon, else go on in another process."""
@@ -215,7 +209,7 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
                 refusals=ended.refusals if ended else 0,
             ),
             method_name="execute_complete",
-            kwargs={"back_over": so_far.back_over},
+            kwargs=self._to_carry(so_far),
             timeout=timedelta(seconds=longest_change(self.config)),
         )
 
@@ -241,9 +235,13 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             failed_test=found[tags.SMOKE_TEST] if has_failed else None,
             previous=found.get(tags.PREVIOUS_CONFIG),
             back_to=way_back(self.endpoint, name, self.pipeline.name) if has_failed else None,
-            back_over=self._back_over,
+            back_over=self._carried.get("back_over"),
             is_too_late=ended is not None and ended.timed_out,
         )
+
+    def _to_carry(self, so_far: SoFar) -> dict[str, Any]:
+        """Return what of it the tags do not hold."""
+        return {"back_over": so_far.back_over}
 
     def _mode(self, context: Any) -> str:
         return (context.get("params") or {}).get("deploy") or self.pipeline.deploy
@@ -266,16 +264,17 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         if retention is None:
             return
         try:
-            name, keep = self.pipeline.name, retention.keep
-            delete_expired(self.hook.conn, self.endpoint, name, keep, dry_run=retention.dry_run)
+            name, keep, days = self.pipeline.name, retention.keep, retention.keep_days
+            delete_expired(self.hook.conn, self.endpoint, name, keep, days, dry_run=retention.dry_run)
         except Exception as error:
             self.log.warning("The clean-up has failed; the next deployment tries again: %s", error)
             self._tell_of_config(deployment, messages.clean_up_failed(deployment, error))
 
-    def _end(self, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> Exception:
+    def _end(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> Exception:
         """Make the failure, or the skip, that a deployment ends with which is not live."""
-        if step is Next.NOT_DEPLOYED and seen.answer is Answer.DONE and seen.live != so_far.previous:
-            return self._overtaken(deployment, str(seen.live))
+        is_another_live = step is Next.NOT_DEPLOYED and seen.answer is Answer.DONE
+        if is_another_live and (overtaken := self._overtaken(context, deployment, seen, so_far)):
+            return overtaken
         live_now, minutes = standing(self.endpoint, seen, self.pipeline.name), longest_change(self.config) // 60
         message = end_in_words(deployment, seen, so_far, step, standing=live_now, minutes=minutes)
         self.log.error(message.sentence)
@@ -285,9 +284,17 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
         self.endpoint.tag_config(deployment.config_name, tags.ASKED_OVER, "")
         return StepFailedForNow(message)
 
-    def _overtaken(self, deployment: Deployment, live: str) -> Exception:
-        """Make the skip of a deployment after which somebody else has put another config live."""
-        objection = self.gate.later_date(deployment, live)
+    def _overtaken(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar) -> Exception | None:
+        """Make the skip of a deployment after which somebody else has put another config live; None where nobody has.
+
+        What a person has put back has no reason; a rollback of SageMaker's has one.
+        """
+        live = str(seen.live)
+        objection = None if seen.reason else self.holding.objection(deployment, seen, self._mode(context))
+        if objection is None:
+            if live == so_far.previous:
+                return None
+            objection = self.gate.later_date(deployment, live)
         message = objection.message if objection else messages.deployment_overtaken(deployment, live=live)
         return self._skipped(deployment, message)
 
@@ -308,41 +315,3 @@ class DeployOperator(PipelineStep, SageMakerEndpointOperator):
             self.log.warning("Could not find the record of Slack messages: %s", error)
             return
         tell_once(self.notifier, deployment.run, message, client=self.hook.conn, arn=arn)
-
-    # What it works with.
-
-    @property
-    def our_hook(self) -> SageMakerHook:
-        """The hook, which the provider declares as its own."""
-        return cast(SageMakerHook, self.hook)
-
-    @cached_property
-    def endpoint(self) -> Endpoint:
-        """The endpoint."""
-        return Endpoint(self.our_hook, str(self.config["Endpoint"]["EndpointName"]))
-
-    @cached_property
-    def asking(self) -> Asking:
-        """What is asked of SageMaker."""
-        return Asking(self.endpoint, self.hook.conn, self.config, self.aws_tags)
-
-    @cached_property
-    def gate(self) -> Gate:
-        """What a model must pass."""
-        return Gate(self.pipeline, self.endpoint, self.hook.conn)
-
-    @cached_property
-    def smoke_tester(self) -> SmokeTester | None:
-        """What proves a deployment; None where the pipeline has no smoke test."""
-        if self.pipeline.smoke_test is None:
-            return None
-        return SmokeTester(self.our_hook, self.pipeline.smoke_test, bucket=self.bucket, key=self.smoke_test_key)
-
-    @property
-    def addresses(self) -> dict[str, str]:
-        """What the task's buttons in the UI lead to; see buttons.py."""
-        region, name = self.pipeline.region, str(self.config["Endpoint"]["EndpointName"])
-        return {
-            EndpointLink.name: sagemaker_page(region, f"{ENDPOINT.page}/{name}"),
-            LogStreamLink.name: log_page(region, f"{ENDPOINT.log_group}/{name}"),
-        }

@@ -75,7 +75,7 @@ class Gate:
             AirflowException: AWS refused to tell what is live.
         """
         if mode != "always":
-            other = self._owner(live)
+            other = self.owner(live)
             if other and other != self._pipeline.name:
                 raise StepFailed(messages.endpoint_of_another(deployment, live=live, other=other))
             if objection := self.later_date(deployment, live):
@@ -95,12 +95,22 @@ class Gate:
             AirflowException: AWS refused to tell what is live.
         """
         live_date = self._live_tags(live).get(tags.DATA_DATE) or _named(live, "data_date")
-        if self._owner(live) != self._pipeline.name or live_date <= deployment.run.data_date.isoformat():
+        if self.owner(live) != self._pipeline.name or live_date <= deployment.run.data_date.isoformat():
             return None
         return Objection(messages.deployment_skipped(deployment, live=live, live_date=live_date), is_refusal=False)
 
-    def _owner(self, live: str) -> str:
-        """Return whose model is live: the tags say it, and for a config that was deleted, or is another's, its name."""
+    def owner(self, live: str) -> str:
+        """Return whose model is live: the tags say it, and for a config that was deleted, or is another's, its name.
+
+        Args:
+            live: The endpoint config that is live.
+
+        Returns:
+            The pipeline's name; empty where no pipeline has made it.
+
+        Raises:
+            AirflowException: AWS refused to tell.
+        """
         found = self._live_tags(live)
         return found.get(tags.PIPELINE, "") if found else _named(live, "pipeline")
 
@@ -115,7 +125,7 @@ class Gate:
         """Read the live model's metrics from its training job, which the live endpoint config's tags name."""
         found = self._live_tags(live)
         job = found.get(tags.TRAINING_JOB)
-        if job is None or self._owner(live) != self._pipeline.name:
+        if job is None or self.owner(live) != self._pipeline.name:
             log.warning("What is live was not deployed by this pipeline; there is nothing to compare with.")
             return None
         with explained(f"describe training job {job}"):

@@ -47,32 +47,35 @@ class Expired:
     models: tuple[str, ...]
 
 
-def find_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int) -> Expired:
+def find_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int, keep_days: int = 0) -> Expired:
     """Find what may be deleted.
 
-    Kept are the newest, whatever any endpoint of the account serves or is being updated from or to, what the way back
-    from there leads over and to, the models of all these endpoint configs, and the models of running transform jobs.
+    Kept are the newest, what was made in the last days, whatever any endpoint of the account serves or is being updated
+    from or to, what the way back from there leads over and to, the models of all these endpoint configs, and the models
+    of running transform jobs.
 
     Args:
         client: A boto3 SageMaker client.
         endpoint: The pipeline's endpoint.
         pipeline: The pipeline's name.
         keep: How many of the newest endpoint configs, and of the newest models, are kept.
+        keep_days: For how many days after they were made they are kept besides.
 
     Raises:
         AirflowException: It is not known for certain what is in use.
         botocore.exceptions.ClientError: The same: AWS refused.
     """
-    configs = _ours(client, pipeline, ENDPOINT_CONFIG)
-    models = _ours(client, pipeline, MODEL)
-    if len(configs) <= keep and len(models) <= keep:
+    since = datetime.now(timezone.utc) - timedelta(days=keep_days)
+    configs, newest_configs = _ours(client, pipeline, ENDPOINT_CONFIG, keep, since)
+    models, newest_models = _ours(client, pipeline, MODEL, keep, since)
+    if len(configs) == len(newest_configs) and len(models) == len(newest_models):
         return Expired((), ())
     try:
         in_use = set(_configs_in_use(client))
-        kept_models = set(models[:keep]) | set(_models_of_transform_jobs(client))
+        kept_models = set(newest_models) | set(_models_of_transform_jobs(client))
     except ListTooLongError as error:
         raise AirflowException(f"Nothing was deleted, for it is not known what is in use: {error}") from error
-    kept_configs = in_use | set(configs[:keep])
+    kept_configs = in_use | set(newest_configs)
     for name in in_use:
         if name.startswith(f"{pipeline}-"):  # Of what others have made, the tags need not be readable.
             kept_configs |= set(leading_back(endpoint, name, pipeline))
@@ -84,7 +87,9 @@ def find_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int) -> E
     )
 
 
-def delete_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int, *, dry_run: bool) -> Expired:
+def delete_expired(
+    client: Any, endpoint: Endpoint, pipeline: str, keep: int, keep_days: int = 0, *, dry_run: bool
+) -> Expired:
     """Delete what is beyond the newest and not in use.
 
     Args:
@@ -92,6 +97,7 @@ def delete_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int, *,
         endpoint: The pipeline's endpoint.
         pipeline: The pipeline's name.
         keep: As in find_expired().
+        keep_days: As in find_expired().
         dry_run: Only list.
 
     Returns:
@@ -101,7 +107,7 @@ def delete_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int, *,
         AirflowException: It is not known for certain what is in use; nothing was deleted.
         botocore.exceptions.ClientError: AWS refused; what was deleted until then stays so, the rest is for next time.
     """
-    expired = find_expired(client, endpoint, pipeline, keep)
+    expired = find_expired(client, endpoint, pipeline, keep, keep_days)
     would = "Would delete" if dry_run else "Deleting"
     # Configs first: a config without its model could no longer be gone back to.
     for name in expired.endpoint_configs:
@@ -115,16 +121,18 @@ def delete_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int, *,
     return expired
 
 
-def _ours(client: Any, pipeline: str, kind: Listable) -> list[str]:
-    """List the names of what carries the pipeline's tag, newest first.
+def _ours(client: Any, pipeline: str, kind: Listable, keep: int, since: datetime) -> tuple[list[str], list[str]]:
+    """List the names of what carries the pipeline's tag, newest first, and those of them that are kept for their age.
 
     Tags are read only of what is named like the pipeline's: nobody else's need be readable.
     """
-    return [
-        kind.name_of(summary)
+    ours = [
+        (kind.name_of(summary), summary["CreationTime"])
         for summary in newest(client, kind, most_pages=MOST_PAGES, name_prefix=f"{pipeline}-")
         if _tags_of(client, kind.arn_of(summary)).get(tags.PIPELINE) == pipeline
     ]
+    names = [name for name, _ in ours]
+    return names, [name for place, (name, created) in enumerate(ours) if place < keep or created >= since]
 
 
 def _tags_of(client: Any, arn: str) -> dict[str, str]:

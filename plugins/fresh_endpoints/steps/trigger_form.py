@@ -50,3 +50,40 @@ def deploy(pipeline: Pipeline) -> Param:
         title="Deploy",
         description="auto: unless a later data date is live. always: over that, too. never: only train.",
     )
+
+
+def model() -> Param:
+    """Make the field for what is to be live."""
+    return Param(
+        "previous",
+        type="string",
+        minLength=1,
+        maxLength=63,  # A SageMaker name is no longer.
+        title="Model",
+        description="previous: what was seen to work before what is live. live: change nothing but the hold. Or a data "
+        "date (YYYY-MM-DD), or a training job's name.",
+    )
+
+
+def hold_days() -> Param:
+    """Make the field for how long automatic deployments are to leave it alone, in days."""
+    return Param(
+        7,
+        type="integer",
+        minimum=0,
+        maximum=365,
+        title="Hold (days)",
+        description="How many days the daily runs leave it live; they train and do not deploy. 0: no hold, and "
+        "one that there is ends.",
+    )
+
+
+def reason() -> Param:
+    """Make the field for why."""
+    return Param(
+        "",
+        type="string",
+        maxLength=500,
+        title="Reason",
+        description="Why, in a sentence; Slack and the endpoint's tag say it with your name.",
+    )

@@ -61,7 +61,8 @@ MOMENT = dt.datetime(2019, 3, 5, tzinfo=dt.timezone.utc)
     ],
 )
 def test_the_config_that_an_endpoint_changes_to(status, pending, becoming):
-    description = {"EndpointStatus": status, "EndpointConfigName": "a", "LastModifiedTime": MOMENT}
+    description = {"EndpointArn": "arn:e", "EndpointStatus": status, "EndpointConfigName": "a"}
+    description["LastModifiedTime"] = MOMENT
     if pending:
         description["PendingDeploymentSummary"] = {"EndpointConfigName": pending}
     assert Seen.of(description).becoming == becoming

@@ -63,6 +63,15 @@ def test_the_trigger_form_has_its_three_fields(shipped):
     assert dag["timezone"] == "Asia/Tokyo"
 
 
+def test_the_form_of_a_redeploy_has_its_three_fields_and_nothing_starts_it_but_a_person(shipped):
+    dag = shipped["dags"]["redeploy_multiclass"]
+    assert dag["params"] == ["hold_days", "model", "reason"]
+    assert dag["first_runs"] == []
+    assert dag["max_active_runs"] == 1
+    assert "redeploy" in dag["tags"]
+    assert dag["tasks"] == {"choose_model": ["hold", "redeploy"], "hold": ["redeploy"], "redeploy": []}
+
+
 def test_a_second_file_is_a_second_pipeline_and_a_broken_one_takes_no_other_with_it(tmp_path):
     pipelines = tmp_path / "pipelines"
     pipelines.mkdir()

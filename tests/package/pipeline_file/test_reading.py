@@ -221,6 +221,10 @@ WRONG = {
         [("name: iris\n", "name: iris\nsmoke_test: {body: x, content_type: text/csv, patience_seconds: -1}\n")],
         ["smoke_test.patience_seconds: found -1; it must have value greater than or equal to 0"],
     ),
+    "retention for longer than there is AWS": (
+        [("name: iris\n", "name: iris\nretention: {keep: 1, keep_days: 1000000000000}\n")],
+        ["retention.keep_days: found 1000000000000; it must have value less than or equal to 3650"],
+    ),
     "retention that keeps nothing": (
         [("name: iris\n", "name: iris\nretention: {keep: 0}\n")],
         ["retention.keep: found 0; it must have value greater than or equal to 1"],

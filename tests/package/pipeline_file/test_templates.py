@@ -168,4 +168,6 @@ def test_the_known_fields_are_those_of_the_trigger_forms(tmp_path):
     assert fields == {
         "train_and_deploy_multiclass": templates.PARAMS,
         "batch_predict_multiclass": templates.PARAMS - {"deploy"},
+        # Its steps know those of the others, too: they render the same sections.
+        "redeploy_multiclass": {"model", "hold_days", "reason"},
     }

@@ -15,7 +15,8 @@ NO_ENDPOINT = Seen()
 
 
 def seen(status, live="old", becoming=None, reason=None, changed=AFTER, has_served=True):
-    description = {"EndpointStatus": status, "EndpointConfigName": live, "LastModifiedTime": changed}
+    description = {"EndpointArn": "arn:e", "EndpointStatus": status, "EndpointConfigName": live}
+    description["LastModifiedTime"] = changed
     if becoming:
         description["PendingDeploymentSummary"] = {"EndpointConfigName": becoming}
     if has_served:

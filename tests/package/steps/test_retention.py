@@ -1,6 +1,6 @@
 """The clean-up: exactly what is old, ours and unused goes."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
@@ -121,6 +121,62 @@ def test_what_nobody_has_asked_is_kept_where_nothing_is_proven(pipeline, store):
     delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=False)
     assert names(pipeline, "configs") == names(pipeline, "models") == {untested, live, newest}
     assert way_back(endpoint_of(pipeline), live, pipeline.name) == untested
+
+
+def test_what_is_younger_than_keep_days_is_kept_besides_the_newest(pipeline, store, monkeypatch):
+    old, young = store.add("old"), store.add("young")
+    newest = store.add("newest")
+    created = {
+        config["EndpointConfigName"]: config["CreationTime"]
+        for config in pipeline.listed("list_endpoint_configs", NameContains=pipeline.name)
+    }
+
+    margin = (created[young] - created[old]) / 2
+
+    class TwoDaysAfterTheYoungOne(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            # The model was made before its endpoint config; both are to be within the two days.
+            return (created[young] + timedelta(days=2) - margin).astimezone(tz)
+
+    monkeypatch.setattr(retention, "datetime", TwoDaysAfterTheYoungOne)
+    found = find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, keep_days=2)
+    assert found == Expired((old,), (old,))
+    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, keep_days=3) == Expired((), ())
+    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(
+        (young, old), (young, old)
+    )
+    assert newest in created
+
+
+def test_a_deployment_keeps_what_its_file_says_for_days(pipeline):
+    pipeline.use_tiny_image(model="m")
+    pipeline.write(lambda content: content.update(retention={"keep": 1, "keep_days": 30}))
+    for number in range(4):
+        pipeline.upload(FIRST + timedelta(days=number))
+        assert pipeline.run(FIRST + timedelta(days=number)).tasks["deploy"] == "success"
+    assert len(names(pipeline, "configs")) == len(names(pipeline, "models")) == 4
+
+
+def test_what_previous_leads_to_is_kept_while_a_redeployed_model_is_live(pipeline):
+    """And so is what it leads to from there, however many days have gone by."""
+    pipeline.use_tiny_image(model="m")
+    pipeline.write(lambda content: content.update(retention={"keep": 2}))
+    days = [FIRST + timedelta(days=number) for number in range(5)]
+    for day in days:
+        pipeline.upload(day)
+    for day in days[:2]:
+        pipeline.run(day)
+    first, second = [job["TrainingJobName"] for job in pipeline.jobs()]
+    assert pipeline.redeploy(hold_days=0).tasks["redeploy"] == "success"
+    assert pipeline.live() == first
+    for day in days[2:]:
+        assert pipeline.run(day).tasks["deploy"] == "success"
+    *_, before, live = [job["TrainingJobName"] for job in pipeline.jobs()]
+    assert names(pipeline, "configs") == {before, live}
+    assert second not in names(pipeline, "models")
+    assert pipeline.redeploy().tasks["redeploy"] == "success"
+    assert pipeline.live() == before
 
 
 def test_where_it_is_not_known_what_is_in_use_nothing_is_deleted_and_slack_says_so(pipeline, store, monkeypatch):

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.run import Run
-from fresh_endpoints.telling import messages
+from fresh_endpoints.telling import decisions, messages
 
 GOLDEN = Path(__file__).with_name("messages.golden.txt")
 JOB = "iris-2019-03-04-41fa4f4f"
@@ -29,6 +30,9 @@ DEPLOYMENT = Deployment(RUN, FACTS, JOB, "iris-endpoint", {"Endpoint": "https://
 JOB_LINKS = {"Training job": "https://console/job", **LOG}
 TRANSFORM_LINKS = {"Transform job": "https://console/transform", **LOG}
 LIVE = "iris-old (proven)"
+HOLD = Hold(datetime(2019, 3, 11, 18, 2, tzinfo=timezone.utc), "ann", "the new model is slow")
+DECISION = decisions.Decision("ann", "the new model is slow", "iris-bad", "proven", HOLD)
+NO_HOLD = decisions.Decision("ann", "", None, "not proven: failed", None)
 WHY = "failed: Found the answer _9_"
 
 SAMPLES = {
@@ -75,6 +79,26 @@ SAMPLES = {
     "step_failed": lambda: messages.step_failed("wait_for_data", "Could not look.", links=LOG),
     "deadline_missed": lambda: messages.deadline_missed("scheduled__1", minutes=360, has_failed=True),
     "deadline_missed, going on": lambda: messages.deadline_missed("scheduled__1", minutes=360, has_failed=False),
+    "redeploy_started": lambda: decisions.redeploy_started(DEPLOYMENT, DECISION),
+    "redeploy_started, no endpoint": lambda: decisions.redeploy_started(DEPLOYMENT, NO_HOLD),
+    "redeployed": lambda: decisions.redeployed(DEPLOYMENT, DECISION),
+    "redeployed, not held": lambda: decisions.redeployed(DEPLOYMENT, NO_HOLD),
+    "redeploy_refused": lambda: decisions.redeploy_refused(
+        "iris", "There is no day.", standing=LIVE, choices=[f"2019-03-04: {JOB} (proven, live)", "2019-03-03: old (x)"]
+    ),
+    "redeploy_refused, nothing there": lambda: decisions.redeploy_refused(
+        "iris", "There is no day.", standing="nothing", choices=[]
+    ),
+    "redeploy_failed": lambda: decisions.redeploy_failed(DEPLOYMENT, "Could not create model."),
+    "redeploy_overtaken": lambda: decisions.redeploy_overtaken(DEPLOYMENT, live="iris-x"),
+    "hold_set": lambda: decisions.hold_set(DEPLOYMENT, DECISION, becoming=None),
+    "hold_set, changing": lambda: decisions.hold_set(DEPLOYMENT, DECISION, becoming="iris-x"),
+    "hold_released": lambda: decisions.hold_released(DEPLOYMENT, NO_HOLD, was=HOLD),
+    "hold_released, not held": lambda: decisions.hold_released(DEPLOYMENT, NO_HOLD, was=None),
+    "deployment_held": lambda: decisions.deployment_held(DEPLOYMENT, HOLD, live="iris-old"),
+    "deployment_held, by hand": lambda: decisions.deployment_held(DEPLOYMENT, Hold(None), live="iris-old"),
+    "hold_overridden": lambda: decisions.hold_overridden(DEPLOYMENT, HOLD, live="iris-old"),
+    "hold_ended": lambda: decisions.hold_ended(DEPLOYMENT, HOLD, live="iris-old"),
 }
 
 
@@ -97,8 +121,9 @@ def test_every_word_is_as_it_was():
 def test_every_event_is_among_them():
     functions = {
         name
-        for name, function in inspect.getmembers(messages, inspect.isfunction)
-        if function.__module__ == messages.__name__ and not name.startswith("_")
+        for page in (messages, decisions)
+        for name, function in inspect.getmembers(page, inspect.isfunction)
+        if function.__module__ == page.__name__ and not name.startswith("_")
     }
     assert functions == {name.partition(",")[0] for name in SAMPLES}
 

@@ -75,9 +75,8 @@ def execution_role(stack):
         *((f"sagemaker:{verb}Endpoint", ENDPOINT_CONFIG, {}) for verb in ("Create", "Update")),
         *(("sagemaker:AddTags", arn, TAGS) for arn in TAGGED),
         ("sagemaker:AddTags", ENDPOINT, {"aws:TagKeys": ["fresh-endpoints:told"]}),
-        ("sagemaker:DeleteTags", ENDPOINT, {"aws:TagKeys": ["fresh-endpoints:hold", "fresh-endpoints:hold-reason"]}),
         ("application-autoscaling:DeregisterScalableTarget", SCALING_TARGET, OF_A_VARIANT),
-        *(("sagemaker:ListTags", arn, {}) for arn in TAGGED if arn != ENDPOINT),
+        *(("sagemaker:ListTags", arn, {}) for arn in TAGGED),
         *((f"sagemaker:List{kind}s", "*", HERE) for kind in LISTED),
         # what the clean-up must know to delete nothing that is in use
         ("sagemaker:DescribeEndpoint", f"{SAGEMAKER}:endpoint/other", {}),
@@ -127,11 +126,7 @@ def test_a_worker_may(worker, action, resource, context):
         ("sagemaker:AddTags", MODEL, {}),
         ("sagemaker:AddTags", f"{SAGEMAKER}:endpoint/other", TAGS),
         ("sagemaker:AddTags", f"{SAGEMAKER}:notebook-instance/iris", TAGS),
-        ("sagemaker:DeleteTags", ENDPOINT, {"aws:TagKeys": ["project"]}),
-        ("sagemaker:DeleteTags", ENDPOINT, {"aws:TagKeys": ["fresh-endpoints:hold", "fresh-endpoints:told"]}),
-        ("sagemaker:DeleteTags", ENDPOINT, {}),
-        ("sagemaker:DeleteTags", ENDPOINT_CONFIG, {"aws:TagKeys": ["fresh-endpoints:hold"]}),
-        ("sagemaker:DeleteTags", f"{SAGEMAKER}:endpoint/other", {"aws:TagKeys": ["fresh-endpoints:hold"]}),
+        ("sagemaker:DeleteTags", ENDPOINT, {"aws:TagKeys": ["fresh-endpoints:hold"]}),
         # scaling targets of other services, and more than letting go of one
         (
             "application-autoscaling:DeregisterScalableTarget",

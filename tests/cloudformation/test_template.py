@@ -104,7 +104,7 @@ def test_the_target_stands_nowhere_with_a_star_right_behind_it(allowed):
 
 def test_each_permission_on_tags_is_bounded_by_keys_and_needs_one(allowed):
     tagging = [s for s in allowed if {"sagemaker:AddTags", "sagemaker:DeleteTags"} & set(as_list(s["Action"]))]
-    assert [s["Sid"] for s in tagging] == ["Tag", "ReleaseHold"]
+    assert [s["Sid"] for s in tagging] == ["Tag"]
     for statement in tagging:
         assert as_list(statement["Condition"]["ForAllValues:StringLike"]["aws:TagKeys"])[0].startswith(tags.PREFIX)
         assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}

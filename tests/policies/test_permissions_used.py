@@ -52,9 +52,8 @@ DONE_BY_SAGEMAKER = {
     "cloudwatch:PutMetricData": "metrics are written without a request",
     "s3:AbortMultipartUpload": "artifacts are small here and uploaded in one part",
 }
-# Of the worker: what a user's rare request needs, and SageMaker in the worker's name.
+# Of the worker: what SageMaker needs in the worker's name.
 SELDOM = {
-    "sagemaker:DeleteTags": "only a person's release of a hold removes a tag",
     "application-autoscaling:DeregisterScalableTarget": "SageMaker asks for it itself; local AWS just does it",
 }
 # What may be seen whatever its name: what is deleted must be in nobody's use, and a stream has to be looked for.

@@ -34,6 +34,8 @@ with DAG(
     schedule="0 0 * * *",
     start_date=datetime(2019, 1, 1, tzinfo=timezone.utc),
     catchup=False,
+    # It changes nothing in AWS, and a watch that nobody has switched on is the silence that it is to end.
+    is_paused_upon_creation=False,
     # Two would tell the same.
     max_active_runs=1,
     default_args={

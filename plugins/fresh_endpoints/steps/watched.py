@@ -128,6 +128,7 @@ class Look:
                 hook = hook_at(*place)
                 for summary in not_deployed_to(hook.conn, files, region=place[1]):
                     self._look_at_endpoint(hook, summary, place)
+                self.seen += 1
 
     def _look_at_endpoint(self, hook: SageMakerHook, summary: Mapping[str, Any], place: Place) -> None:
         subject = subject_of(summary)
@@ -186,7 +187,6 @@ class Look:
     def _looking_at(self, subject: str) -> Iterator[None]:
         try:
             yield
-            self.seen += 1
         except Exception as error:  # Whatever it is, the other pipelines are to be looked at.
             self._miss(subject, error)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import tarfile
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from pipeline_under_test import ROOT
-from sagemaker_requests import ROLE, TINY
+from sagemaker_requests import ROLE, TINY, wait_for_endpoint
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 VARIABLE = "fresh_endpoints_watch_models"
@@ -45,7 +47,8 @@ class Watched:
         sagemaker, name = self.pipeline.sagemaker, self.pipeline.name
         config = f"{name}-{data_date}-0000abcd"
         given = {"pipeline": name, "data-date": str(data_date), "smoke-test": "passed", **tags}
-        sagemaker.create_model(ModelName=config, ExecutionRoleArn=ROLE, PrimaryContainer={"Image": TINY})
+        container = {"Image": TINY, "ModelDataUrl": self._artifact()}
+        sagemaker.create_model(ModelName=config, ExecutionRoleArn=ROLE, PrimaryContainer=container)
         variant = {"VariantName": "v", "ModelName": config, "InstanceType": "ml.m4.xlarge"}
         sagemaker.create_endpoint_config(
             EndpointConfigName=config,
@@ -53,8 +56,15 @@ class Watched:
             Tags=[{"Key": f"fresh-endpoints:{key}", "Value": value} for key, value in given.items()],
         )
         sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
-        waiter = sagemaker.get_waiter("endpoint_in_service")
-        waiter.wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        assert wait_for_endpoint(self.pipeline.aws, name)["EndpointStatus"] == "InService"
+
+    def _artifact(self):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            tar.addfile(tarfile.TarInfo("model.txt"))
+        key = f"{self.pipeline.name}/model.tar.gz"
+        self.pipeline.s3.put_object(Bucket="sample-bucket", Key=key, Body=packed.getvalue())
+        return f"s3://sample-bucket/{key}"
 
     def write(self, **facts):
         self.pipeline.write(lambda content: content.update(facts))
@@ -196,10 +206,11 @@ def test_a_run_that_never_began_is_told_after_its_deadline_unless_its_model_is_l
 
 
 def test_a_run_that_has_begun_is_left_to_its_own_deadline_alert(watched):
-    watched.write(schedule="@daily", deadline_minutes=1)
-    watched.known_since(datetime.now(timezone.utc) - timedelta(days=2))
+    watched.write(schedule="@daily")
     due = datetime.now(TOKYO) - timedelta(minutes=1)
     assert watched.pipeline.run(due.date() - timedelta(days=1)).tasks["wait_for_data"] == "skipped"
+    watched.write(deadline_minutes=1)  # Only now: dag.test() ends no run of a DAG with a deadline.
+    watched.known_since(datetime.now(timezone.utc) - timedelta(days=2))
     assert watched.watch() == ("success", [])
 
 

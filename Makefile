@@ -52,7 +52,7 @@ aws: .venv/ready ## Run local AWS alone in the foreground; PORT=5000
 	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_aws --port $(or $(PORT),5000)
 
 .PHONY: env
-env: ## Write .env for docker-compose.yaml: fresh secrets and the login; keeps one that is there
+env: ## Write .env and secrets/ for docker-compose.yaml; what is there stays
 	@$(PYTHON) include/compose_env.py
 
 ##@ Pipelines
@@ -162,6 +162,11 @@ test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes
 .PHONY: test-faults-oldest
 test-faults-oldest: .venv-3.1/ready ## Run what users do to a run on the oldest supported Airflow
 	.venv-3.1/bin/python -m pytest tests/services/faults/test_users.py $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: .venv/ready ## Try thousands of broken pipeline files, each beside a right one; EXAMPLES=5000 SEED=1 for others
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(if $(SEED),FUZZ_SEED='$(SEED)') \
+		$(BIN)/python -m pytest tests/package/pipeline_file/test_fuzz.py -s $(PYTEST_ARGS)
 
 .PHONY: test-e2e
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)

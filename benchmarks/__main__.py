@@ -21,10 +21,12 @@ STATE = ROOT / ".state"
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="bench-airflow-")
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
-from benchmarks import noticing, parsing, report, services, waiting  # noqa: E402
+from benchmarks import models_page, noticing, parsing, report, services, waiting  # noqa: E402
 
 # Those who wait alone in a process, for its memory; all other accounts of the grid share one.
 HERD, PAST = 1000, 3000
+# On the Models page.
+MODELS = 1000
 OTHER_ACCOUNTS = [
     (waits, past) for waits in noticing.GRID_WAITS for past in noticing.GRID_PAST if (waits, past) != (HERD, PAST)
 ]
@@ -86,6 +88,8 @@ def main() -> int:
         results["waiting"]["stock"] = [future.result() for future in stock]
         results |= {name: future.result() for name, future in idly.items()}
         results["waiting"]["grid"] = results.pop("waits")
+    say("the Models page")
+    results["models_page"] = models_page.measure(MODELS)
     STATE.mkdir(exist_ok=True)
     (STATE / "benchmarks.json").write_text(json.dumps(results, indent=1))
     command = "make bench-quick" if quick else "make bench"

@@ -50,7 +50,7 @@ def write(results: dict[str, Any], command: str, load: tuple[float, float]) -> P
     """Write the page and the plots.
 
     Args:
-        results: By part: services, noticing, herd, grid, waiting, parsing.
+        results: By part: services, noticing, herd, grid, waiting, parsing, models_page.
         command: What was run.
         load: The machine's load averages (1 minute) before and at the end.
 
@@ -150,6 +150,8 @@ without Step Functions, so only its waits and its calls are counted.
   What Airflow's triggerer itself holds for each trigger is the same for all and not in the figure. Over an hour in
   simulated time, {results["herd"]["jobs"]} jobs cost {results["herd"]["mean"]:.2f} calls a second, and every end was
   noticed within {results["herd"]["latest"]:.1f} s.
+- **The Models page**: the api-server's application in one process, SQLite with a month of runs and models of each
+  pipeline, and an AWS that answers each call after 50 ms (`benchmarks/models_page.py`).
 - **Parsing**: CPU time of new processes that load one DAG file by its path, the best of some, minus that with no
   pipeline file.
 """
@@ -166,6 +168,7 @@ def rows_of(results: dict[str, Any]) -> list[Row]:
     rows += _waiting_rows(results["waiting"]["ours"][-1], results["herd"])
     rows += _grid_rows(results["grid"], [*results["waiting"]["grid"], results["waiting"]["ours"][-1]])
     rows += _parsing_rows(results["parsing"])
+    rows += _page_rows(results["models_page"])
     return rows
 
 
@@ -309,6 +312,19 @@ def _parsing_rows(parsing: dict[str, Any]) -> list[Row]:
     few, many = parsing["task_seconds"].values()
     rows.append(_ratio_row(f"a task's process with {counts[-1]} pipelines: with 1", many / few, 1.1))
     return rows
+
+
+def _page_rows(page: dict[str, Any]) -> list[Row]:
+    what = f"the Models page with {page['pipelines']} pipelines"
+    cold, warm, calls = page["cold_seconds"], page["warm_seconds"], page["calls_a_minute"]
+    note = (
+        f"All of AWS's word is there after {page['filled_seconds']:.0f} s; until then the page says what it still asks."
+    )
+    return [
+        Row(f"{what}: time to the answer, nothing remembered", f"{cold:.1f} s", "≤ 5 s", cold, 5.0, note),
+        Row(f"{what}: time to the answer, remembered", f"{warm:.2f} s", "≤ 1 s", warm, 1.0),
+        Row(f"{what}: SageMaker calls a minute", f"{calls:.0f}", "≤ 600", calls, 600.0, "While somebody looks."),
+    ]
 
 
 def _ratio(what: str, ours: float, other: float, limit: float, note: str = "") -> Row:

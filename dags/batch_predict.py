@@ -24,7 +24,7 @@ from airflow.sdk import DAG, AssetAll, task_group
 
 from fresh_endpoints.aws.kinds import TRANSFORM_JOB
 from fresh_endpoints.model_facts import model_asset
-from fresh_endpoints.pipeline_file.loading import load_pipelines_of_dags
+from fresh_endpoints.pipeline_file.building import build_dags
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
@@ -47,9 +47,10 @@ def _predict_with(models: Any, pipeline: Pipeline) -> None:
     with_model.expand(trained=models)
 
 
-for pipeline in load_pipelines_of_dags("batch_predict_"):
+def batch_predict(pipeline: Pipeline) -> DAG | None:
+    """Build the DAG of one pipeline; None where nothing is predicted."""
     if pipeline.transform is None:
-        continue
+        return None
     with DAG(
         dag_id=f"batch_predict_{pipeline.name}",
         description=f"Predictions of {pipeline.name}",
@@ -61,6 +62,7 @@ for pipeline in load_pipelines_of_dags("batch_predict_"):
         catchup=False,
         # A newer training of a data date writes the same file, and is to be the last that does.
         max_active_runs=1,
+        auto_register=False,  # build_dags() does, once it is whole
         on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRANSFORM_JOB)],
         default_args={
             "owner": pipeline.owner,
@@ -81,4 +83,7 @@ for pipeline in load_pipelines_of_dags("batch_predict_"):
         ),
         wait_minutes=trigger_form.wait_minutes(pipeline),
     )
-    globals()[dag.dag_id] = dag
+    return dag
+
+
+globals().update(build_dags("batch_predict_", batch_predict))

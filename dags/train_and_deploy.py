@@ -31,7 +31,8 @@ except ImportError:  # Airflow 3.1
     from airflow.timetables.trigger import CronTriggerTimetable  # type: ignore[assignment]
 
 from fresh_endpoints.aws.kinds import TRAINING_JOB
-from fresh_endpoints.pipeline_file.loading import load_pipelines_of_dags
+from fresh_endpoints.pipeline_file.building import build_dags
+from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
 from fresh_endpoints.steps.deploy import DeployOperator
@@ -41,7 +42,9 @@ from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
 from fresh_endpoints.telling.callbacks import BackstopNotifier, FailureNotifier, NoNewDataNotifier
 from fresh_endpoints.telling.deadline import deadline_alert
 
-for pipeline in load_pipelines_of_dags("train_and_deploy_"):
+
+def train_and_deploy(pipeline: Pipeline) -> DAG:
+    """Build the DAG of one pipeline."""
     timezone = ZoneInfo(pipeline.timezone)
     with DAG(
         dag_id=f"train_and_deploy_{pipeline.name}",
@@ -53,6 +56,7 @@ for pipeline in load_pipelines_of_dags("train_and_deploy_"):
         catchup=pipeline.catchup,
         max_active_runs=pipeline.max_active_runs,
         deadline=deadline_alert(pipeline),
+        auto_register=False,  # build_dags() does, once it is whole
         on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRAINING_JOB)],
         default_args={
             "owner": pipeline.owner,
@@ -81,4 +85,7 @@ for pipeline in load_pipelines_of_dags("train_and_deploy_"):
         wait_minutes=trigger_form.wait_minutes(pipeline),
         deploy=trigger_form.deploy(pipeline),
     )
-    globals()[dag.dag_id] = dag
+    return dag
+
+
+globals().update(build_dags("train_and_deploy_", train_and_deploy))

@@ -30,6 +30,7 @@ os.environ.update(
     AIRFLOW__CORE__LOAD_EXAMPLES="False",
     AIRFLOW__CORE__UNIT_TEST_MODE="False",
     AWS_EC2_METADATA_DISABLED="true",
+    HYPOTHESIS_STORAGE_DIRECTORY=str(AIRFLOW_HOME / "hypothesis"),
 )
 
 

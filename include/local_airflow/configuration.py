@@ -25,8 +25,13 @@ def keep_password(home: Path) -> str:
     """
     file = _passwords(home)
     if not file.exists():
-        _secret(file).write_text(json.dumps({USERNAME: secrets.token_urlsafe(12)}))
-    return str(json.loads(file.read_text())[USERNAME])
+        _secret(file).write_text(json.dumps({USERNAME: new_password()}))
+    return str(json.loads(_secret(file).read_text())[USERNAME])
+
+
+def new_password() -> str:
+    """Make a password that stands as it is in an address, in a file and behind an option of a command."""
+    return secrets.token_hex(16)
 
 
 def write_configuration(
@@ -110,6 +115,7 @@ def _passwords(home: Path) -> Path:
 
 
 def _secret(file: Path) -> Path:
-    """Make a file that only its owner may read, unless it is there."""
+    """See to it that a file is there, and that only its owner may read it."""
     file.touch(mode=0o600)
+    file.chmod(0o600)  # Where another program has made it.
     return file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import secrets
 import shutil
 import signal
 import socket
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+from local_airflow.configuration import new_password
 from local_airflow.guarded_process import GuardedProcess
 
 _START_SECONDS = 60
@@ -48,8 +48,9 @@ def postgres() -> Iterator[str]:
         raise RuntimeError("found no PostgreSQL server; install one (Debian: apt install postgresql)")
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         data, password_file, log = Path(folder) / "data", Path(folder) / "password", Path(folder) / "log"
-        password = secrets.token_urlsafe(24)
-        password_file.write_text(password)
+        password = new_password()
+        password_file.touch(mode=0o600)
+        password_file.write_text(password)  # Not as an argument, which every user of the machine may read.
         as_user: list[str] = []
         if os.getuid() == 0:  # PostgreSQL refuses to run as root
             owner = pwd.getpwnam("postgres")

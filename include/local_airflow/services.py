@@ -83,6 +83,7 @@ class AirflowServices(AirflowApi):
             raise ValueError("services: found no api-server; nothing runs without it")
         self.home = home.resolve()
         self.home.mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o700)  # What runs have told is in the database and in the logs.
         (self.home / "logs" / "services").mkdir(parents=True, exist_ok=True)
         port = port or _free_port()
         super().__init__(f"http://127.0.0.1:{port}", USERNAME, keep_password(self.home))

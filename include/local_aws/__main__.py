@@ -35,10 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
         lists_per_second=options.lists_per_second,
         lists_burst=options.lists_burst,
         state=options.state,
+        allowed_hosts=options.allowed_hosts,
         permissions=options.record_permissions,
     )
     # moto asks botocore for credentials of its own where a request is not signed.
     os.environ.setdefault("AWS_DEFAULT_REGION", settings.region)
+    # moto would tell browsers that every page may read its answers.
+    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     from local_aws.server import Application, listen
     from local_aws.state import StateError
 
@@ -48,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"local AWS: {error}\n")
         return 2
     try:
-        server = listen(options.host, options.port, application)
+        server = listen(options.host, options.port, application, settings)
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
@@ -116,6 +119,14 @@ def _parser() -> argparse.ArgumentParser:
         help="folder that keeps S3 objects, SageMaker resources, endpoints and Slack messages between two runs "
         "(default: all is in memory)",
     )
+    parser.add_argument(
+        "--allowed-hosts",
+        type=_hosts,
+        default=os.environ.get("LOCAL_AWS_ALLOWED_HOSTS", ""),
+        metavar="NAME,NAME",
+        help="host names or addresses under which clients may ask, beside 127.0.0.1, localhost and ::1 "
+        "(default: the environment variable LOCAL_AWS_ALLOWED_HOSTS, else none)",
+    )
     recorded = os.environ.get("LOCAL_AWS_RECORD_PERMISSIONS")
     parser.add_argument(
         "--record-permissions",
@@ -142,6 +153,15 @@ def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number, 1 or more")
     return int(text)
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    from local_aws.strangers import host_names
+
+    try:
+        return host_names(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error} (from the option or LOCAL_AWS_ALLOWED_HOSTS)") from error
 
 
 def _image(text: str) -> tuple[str, Path]:

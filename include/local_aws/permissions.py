@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from local_aws.backends import MotoBackends, S3Url
-from local_aws.wire import Call
+from local_aws.wire import Call, read_json
 
 _SAGEMAKER = re.compile(
     r"(Create|Describe|Update|Stop|Delete|Invoke)(?P<kind>TrainingJob|TransformJob|Model|EndpointConfig|Endpoint)"
@@ -113,7 +113,7 @@ def _sagemaker(call: Call, body: bytes, account_id: str) -> Iterator[Permission]
 def _tag_keys(body: bytes) -> list[str]:
     """Return the keys of the tags that a request sets or removes; none of one that is refused for its form."""
     try:
-        content = json.loads(body)
+        content = read_json(body)
         return sorted({*(tag["Key"] for tag in content.get("Tags", [])), *content.get("TagKeys", [])})
     except (ValueError, TypeError, KeyError, AttributeError):
         return []

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,6 +41,7 @@ class LocalAws:
         lists_per_second: float = 2.0,
         lists_burst: int = 4,
         state: Path | None = None,
+        allowed_hosts: Sequence[str] = (),
         log: int | None = None,
     ) -> None:
         """Start the server and wait until it listens.
@@ -56,6 +57,7 @@ class LocalAws:
             lists_per_second: Requests a second that each List operation takes; ``inf`` for no limit.
             lists_burst: Requests of a List operation that may come at once.
             state: Folder that keeps its state between two runs; None keeps it in memory only.
+            allowed_hosts: Hosts to answer to beside the loopback ones.
             log: File descriptor for the server's errors; None for this process's standard error.
 
         Raises:
@@ -68,6 +70,8 @@ class LocalAws:
         command += [f"--image={name}={folder}" for name, folder in (images or {}).items()]
         if state is not None:
             command.append(f"--state={state}")
+        if allowed_hosts:
+            command.append(f"--allowed-hosts={','.join(allowed_hosts)}")
         path = os.pathsep.join(filter(None, [str(_INCLUDE), str(_PLUGINS), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             command,

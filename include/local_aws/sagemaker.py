@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,7 +24,7 @@ from local_aws.stale_reads import StaleReads
 from local_aws.tags import Tags
 from local_aws.training import TrainingJobs
 from local_aws.transform import TransformJobs
-from local_aws.wire import AwsError, Call, json_response, validation_error
+from local_aws.wire import AwsError, Call, json_response, read_json, validation_error
 
 Operation = Callable[[Request], Json]
 
@@ -243,7 +242,7 @@ def _wire_path(path: tuple[str | int, ...]) -> str:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        request = json.loads(body or b"{}")
+        request = read_json(body or b"{}")
     except ValueError as error:
         raise AwsError("SerializationException", f"The request is not JSON: {error}") from error
     if not isinstance(request, dict):

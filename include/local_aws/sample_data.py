@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 BUCKET = "sample-bucket"
 _FILES = Path(__file__).resolve().parent.parent / "sample_data"
+_KINDS = ("training", "validation", "prediction")
 _TIMEZONE = ZoneInfo("Asia/Tokyo")
 
 
@@ -31,11 +32,15 @@ def upload(s3: Any, region: str, data_dates: Iterable[date], bucket: str = BUCKE
         s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
     urls = []
     for data_date in data_dates:
-        for kind in ("training", "validation", "prediction"):
-            key = f"input-data-{kind}/{data_date}/multiclass/iris.csv"
+        for kind, key in zip(_KINDS, keys(data_date), strict=True):
             s3.upload_file(str(_FILES / kind / "iris.csv"), bucket, key)
             urls.append(f"s3://{bucket}/{key}")
     return urls
+
+
+def keys(data_date: date) -> list[str]:
+    """Return the keys of one data date's objects, in the order in which they are put."""
+    return [f"input-data-{kind}/{data_date}/multiclass/iris.csv" for kind in _KINDS]
 
 
 def recent_days(count: int) -> list[date]:
@@ -49,6 +54,25 @@ def recent_days(count: int) -> list[date]:
     """
     today = datetime.now(_TIMEZONE).date()
     return [today - timedelta(days=ago) for ago in range(count, -1, -1)]
+
+
+def client(endpoint_url: str, region: str) -> Any:
+    """Return a boto3 client of a local AWS's S3.
+
+    Args:
+        endpoint_url: Local AWS's address.
+        region: The region.
+    """
+    import boto3
+
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=endpoint_url,
+        region_name=region,
+        # Local AWS knows no users; the real AWS refuses these.
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,16 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--region", default="ap-northeast-1", help="the bucket's region (default: %(default)s)")
     parser.add_argument("--days", type=int, default=7, help="days before today (default: %(default)s)")
     options = parser.parse_args(arguments)
-    import boto3
-
-    s3 = boto3.session.Session().client(
-        "s3",
-        endpoint_url=options.endpoint_url,
-        region_name=options.region,
-        # Local AWS knows no users; the real AWS refuses these.
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106
-    )
+    s3 = client(options.endpoint_url, options.region)
     for url in upload(s3, options.region, recent_days(options.days)):
         sys.stdout.write(f"Put {url}\n")
     return 0

@@ -1,5 +1,7 @@
 """The one WSGI application: who answers which request, and what happens at the edge (faults, the record of calls).
 
+Strangers' requests do not get here: see strangers.py.
+
 - ``X-Amz-Target: SageMaker.*`` and ``/endpoints/<name>/invocations``: our SageMaker;
 - ``/slack``: our Slack;
 - ``/_local_aws``: control: ``faults``, ``calls``, ``reset``;
@@ -34,9 +36,19 @@ from local_aws.permissions import PermissionRecord, needed
 from local_aws.s3_state import S3State
 from local_aws.sagemaker import SageMaker
 from local_aws.settings import Settings
-from local_aws.slack import Slack
+from local_aws.slack import PAGE_PATHS, Slack
 from local_aws.state import StateFolder, StateKeeper
-from local_aws.wire import AwsError, Call, Environ, error_response, identify, not_there
+from local_aws.strangers import Guard
+from local_aws.wire import (
+    AwsError,
+    Call,
+    Environ,
+    error_response,
+    identify,
+    not_there,
+    read_json,
+    refuse_unsound_policy,
+)
 
 StartResponse = Callable[..., Any]
 _READ = re.compile("(Describe|List|Get|Head|Invoke)[A-Z]")
@@ -110,7 +122,7 @@ class Application:
         body = _read_body(environ)
         if path.startswith("/_local_aws/"):
             return self._control(environ, path, body)(environ, start_response)
-        if environ["REQUEST_METHOD"] == "GET" and path in ("/slack", "/slack/", "/slack/messages"):
+        if environ["REQUEST_METHOD"] == "GET" and path in (*PAGE_PATHS, "/slack/messages"):
             response = _json(self._slack.messages()) if path == "/slack/messages" else self._slack.page()
             return response(environ, start_response)
         return self._edge(environ, start_response, body)
@@ -192,6 +204,8 @@ class Application:
             if environ.get("CONTENT_TYPE"):
                 headers["content-type"] = environ["CONTENT_TYPE"]
             return self._sagemaker.answer(call, body, headers)
+        if call.operation == "PutBucketPolicy":
+            refuse_unsound_policy(body)
         moto = self.load_moto()
         try:
             with self._backends.lock:
@@ -225,7 +239,7 @@ class Application:
         if method == "GET":
             return _json(self._faults.rules())
         try:
-            rules = json.loads(body)
+            rules = read_json(body)
             if not isinstance(rules, list):
                 raise ValueError("the body is a JSON list of faults")
             if method == "PUT":
@@ -255,13 +269,14 @@ class _RequestHandler(WSGIRequestHandler):
         """Write nothing: GET /_local_aws/calls is the log of requests."""
 
 
-def listen(host: str, port: int, application: Application) -> BaseWSGIServer:
-    """Binds the server.
+def listen(host: str, port: int, application: Application, settings: Settings) -> BaseWSGIServer:
+    """Bind the server, with the guard that refuses strangers before the application.
 
     Args:
         host: Address to bind.
         port: port, 0 for a free one.
         application: What answers.
+        settings: Whom it may answer.
 
     Returns:
         The server; ``serve_forever()`` serves, ``port`` tells the port.
@@ -269,7 +284,8 @@ def listen(host: str, port: int, application: Application) -> BaseWSGIServer:
     Raises:
         SystemExit: The port is taken.
     """
-    return make_server(host, port, application, threaded=True, request_handler=_handler())
+    guarded = Guard(application, settings.allowed_hosts, settings.region)
+    return make_server(host, port, guarded, threaded=True, request_handler=_handler())
 
 
 def _handler() -> type[WSGIRequestHandler]:

@@ -29,6 +29,7 @@ class Settings:
             for no limit.
         lists_burst: Requests of a List operation that may come at once.
         state: Folder that keeps the state between two runs; None keeps it in memory only.
+        allowed_hosts: Hosts to answer to beside 127.0.0.1, localhost and ::1; see strangers.py.
         permissions: Folder that a file of the permissions used is put in; None records none.
     """
 
@@ -42,4 +43,5 @@ class Settings:
     lists_per_second: float = 2.0
     lists_burst: int = 4
     state: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
     permissions: Path | None = None

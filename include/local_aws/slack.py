@@ -5,7 +5,6 @@ See https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks fo
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
@@ -14,9 +13,12 @@ from urllib.parse import parse_qs
 
 from werkzeug.wrappers import Response
 
+from local_aws.slack_limits import problem_of_blocks
 from local_aws.slack_page import render
+from local_aws.wire import read_json
 
 MOST_MESSAGES = 1_000
+PAGE_PATHS = ("/slack", "/slack/")  # where people read the messages
 
 
 class Slack:
@@ -39,13 +41,15 @@ class Slack:
         if content_type.startswith("application/x-www-form-urlencoded"):
             body = parse_qs(body.decode("utf-8", "replace")).get("payload", [""])[0].encode()
         try:
-            payload = json.loads(body)
+            payload = read_json(body)
         except ValueError:
             return _plain("invalid_payload", 400)
         if not isinstance(payload, dict):
             return _plain("invalid_payload", 400)
         if not any(payload.get(member) for member in ("text", "blocks", "attachments")):
             return _plain("no_text", 400)
+        if problem := problem_of_blocks(payload.get("blocks")):
+            return _plain(problem, 400)
         with self._lock:
             self._messages.append({"received": time.time(), "payload": payload})
         return _plain("ok", 200)

@@ -68,7 +68,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(mrkdwn=mrkdwn, emoji=_emoji, colour=_colour, mappings=_mappings)
+    environment.filters.update(mrkdwn=mrkdwn, plain=plain, colour=_colour, mappings=_mappings)
     environment.tests.update(safe_link=lambda link: _SAFE_LINK.match(str(link)) is not None)
     return environment.get_template("slack_page.html")
 
@@ -154,9 +154,25 @@ def _token(match: re.Match[str]) -> str:
     return f'<a href="{_escape(target)}" rel="noreferrer">{_format(_escape(label or target))}</a>'
 
 
+def plain(content: Json) -> str:
+    """Read a ``plain_text`` object, in which nothing is markup but the names of emoji, unless it says otherwise.
+
+    Args:
+        content: The object.
+
+    Returns:
+        The text, not yet HTML.
+    """
+    text = _unescape(str(content.get("text") or ""))
+    return text if content.get("emoji") is False else _emoji(text)
+
+
 def _escape(text: str) -> str:
-    plain = text.replace("\x00", "").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return html.escape(plain)
+    return html.escape(_unescape(text.replace("\x00", "")))
+
+
+def _unescape(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _format(escaped: str) -> str:

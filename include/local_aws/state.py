@@ -89,7 +89,9 @@ class StateFolder:
         Raises:
             OSError: The disk refused; what was saved before is still whole.
         """
-        document = json.dumps({"format": _FORMAT, "version": VERSION, **state}, ensure_ascii=False).encode()
+        text = json.dumps({"format": _FORMAT, "version": VERSION, **state}, ensure_ascii=False)
+        # Half a surrogate pair, as in a file name that is not UTF-8, must not end the saving; json reads it back so.
+        document = text.encode("utf-8", "surrogatepass")
         if document == self._last:
             return
         _replace(self._document, document)

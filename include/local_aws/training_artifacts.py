@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_OutputDataConfig.h
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -75,7 +76,9 @@ class Artifacts:
     def _upload_files(self, folder: Path, target: S3Url) -> None:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
-                key = f"{target.key.rstrip('/')}/{path.relative_to(folder).as_posix()}".lstrip("/")
+                # A file's name may be any bytes; an object's key is text: one that is not could not be listed.
+                name = os.fsencode(path.relative_to(folder).as_posix()).decode("utf-8", "replace")
+                key = f"{target.key.rstrip('/')}/{name}".lstrip("/")
                 self._s3.write(S3Url(target.bucket, key), path.read_bytes())
 
 

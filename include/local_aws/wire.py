@@ -73,6 +73,49 @@ def not_there(call: Call, reason: str) -> AwsError:
     return AwsError("UnknownOperationException" if call.protocol == "json" else "InvalidAction", said)
 
 
+def read_json(body: bytes) -> Any:
+    """Read a request's JSON.
+
+    Args:
+        body: The JSON.
+
+    Returns:
+        What it says. All text in it can be stored and shown: a lone surrogate (U+D800 to U+DFFF), which JSON can
+        spell, has no UTF-8 (https://www.rfc-editor.org/rfc/rfc8259#section-8.2).
+
+    Raises:
+        ValueError: It is not JSON, is nested too deeply or has a lone surrogate.
+    """
+    try:
+        content = json.loads(body)
+        json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"it has {error.object[error.start]!r}, half of a surrogate pair, without the other"
+        ) from error
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return content
+
+
+def refuse_unsound_policy(body: bytes) -> None:
+    """Refuse a bucket policy that S3 refuses, and that moto would keep and then stumble over.
+
+    Args:
+        body: PutBucketPolicy's body.
+
+    Raises:
+        AwsError: It is no JSON object.
+    """
+    try:
+        is_policy = isinstance(read_json(body), dict)
+    except ValueError:
+        is_policy = False
+    if not is_policy:
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+        raise AwsError("MalformedPolicy", "This policy contains invalid Json")
+
+
 @dataclass(frozen=True)
 class Call:
     """One request, identified.
@@ -221,7 +264,7 @@ def _identifiers(parameters: Mapping[str, Any]) -> dict[str, str]:
 
 def _json_identifiers(body: bytes) -> dict[str, str]:
     try:
-        content = json.loads(body or b"{}")
+        content = read_json(body or b"{}")
     except ValueError:
         return {}
     return _identifiers(content) if isinstance(content, dict) else {}

@@ -27,4 +27,4 @@ def preload() -> None:
     from fresh_endpoints.pipeline_file import memory
 
     clients.read_descriptions("sagemaker", "sagemaker-runtime", "s3")
-    memory.checks_digest()
+    memory.package_digest()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +21,26 @@ Where = tuple[str | int, ...]
 _LONGEST_LIST = 40
 _LONGEST_LIST_WITH_HINT = 12
 _LONGEST_VALUE = 120
+# Nobody mends more at once, and Airflow keeps the errors of all pipeline files in one field.
+_MOST_PROBLEMS = 50
+_LONGEST_PROBLEM = 2000
+# What a terminal obeys and a database refuses.
+_CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class PipelineFileError(ValueError):
-    """A pipeline file (or the folder of them) cannot be used. ``str()`` names the file and every problem in it.
+    """A pipeline file (or the folder of them) cannot be used. ``str()`` names the file and the problems in it.
 
     Attributes:
         path: The file or folder.
-        problems: One sentence for each problem, beginning with the field's path where it belongs to one.
+        problems: One sentence for each problem, beginning with the field's path where it belongs to one. Of very many
+            only the first.
     """
 
     def __init__(self, path: Path, problems: Iterable[str]) -> None:
         self.path = path
-        self.problems = tuple(problems)
-        super().__init__("\n".join([f"{path}:", *(f"  {problem}" for problem in self.problems)]))
+        self.problems = tuple(map(_printable, first_problems(problems)))
+        super().__init__("\n".join([_printable(f"{path}:"), *(f"  {problem}" for problem in self.problems)]))
 
 
 @dataclass(frozen=True)
@@ -98,6 +106,29 @@ class Problem:
         return self.constraint.replace("Member must", "it must", 1)
 
 
+def first_problems(problems: Iterable[str]) -> list[str]:
+    """Take as many problems as a person reads; the rest is not even made up.
+
+    Args:
+        problems: One sentence for each.
+
+    Returns:
+        The first, without repetitions, and a sentence that says so where there are more.
+    """
+    some = list(itertools.islice(problems, _MOST_PROBLEMS + 1))
+    more = ["there are more problems; mend these first"] if len(some) > _MOST_PROBLEMS else []
+    return [*dict.fromkeys(some[:_MOST_PROBLEMS]), *more]
+
+
+def quoted(value: Any) -> str:
+    """Write a value as it is found in a file, cut where it is long.
+
+    Args:
+        value: The value.
+    """
+    return _shorten(repr(value), _LONGEST_PROBLEM // 2)
+
+
 def format_path(path: Where) -> str:
     """Write a path as people write it.
 
@@ -149,8 +180,14 @@ def listed(words: Sequence[str], last: str) -> str:
     return f" {last} ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+def _shorten(text: str, longest: int = _LONGEST_VALUE) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _printable(text: str) -> str:
+    """Return a text that any terminal, JSON and database takes: a file may be named by bytes that are no text."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return _shorten(_CONTROLS.sub(lambda found: repr(found[0])[1:-1], text), _LONGEST_PROBLEM)
 
 
 def _type_name(value: Any) -> str:

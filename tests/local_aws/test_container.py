@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.container import Container, ContainerHost, free_port, repository
+from processes import is_running
 
 TIMEOUT = 30
 
@@ -100,14 +100,3 @@ def wait_for_line(lines: list[str], line: str) -> None:
     deadline = time.monotonic() + TIMEOUT
     while line not in lines:
         assert time.monotonic() < deadline, lines
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

@@ -11,7 +11,6 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,12 @@ from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConn
 from slack_sdk.webhook import WebhookClient
 
 from local_aws.process import LocalAws
+from processes import is_running
 from sagemaker_requests import ROLE, TIMEOUT, new_bucket, training_job, unique, wait_for, wait_for_training
 
 ROOT = Path(__file__).resolve().parents[2]
 ONCE = Config(retries={"total_max_attempts": 1})
 TWICE = Config(retries={"total_max_attempts": 2})
-
-
-@pytest.fixture
-def aws(local_aws: LocalAws) -> Iterator[LocalAws]:
-    """The shared server, without faults afterwards."""
-    yield local_aws
-    local_aws.clear_faults()
 
 
 def error_of(raised: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
@@ -252,13 +245,6 @@ def test_slack_can_fail(aws: LocalAws) -> None:
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
     aws.add_faults({"operation": "slack", "kind": "error", "status": 503, "times": 1})
     assert client.send_dict({"text": "x"}).status_code == 503
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def children(pid: int) -> list[int]:

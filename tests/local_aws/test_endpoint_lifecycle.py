@@ -5,11 +5,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from local_aws.process import LocalAws
 from sagemaker_requests import (
@@ -25,18 +22,6 @@ from sagemaker_requests import (
 )
 
 IMAGES = Path(__file__).parents[1] / "support" / "images"
-
-
-@pytest.fixture(autouse=True)
-def _no_faults_left(local_aws: LocalAws) -> Iterator[None]:
-    yield
-    local_aws.clear_faults()
-
-
-@pytest.fixture(scope="module")
-def configs(local_aws: LocalAws) -> dict[str, str]:
-    bucket = new_bucket(local_aws)
-    return {text: new_config(local_aws, new_model(local_aws, bucket, text)) for text in ("good", "better", "broken")}
 
 
 def hold(aws: LocalAws, status: str) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from local_aws.process import LocalAws
 from sagemaker_requests import (
     ROLE,
     TINY,
+    ask,
+    deploy,
     log_lines,
     new_bucket,
     new_config,
@@ -29,17 +30,6 @@ UNHEALTHY = (
     "The primary container for production variant variant-0 did not pass the ping health check. Please check "
     "CloudWatch logs for this endpoint."
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_faults_left(local_aws: LocalAws) -> Iterator[None]:
-    yield
-    local_aws.clear_faults()
-
-
-@pytest.fixture(scope="module")
-def bucket(local_aws: LocalAws) -> str:
-    return new_bucket(local_aws)
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +56,6 @@ def create(aws: LocalAws, config: str) -> str:
     return name
 
 
-def deploy(aws: LocalAws, config: str) -> str:
-    name = create(aws, config)
-    assert wait_for_endpoint(aws, name)["EndpointStatus"] == "InService"
-    return name
-
-
 def delete(aws: LocalAws, name: str) -> None:
     client = aws.client("sagemaker")
     client.delete_endpoint(EndpointName=name)
@@ -80,12 +64,6 @@ def delete(aws: LocalAws, name: str) -> None:
 
 def names(client: Any, contains: str) -> list[str]:
     return [endpoint["EndpointName"] for endpoint in client.list_endpoints(NameContains=contains)["Endpoints"]]
-
-
-def ask(aws: LocalAws, name: str, body: bytes = b"1,2", **options: Any) -> bytes:
-    answer = aws.client("sagemaker-runtime").invoke_endpoint(EndpointName=name, Body=body, **options)
-    content: bytes = answer["Body"].read()
-    return content
 
 
 def test_an_endpoint_is_created_asked_and_deleted(local_aws: LocalAws, good: str) -> None:

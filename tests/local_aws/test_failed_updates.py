@@ -12,9 +12,6 @@ from local_aws.process import LocalAws
 from sagemaker_requests import (
     ask,
     deploy,
-    new_bucket,
-    new_config,
-    new_model,
     refused,
     unique,
     update,
@@ -25,18 +22,6 @@ PING = (
     "The primary container for production variant variant-0 did not pass the ping health check. Please check "
     "CloudWatch logs for this endpoint."
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_faults_left(local_aws: LocalAws) -> Iterator[None]:
-    yield
-    local_aws.clear_faults()
-
-
-@pytest.fixture(scope="module")
-def configs(local_aws: LocalAws) -> dict[str, str]:
-    bucket = new_bucket(local_aws)
-    return {text: new_config(local_aws, new_model(local_aws, bucket, text)) for text in ("good", "better", "broken")}
 
 
 @pytest.fixture

@@ -23,12 +23,6 @@ from sagemaker_requests import (
 )
 
 
-@pytest.fixture(autouse=True)
-def _no_faults_left(local_aws: LocalAws) -> Iterator[None]:
-    yield
-    local_aws.clear_faults()
-
-
 @pytest.fixture(scope="module")
 def bucket(local_aws: LocalAws) -> str:
     return new_bucket(local_aws, {"request.csv": b"5.1,3.5"})

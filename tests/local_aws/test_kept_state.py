@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 from slack_sdk.webhook import WebhookClient
 
 from local_aws.process import LocalAws
 from sagemaker_requests import (
+    ask,
     channel,
     new_bucket,
     new_config,
@@ -40,11 +42,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield lambda: running.enter_context(
             LocalAws(images={"tiny": TINY}, ping_timeout=20, stop_grace=2, status_seconds=0.1, state=tmp_path / "state")
         )
-
-
-def ask(aws: LocalAws, endpoint: str) -> bytes:
-    answer: bytes = aws.client("sagemaker-runtime").invoke_endpoint(EndpointName=endpoint, Body=b"1")["Body"].read()
-    return answer
 
 
 def without(content: dict[str, Any], *members: str) -> dict[str, Any]:
@@ -119,7 +116,7 @@ def test_an_endpoint_answers_after_a_restart_and_can_be_updated(start: Start) ->
     aws = start()
     client = aws.client("sagemaker")
     assert client.describe_endpoint(EndpointName="kept")["EndpointStatus"] in ("SystemUpdating", "InService")
-    assert ask(aws, "kept") == b"good:1"
+    assert ask(aws, "kept", b"1") == b"good:1"
     endpoint = client.describe_endpoint(EndpointName="kept")
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", good)
     assert [variant["VariantName"] for variant in endpoint["ProductionVariants"]] == ["variant-0"]
@@ -132,7 +129,7 @@ def test_an_endpoint_answers_after_a_restart_and_can_be_updated(start: Start) ->
     client.create_endpoint_config(EndpointConfigName=good, ProductionVariants=variants)
     client.update_endpoint(EndpointName="kept", EndpointConfigName=better)
     assert wait_for_endpoint(aws, "kept")["EndpointConfigName"] == better
-    assert ask(aws, "kept") == b"better:1"
+    assert ask(aws, "kept", b"1") == b"better:1"
 
 
 def test_a_program_that_cannot_come_back_fails_the_endpoint(start: Start, tmp_path: Path) -> None:
@@ -169,7 +166,7 @@ def test_a_creation_under_way_has_failed_and_an_update_is_on_the_old_config(star
         good,
         FAULT,
     ]
-    assert ask(aws, "updated") == b"good:1"
+    assert ask(aws, "updated", b"1") == b"good:1"
 
 
 def test_jobs_under_way_have_failed(start: Start) -> None:
@@ -226,6 +223,33 @@ def test_what_was_done_a_while_before_a_kill_is_kept(start: Start, tmp_path: Pat
     key = artifact.removeprefix(f"s3://{bucket}/")
     assert aws.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()[:2] == b"\x1f\x8b"
     assert [message["text"] for message in aws.slack_messages()] == ["hello"]
+
+
+def test_what_could_not_be_saved_is_refused_and_what_comes_later_is_kept(start: Start) -> None:
+    aws = start()
+    bucket = new_bucket(aws)
+    for half in (r'{"text": "\ud800"}', r'{"text": "x", "blocks": [{"type": "\udc00"}]}'):
+        answer = requests.post(aws.webhook_url, half, timeout=60)
+        assert (answer.status_code, answer.text) == (400, "invalid_payload")
+        answer = requests.post(aws.webhook_url, {"payload": half}, timeout=60)
+        assert (answer.status_code, answer.text) == (400, "invalid_payload")
+    client = aws.client("sagemaker")
+    for members in ({"HyperParameters": {"a": "\ud800"}}, {"Tags": [{"Key": "a", "Value": "\ud800"}]}):
+        with pytest.raises(ClientError, match="SerializationException"):
+            client.create_training_job(**{**training_job(bucket, {}), **members})
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
+        aws.add_faults({"kind": "fail_training", "failure_reason": "\ud800"})
+    for policy in ("{", "[]", b"{\xff}".decode("latin-1")):
+        with pytest.raises(ClientError, match="MalformedPolicy"):
+            aws.client("s3").put_bucket_policy(Bucket=bucket, Policy=policy)
+    assert WebhookClient(aws.webhook_url).send(text="later \U0001f600").body == "ok"
+    aws.client("s3").put_object(Bucket=bucket, Key="later", Body=b"1")
+    aws.stop()
+
+    aws = start()
+    assert [message["text"] for message in aws.slack_messages()] == ["later \U0001f600"]
+    assert "later \U0001f600" in requests.get(f"{aws.url}/slack", timeout=60).content.decode()
+    assert aws.client("s3").get_object(Bucket=bucket, Key="later")["Body"].read() == b"1"
 
 
 def test_an_unreadable_state_is_refused_with_its_place(start: Start, tmp_path: Path, capfd: Any) -> None:

@@ -17,18 +17,12 @@ from sagemaker_requests import (
     TINY,
     ask,
     deploy,
-    new_bucket,
     new_config,
     refused,
     training_job,
     unique,
     wait_for_training,
 )
-
-
-@pytest.fixture(scope="module")
-def bucket(local_aws: LocalAws) -> str:
-    return new_bucket(local_aws)
 
 
 def source(uri: str, kind: str = "S3Prefix", compression: str = "None") -> dict[str, Any]:

@@ -22,12 +22,6 @@ from sagemaker_requests import (
 )
 
 
-@pytest.fixture(autouse=True)
-def _no_faults_left(local_aws: LocalAws) -> Iterator[None]:
-    yield
-    local_aws.clear_faults()
-
-
 @pytest.fixture(scope="module")
 def models(local_aws: LocalAws) -> list[str]:
     bucket = new_bucket(local_aws)

@@ -113,6 +113,12 @@ def test_blocks_are_shown_in_place_of_the_text() -> None:
         assert part in html
 
 
+def test_plain_text_is_shown_as_it_is() -> None:
+    text = {"type": "plain_text", "text": "*a* &lt;b&gt; &amp;amp; &lt;!channel&gt; :rocket:", "emoji": False}
+    html = page({"blocks": [{"type": "section", "text": text}]})
+    assert "<p>*a* &lt;b&gt; &amp;amp; &lt;!channel&gt; :rocket:</p>" in html
+
+
 def test_attachments_have_their_colour_bar() -> None:
     html = page(
         {

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,12 +24,6 @@ from sagemaker_requests import (
 )
 
 LONG = 3600
-
-
-@pytest.fixture
-def aws(local_aws: LocalAws) -> Iterator[LocalAws]:
-    yield local_aws
-    local_aws.clear_faults()
 
 
 def create_model(aws: LocalAws) -> str:

@@ -92,6 +92,14 @@ def test_a_state_that_lacks_a_part_is_refused(tmp_path: Path, missing: str) -> N
     assert files(tmp_path)["state.json"] == before
 
 
+def test_text_that_has_no_utf_8_does_not_end_the_saving(tmp_path: Path) -> None:
+    told = {"file name": "\udcff", "text": "\ud800", "\udc00": "日\U0001f600"}
+    state = StateFolder(tmp_path)
+    state.save(told, [])
+    assert {name: value for name, value in (state.load() or {}).items() if name in told} == told
+    state.close()
+
+
 def test_missing_and_damaged_contents_are_refused(tmp_path: Path) -> None:
     saved(tmp_path)
     [content] = (tmp_path / "objects").iterdir()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,12 @@ from botocore.exceptions import ClientError
 
 from local_aws.process import LocalAws
 from sagemaker_requests import (
+    TINY,
     channel,
     log_lines,
     new_bucket,
+    secondary_statuses,
+    start_training,
     training_job,
     unique,
     wait_for,
@@ -22,17 +26,8 @@ from sagemaker_requests import (
 GROUP = "/aws/sagemaker/TrainingJobs"
 
 
-def start(aws: LocalAws, request: dict[str, Any]) -> str:
-    aws.client("sagemaker").create_training_job(**request)
-    return str(request["TrainingJobName"])
-
-
 def run(aws: LocalAws, request: dict[str, Any]) -> dict[str, Any]:
-    return wait_for_training(aws, start(aws, request))
-
-
-def statuses(job: dict[str, Any]) -> list[str]:
-    return [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
+    return wait_for_training(aws, start_training(aws, request))
 
 
 def archive(aws: LocalAws, url: str) -> dict[str, str]:
@@ -73,7 +68,7 @@ def test_a_job_runs_its_program_with_the_container_contract_and_uploads_the_mode
     job = run(local_aws, request)
 
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    assert statuses(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+    assert secondary_statuses(job) == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
     assert job["SecondaryStatus"] == "Completed"
     ends = [transition["EndTime"] for transition in job["SecondaryStatusTransitions"]]
     starts = [transition["StartTime"] for transition in job["SecondaryStatusTransitions"]]
@@ -116,7 +111,7 @@ def test_a_failing_program_gives_its_own_reason(local_aws: LocalAws) -> None:
     job = run(local_aws, training_job(new_bucket(local_aws), {"fail": "bad num_class: 1"}))
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"] == "AlgorithmError: bad num_class: 1, exit code: 1"
-    assert statuses(job) == ["Starting", "Downloading", "Training", "Failed"]
+    assert secondary_statuses(job) == ["Starting", "Downloading", "Training", "Failed"]
     assert "ModelArtifacts" not in job
 
 
@@ -133,12 +128,12 @@ def test_a_long_reason_is_cut_to_what_aws_allows(local_aws: LocalAws) -> None:
 
 def test_a_stopped_job_keeps_what_it_had_saved(local_aws: LocalAws) -> None:
     client = local_aws.client("sagemaker")
-    name = start(local_aws, training_job(new_bucket(local_aws), {"wait": "politely", "model": "half"}))
+    name = start_training(local_aws, training_job(new_bucket(local_aws), {"wait": "politely", "model": "half"}))
     wait_until_training(local_aws, name)
     client.stop_training_job(TrainingJobName=name)
     job = wait_for_training(local_aws, name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
-    assert statuses(job) == ["Starting", "Downloading", "Training", "Stopping", "Uploading", "Stopped"]
+    assert secondary_statuses(job) == ["Starting", "Downloading", "Training", "Stopping", "Uploading", "Stopped"]
     assert archive(local_aws, job["ModelArtifacts"]["S3ModelArtifacts"]) == {
         "model.txt": "half",
         "stopped.txt": "stopped",
@@ -148,7 +143,7 @@ def test_a_stopped_job_keeps_what_it_had_saved(local_aws: LocalAws) -> None:
 
 
 def test_a_program_that_ignores_sigterm_is_killed(local_aws: LocalAws) -> None:
-    name = start(local_aws, training_job(new_bucket(local_aws), {"wait": "stubborn"}))
+    name = start_training(local_aws, training_job(new_bucket(local_aws), {"wait": "stubborn"}))
     wait_until_training(local_aws, name)
     local_aws.client("sagemaker").stop_training_job(TrainingJobName=name)
     assert wait_for_training(local_aws, name)["TrainingJobStatus"] == "Stopped"
@@ -316,3 +311,23 @@ def test_regions_are_apart(local_aws: LocalAws) -> None:
     elsewhere = local_aws.client("sagemaker", region_name="eu-west-1")
     with pytest.raises(ClientError, match=r"Requested resource not found\."):
         elsewhere.describe_training_job(TrainingJobName=name)
+
+
+def test_a_file_name_that_is_not_utf_8_leaves_its_bucket_readable(tmp_path: Path) -> None:
+    program = tmp_path / "train"
+    program.write_text(
+        "#!/usr/bin/env python\n"
+        "import os\n"
+        "open(os.environb[b'SAGEMAKER_BASE_DIR'] + b'/model/\\xff.txt', 'w').write('m')\n"
+    )
+    program.chmod(0o755)
+    with LocalAws(images={"odd": tmp_path}) as aws:
+        bucket = new_bucket(aws)
+        request = training_job(
+            bucket, {}, OutputDataConfig={"S3OutputPath": f"s3://{bucket}/out", "CompressionType": "NONE"}
+        )
+        request["AlgorithmSpecification"]["TrainingImage"] = TINY.replace("tiny", "odd")
+        job = run(aws, request)
+        assert job["TrainingJobStatus"] == "Completed"
+        [found] = aws.client("s3").list_objects_v2(Bucket=bucket)["Contents"]
+    assert found["Key"] == f"out/{request['TrainingJobName']}/output/model/\ufffd.txt"

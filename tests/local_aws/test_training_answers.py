@@ -4,30 +4,13 @@ training jobs, an AWS CLI transcript of 2025), and jobs that wait for capacity."
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from local_aws.process import LocalAws
-from sagemaker_requests import new_bucket, training_job, wait_for, wait_for_training
-
-
-@pytest.fixture(autouse=True)
-def _no_faults_left(local_aws: LocalAws) -> Iterator[None]:
-    yield
-    local_aws.clear_faults()
-
-
-@pytest.fixture(scope="module")
-def bucket(local_aws: LocalAws) -> str:
-    return new_bucket(local_aws)
-
-
-def start(aws: LocalAws, request: dict[str, Any]) -> str:
-    aws.client("sagemaker").create_training_job(**request)
-    return str(request["TrainingJobName"])
+from sagemaker_requests import secondary_statuses, start_training, training_job, wait_for, wait_for_training
 
 
 def describe(aws: LocalAws, name: str) -> dict[str, Any]:
@@ -45,16 +28,12 @@ def wait_until(aws: LocalAws, name: str, secondary: str) -> dict[str, Any]:
     return wait_for(lambda: describe(aws, name), lambda job: job["SecondaryStatus"] == secondary)
 
 
-def statuses(job: dict[str, Any]) -> list[str]:
-    return [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
-
-
 def metrics_of(aws: LocalAws, bucket: str, said: str) -> dict[str, Any]:
     request = training_job(bucket, {"print": said})
     request["AlgorithmSpecification"]["MetricDefinitions"] = [
         {"Name": name, "Regex": f"{name}: (\\S+)"} for name in ("train:rmse", "validation:rmse", "absent")
     ]
-    job = wait_for_training(aws, start(aws, request))
+    job = wait_for_training(aws, start_training(aws, request))
     assert job["TrainingJobStatus"] == "Completed"
     return job
 
@@ -67,7 +46,7 @@ def test_times_are_told_once_they_are_known_and_an_ended_job_is_modified_after_i
     local_aws: LocalAws, bucket: str
 ) -> None:
     local_aws.add_faults({"kind": "hold_status", "operation": "training-job:Starting"})
-    name = start(local_aws, training_job(bucket, {}))
+    name = start_training(local_aws, training_job(bucket, {}))
     for told in (describe(local_aws, name), listed(local_aws, name)):
         assert not {"TrainingStartTime", "TrainingEndTime", "ModelArtifacts", "FinalMetricDataList"} & set(told)
         assert not {"FailureReason", "TrainingTimeInSeconds", "BillableTimeInSeconds"} & set(told)
@@ -82,7 +61,7 @@ def test_times_are_told_once_they_are_known_and_an_ended_job_is_modified_after_i
 
 
 def test_a_description_has_what_aws_adds_to_the_request(local_aws: LocalAws, bucket: str) -> None:
-    job = wait_for_training(local_aws, start(local_aws, training_job(bucket, {})))
+    job = wait_for_training(local_aws, start_training(local_aws, training_job(bucket, {})))
     output = {"KmsKeyId": "", "S3OutputPath": f"s3://{bucket}/models", "CompressionType": "GZIP"}
     assert job["OutputDataConfig"] == output
     for member in ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining"):
@@ -99,7 +78,7 @@ def test_what_needs_nothing_done_on_a_laptop_is_taken_and_told(local_aws: LocalA
         "RemoteDebugConfig": {"EnableRemoteDebug": False},
         "InfraCheckConfig": {"EnableInfraCheck": True},
     }
-    job = wait_for_training(local_aws, start(local_aws, training_job(bucket, {}, **members)))
+    job = wait_for_training(local_aws, start_training(local_aws, training_job(bucket, {}, **members)))
     assert job["TrainingJobStatus"] == "Completed"
     assert {member: job[member] for member in members} == members
     assert not {"DebugRuleEvaluationStatuses", "ProfilerRuleEvaluationStatuses", "ProfilingStatus"} & set(job)
@@ -107,24 +86,24 @@ def test_what_needs_nothing_done_on_a_laptop_is_taken_and_told(local_aws: LocalA
 
 def test_profiling_is_told_as_recorded(local_aws: LocalAws, bucket: str) -> None:
     asked = {"S3OutputPath": f"s3://{bucket}/", "DisableProfiler": False}
-    job = wait_for_training(local_aws, start(local_aws, training_job(bucket, {}, ProfilerConfig=asked)))
+    job = wait_for_training(local_aws, start_training(local_aws, training_job(bucket, {}, ProfilerConfig=asked)))
     assert job["ProfilerConfig"] == {**asked, "ProfilingIntervalInMilliseconds": 500}
     assert job["ProfilingStatus"] == "Enabled"
     off = wait_for_training(
-        local_aws, start(local_aws, training_job(bucket, {}, ProfilerConfig={"DisableProfiler": True}))
+        local_aws, start_training(local_aws, training_job(bucket, {}, ProfilerConfig={"DisableProfiler": True}))
     )
     assert (off["ProfilerConfig"], off["ProfilingStatus"]) == ({"DisableProfiler": True}, "Disabled")
 
 
 def test_a_job_that_is_to_stop_says_so_before_its_secondary_status_does(local_aws: LocalAws, bucket: str) -> None:
     local_aws.add_faults({"kind": "hold_status", "operation": "training-job:Downloading"})
-    name = start(local_aws, training_job(bucket, {}))
+    name = start_training(local_aws, training_job(bucket, {}))
     wait_until(local_aws, name, "Downloading")
     local_aws.client("sagemaker").stop_training_job(TrainingJobName=name)
     job = describe(local_aws, name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopping", "Downloading")
     local_aws.clear_faults()
-    assert statuses(wait_for_training(local_aws, name)) == ["Starting", "Downloading", "Stopping", "Stopped"]
+    assert secondary_statuses(wait_for_training(local_aws, name)) == ["Starting", "Downloading", "Stopping", "Stopped"]
 
 
 def test_metrics_are_32_bit_floats_widened_and_have_whole_seconds(local_aws: LocalAws, bucket: str) -> None:
@@ -176,31 +155,34 @@ def test_a_job_may_wait_for_capacity_before_it_starts_and_its_runtime_does_not_c
     local_aws: LocalAws, bucket: str
 ) -> None:
     local_aws.add_faults({"kind": "pending", "seconds": 2, "times": 1})
-    name = start(local_aws, training_job(bucket, {}, StoppingCondition={"MaxRuntimeInSeconds": 1}))
+    name = start_training(local_aws, training_job(bucket, {}, StoppingCondition={"MaxRuntimeInSeconds": 1}))
     pending = wait_until(local_aws, name, "Pending")
     assert pending["TrainingJobStatus"] == "InProgress"
     assert "TrainingStartTime" not in pending
     job = wait_for_training(local_aws, name)
     assert job["TrainingJobStatus"] == "Completed"
-    assert statuses(job) == ["Starting", "Pending", "Downloading", "Training", "Uploading", "Completed"]
+    assert secondary_statuses(job) == ["Starting", "Pending", "Downloading", "Training", "Uploading", "Completed"]
     assert (job["TrainingStartTime"] - job["CreationTime"]).total_seconds() >= 2
     assert job["TrainingTimeInSeconds"] < 2
 
 
 def test_a_pending_job_is_stopped_at_once_and_never_starts(local_aws: LocalAws, bucket: str) -> None:
     local_aws.add_faults({"kind": "pending", "seconds": 3600})
-    name = start(local_aws, training_job(bucket, {}))
+    name = start_training(local_aws, training_job(bucket, {}))
     wait_until(local_aws, name, "Pending")
     local_aws.client("sagemaker").stop_training_job(TrainingJobName=name)
     job = wait_for_training(local_aws, name)
-    assert (job["TrainingJobStatus"], statuses(job)) == ("Stopped", ["Starting", "Pending", "Stopping", "Stopped"])
+    assert (job["TrainingJobStatus"], secondary_statuses(job)) == (
+        "Stopped",
+        ["Starting", "Pending", "Stopping", "Stopped"],
+    )
     assert "TrainingStartTime" not in job
     assert "BillableTimeInSeconds" not in job
 
 
 def test_a_pending_job_goes_on_when_the_fault_is_removed(local_aws: LocalAws, bucket: str) -> None:
     local_aws.add_faults({"kind": "pending", "seconds": 3600})
-    name = start(local_aws, training_job(bucket, {}))
+    name = start_training(local_aws, training_job(bucket, {}))
     wait_until(local_aws, name, "Pending")
     local_aws.clear_faults()
     assert wait_for_training(local_aws, name)["TrainingJobStatus"] == "Completed"
@@ -226,5 +208,5 @@ def test_pending_is_bounded_apart_for_accelerated_instances_and_for_spot(
         StoppingCondition={"MaxRuntimeInSeconds": 600, **members},
         EnableManagedSpotTraining="MaxWaitTimeInSeconds" in members,
     )
-    job = wait_for_training(local_aws, start(local_aws, request))
+    job = wait_for_training(local_aws, start_training(local_aws, request))
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ending

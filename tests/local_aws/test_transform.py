@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,12 +9,6 @@ from local_aws.process import LocalAws
 from sagemaker_requests import log_lines, new_bucket, new_model, unique, wait_for
 
 INPUT = {"in/day/one.csv": b"1,2\n3,4\n5,6", "in/day/deep/two.csv": b"7,8\n"}
-
-
-@pytest.fixture(autouse=True)
-def _no_faults_left(local_aws: LocalAws) -> Iterator[None]:
-    yield
-    local_aws.clear_faults()
 
 
 @pytest.fixture(scope="module")

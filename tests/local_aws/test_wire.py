@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local_aws.wire import AwsError, Call, error_response, identify
+from local_aws.wire import AwsError, Call, error_response, identify, read_json
 
 SCOPE = (
     "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20190305/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
@@ -97,3 +97,23 @@ def test_errors_are_said_in_each_protocol(protocol: str, header: str | None, tex
     assert response.status_code == 400
     assert response.headers.get("X-Amzn-ErrorType") == header
     assert text in response.get_data(as_text=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"a": "\\ud800"}', r"it has '\\ud800', half of a surrogate pair, without the other"),
+        (b'{"a": {"\\udc00\\ud800": 1}}', "half of a surrogate pair"),
+        (b'["\xed\xa0\x80"]', "half of a surrogate pair"),
+        (b'["\xff"]', "invalid start byte"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"{", "Expecting property name"),
+    ],
+)
+def test_json_that_could_not_be_stored_or_shown_is_refused(body: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read_json(body)
+
+
+def test_json_may_spell_every_character() -> None:
+    assert read_json(b'["\\ud83d\\ude00", "\xf0\x9f\x98\x80", "\\u0000"]') == ["\U0001f600", "\U0001f600", "\0"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from benchmarks import parsing, plots, report, seed_state_machine, services
+from benchmarks import models_page, parsing, plots, report, seed_state_machine, services
 from benchmarks.dags.stock_requests import stock_requests
 
 from fresh_endpoints.pipeline_file.loading import load_pipelines
@@ -34,6 +34,12 @@ def test_the_article_runs_from_the_data_to_the_endpoint(aws, monkeypatch):
         "Started deploying model",
         "Deployment of",
     ]
+
+
+def test_the_models_page_is_measured_with_as_many_pipelines_as_it_is_told():
+    found = models_page.measure(3)
+    assert (found["pipelines"], found["first_calls"]) == (3, 10)  # A list, then three calls for each.
+    assert 0 < found["warm_seconds"] < found["cold_seconds"]
 
 
 def test_jobs_take_as_long_as_they_are_told(aws, monkeypatch):

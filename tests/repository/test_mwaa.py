@@ -51,7 +51,11 @@ def test_holds_the_package_and_nothing_else(dist):
     assert sorted(path.name for path in dist.iterdir()) == ["dags", "plugins.zip", "requirements.txt"]
     with zipfile.ZipFile(dist / "plugins.zip") as archive:
         zipped = set(archive.namelist())
-    sources = {path.relative_to(ROOT / "plugins").as_posix() for path in (ROOT / "plugins").rglob("*.py")}
+    sources = {
+        path.relative_to(ROOT / "plugins").as_posix()
+        for path in (ROOT / "plugins").rglob("*.*")
+        if path.suffix in (".py", ".html", ".css", ".js")
+    }
     assert zipped == sources | {".airflowignore"}
     assert not [path for path in dist.rglob("*") if "pycache" in path.name or path.suffix == ".pyc"]
     assert (dist / "dags/.airflowignore").read_text().splitlines()[-1] == "include/"

@@ -56,19 +56,20 @@ print("PARSED" + json.dumps({"dags": dags, "errors": errors, "clients": clients}
 """
 
 
-def parse(dags: Path, home: Path, **environment: str) -> dict[str, Any]:
+def parse(dags: Path, home: Path, before: str = "", **environment: str) -> dict[str, Any]:
     """Parse a dags folder in a new process.
 
     Args:
         dags: The folder.
         home: AIRFLOW_HOME, and the working directory.
+        before: A program that the process runs first.
         environment: Further environment variables.
 
     Returns:
         ``dags``, by their ids, ``errors``, by the files' names, and ``clients``: which of some costly libraries, of use
         in a run only, were imported.
     """
-    done = run(_PARSE, home, str(dags), **environment)
+    done = run(before + _PARSE, home, str(dags), **environment)
     parsed: dict[str, Any] = json.loads(done.stdout.rpartition("PARSED")[2])
     return parsed
 

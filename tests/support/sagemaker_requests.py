@@ -74,6 +74,15 @@ def wait_for(describe: Callable[[], dict[str, Any]], is_reached: Callable[[dict[
     return found
 
 
+def start_training(aws: LocalAws, request: dict[str, Any]) -> str:
+    aws.client("sagemaker").create_training_job(**request)
+    return str(request["TrainingJobName"])
+
+
+def secondary_statuses(job: dict[str, Any]) -> list[str]:
+    return [transition["Status"] for transition in job["SecondaryStatusTransitions"]]
+
+
 def wait_for_training(aws: LocalAws, name: str) -> dict[str, Any]:
     client = aws.client("sagemaker")
     return wait_for(

@@ -14,6 +14,7 @@ import botocore.session
 from airflow.providers.amazon.aws.hooks.logs import AwsLogsHook as ProviderLogsHook
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook as ProviderS3Hook
 from airflow.providers.amazon.aws.hooks.sagemaker import SageMakerHook as ProviderSageMakerHook
+from airflow.sdk.log import mask_secret
 
 from fresh_endpoints.aws import service_model
 
@@ -32,6 +33,7 @@ class _QuickClients:
             self._session = super().get_session(region_name)  # type: ignore[misc]
             # boto3 shows its botocore session to nobody, and the provider's factory takes none.
             _share_descriptions(self._session._session)
+            self._session.events.register("before-send", _mask_token)
         return self._session
 
     def _get_caller(self, target_function_name: str = "execute") -> str:
@@ -79,6 +81,24 @@ def read_descriptions(*services: str) -> None:
 def _share_descriptions(session: botocore.session.Session) -> None:
     # A session's own loader is thrown away with all that it has read.
     session.register_component("data_loader", service_model.loader(session.get_config_variable("data_path")))
+
+
+def _mask_token(request: Any, **_: Any) -> None:
+    """Have Airflow mask a session's token, which AWS quotes where it refuses a signature.
+
+    Airflow masks what a connection holds; this one may be of a role that was assumed, or of the machine. The secret key
+    itself is never sent.
+    """
+    token = request.headers.get("X-Amz-Security-Token")
+    if token:
+        _mask_once(token.decode() if isinstance(token, bytes) else str(token))
+
+
+@functools.lru_cache(maxsize=100)
+def _mask_once(token: str) -> None:
+    mask_secret(token)
+    if token.strip() != token:  # Python quotes such a one, escaped, when it refuses to send it.
+        mask_secret(token.strip())
 
 
 @functools.cache

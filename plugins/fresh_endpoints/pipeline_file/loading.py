@@ -5,16 +5,19 @@ Importing this module costs pydantic and PyYAML and no more, because the dag-pro
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel
 
-from fresh_endpoints.pipeline_file import memory
+from fresh_endpoints.pipeline_file import bounds, memory
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.pipeline_file.reading import read_pipeline
 from fresh_endpoints.problems import PipelineFileError
+
+_log = logging.getLogger(__name__)
 
 # The connection to AWS, the region and the name.
 Endpoint = tuple[str, str, str]
@@ -124,21 +127,34 @@ def load_pipeline(path: Path) -> Pipeline:
             problems of its kind, not the first only.
     """
     try:
-        content = path.read_bytes()
+        content = bounds.read(path)
     except OSError as error:
         raise PipelineFileError(path, [f"cannot be read: {error.strerror}"]) from error
+    except bounds.OutOfBoundsError as error:
+        raise PipelineFileError(path, [str(error)]) from error
     entry = memory.entry(path.name, content)
     if (checked := memory.recall(entry, _Checked)) is None:
-        pipeline = read_pipeline(path, content)
-        # Imported here, because a file that was checked before must not pay for what checks need.
-        from fresh_endpoints.pipeline_file.checks.pipeline import find_problems
-
-        checked = _Checked(pipeline=pipeline, problems=tuple(find_problems(pipeline)))
-        memory.remember(entry, checked if not checked.problems else checked.model_copy(update={"pipeline": None}))
+        checked = _check(path, content)
+        memory.remember(entry, checked)
     if checked.problems:
         raise PipelineFileError(path, checked.problems)
     assert checked.pipeline
     return checked.pipeline
+
+
+def _check(path: Path, content: bytes) -> _Checked:
+    try:
+        pipeline = read_pipeline(path, content)
+        # Imported here, because a file that was checked before must not pay for what checks need.
+        from fresh_endpoints.pipeline_file.checks.pipeline import find_problems
+
+        problems = find_problems(pipeline)
+    except PipelineFileError as error:
+        return _Checked(pipeline=None, problems=error.problems)
+    except Exception as error:  # whatever it is, it is this file's only
+        _log.exception("Checking %s has failed", path.name)
+        raise PipelineFileError(path, [f"cannot be checked: {type(error).__name__}: {error}"]) from error
+    return _Checked(pipeline=None if problems else pipeline, problems=tuple(problems))
 
 
 def load_among_others(path: Path) -> Pipeline:

@@ -25,6 +25,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # Everything but the file that decides whether a file is right.
 _LIBRARIES = ("botocore", "croniter", "Jinja2", "pydantic", "PyYAML", "regex")
+_BUILDING_LIBRARIES = ("apache-airflow", "apache-airflow-providers-amazon")
 # The modules of the checks: this room and what it checks by.
 _MODULES = ("problems.py", "aws/requests.py", "aws/service_model.py", "aws/tags.py", "pipeline_file/**/*.py")
 _KEPT_SECONDS = 30 * 24 * 3600
@@ -98,6 +99,26 @@ def checks_digest() -> bytes:
     for path in sorted(path for pattern in _MODULES for path in package.glob(pattern)):
         digest.update(path.read_bytes())
     return digest.digest()
+
+
+@functools.cache
+def package_digest() -> bytes:
+    """Sum up this package and what it builds DAGs with; read once in a process."""
+    digest = hashlib.sha256(checks_digest())
+    for library in _BUILDING_LIBRARIES:
+        digest.update(f"{library}=={importlib.metadata.version(library)}\n".encode())
+    for path in sorted(Path(__file__).parents[1].glob("**/*.py")):
+        digest.update(path.read_bytes())
+    return digest.digest()
+
+
+def building_digest(dag_file: Path) -> bytes:
+    """Sum up what decides whether a DAG can be built, the pipeline aside.
+
+    Args:
+        dag_file: The DAG file that builds it.
+    """
+    return hashlib.sha256(b"\0".join([package_digest(), dag_file.name.encode(), dag_file.read_bytes()])).digest()
 
 
 def _folder() -> Path | None:

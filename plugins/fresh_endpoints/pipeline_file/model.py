@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
+from fresh_endpoints.pipeline_file import limits, patterns
 from fresh_endpoints.pipeline_file.quality import parse_rule
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
@@ -37,7 +38,7 @@ def _region(value: str) -> str:
 
 
 def _literal(value: str) -> str:
-    if "{{" in value or "{%" in value:
+    if any(sign in value for sign in ("{{", "{%", "{#")):
         raise ValueError("templates are not rendered in this field; write the value itself")
     return value
 
@@ -54,6 +55,8 @@ def _connection(value: str) -> str:
 def _filled(value: str) -> str:
     if not value.strip():
         raise ValueError("it must not be empty")
+    if not value.isprintable():
+        raise ValueError("allowed characters that can be seen, and spaces; it has others")
     return _literal(value)
 
 
@@ -69,14 +72,28 @@ def _rule(value: str) -> str:
 
 
 def _pattern(value: str) -> str:
+    if problem := patterns.problem_of(value):
+        raise ValueError(problem)
     try:
         re.compile(value)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"it is no regular expression: {error}") from None
     return value
 
 
-Text = Annotated[str, AfterValidator(_filled), Field(json_schema_extra={"minLength": 1})]
+def _zone(value: str) -> str:
+    # The name of a file, which a search on the disk is made for.
+    if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", value) or value.lower() in ("localtime", "factory"):
+        raise ValueError("it must be an IANA time zone, such as Asia/Tokyo, which means the same on every machine")
+    return value
+
+
+Text = Annotated[
+    str,
+    Field(max_length=limits.LONGEST_CONNECTION),
+    AfterValidator(_filled),
+    Field(json_schema_extra={"minLength": 1}),
+]
 
 
 class _Part(BaseModel):
@@ -119,7 +136,8 @@ class Quality(_Part):
     """What a model must be like to be deployed. One that is not is trained and kept, but neither deployed nor used."""
 
     rules: Annotated[
-        tuple[Annotated[str, AfterValidator(_rule)], ...],
+        tuple[Annotated[str, Field(max_length=limits.LONGEST_RULE), AfterValidator(_rule)], ...],
+        Field(max_length=limits.MOST_LISTED),
         AfterValidator(_not_empty),
         Field(strict=False, json_schema_extra={"minItems": 1}),
     ] = Field(
@@ -144,7 +162,7 @@ class SmokeTest(_Part):
         description="The content type asked for, and checked in the answer. Left out: any.",
         examples=["text/csv"],
     )
-    expect: Annotated[str, AfterValidator(_pattern)] | None = Field(
+    expect: Annotated[str, Field(max_length=limits.LONGEST_PATTERN), AfterValidator(_pattern)] | None = Field(
         default=None,
         description="Regular expression (Python's) that the whole answer must match, without white space at its ends. "
         "Left out: any answer.",
@@ -153,6 +171,7 @@ class SmokeTest(_Part):
     patience_seconds: int = Field(
         default=120,
         ge=0,
+        le=limits.LONGEST_PATIENCE_SECONDS,
         description="Seconds for which an endpoint that is not ready yet, or throttles, is asked again: a model may "
         "still be loading when the endpoint is InService. 0: it is asked once.",
     )
@@ -169,6 +188,7 @@ class Retention(_Part):
 
     keep: int = Field(
         ge=1,
+        le=limits.MOST_KEPT,
         description="How many of the pipeline's newest endpoint configs, and of its newest models, are kept after a "
         "deployment. What is in use is kept in any case.",
     )
@@ -179,8 +199,8 @@ class Pipeline(_Part):
     """One pipeline: a model that is trained anew on each day's data, and the endpoint that serves it.
 
     Strings in bucket, data, training, model, endpoint_config, endpoint and transform, and smoke_test.key, are Jinja
-    templates. They know data_date and date (both YYYY-MM-DD), pipeline (the name), bucket, and Airflow's own names,
-    such as var and params.
+    templates. They know data_date and date (both YYYY-MM-DD), pipeline (the name), bucket, and of Airflow's names
+    those of the run's facts, such as var, params and run_id.
     """
 
     name: Annotated[str, AfterValidator(_name)] = Field(
@@ -188,24 +208,34 @@ class Pipeline(_Part):
         f"begin with it: letters, digits and hyphens between them, at most {_LONGEST_NAME} characters.",
         json_schema_extra={"pattern": f"^{_NAME}$", "maxLength": _LONGEST_NAME},
     )
-    description: str = Field(default="", description="What the model is for. Shown on the DAG's page, as Markdown.")
-    owner: Text = Field(default="ml", description="Owner of the DAG's tasks in Airflow's UI.")
-    dag_tags: Annotated[tuple[Text, ...], Field(strict=False)] = Field(
-        default=(), description="Tags of the DAG in Airflow's UI."
+    description: str = Field(
+        default="",
+        max_length=limits.LONGEST_DESCRIPTION,
+        description="What the model is for. Shown on the DAG's page, as Markdown.",
     )
+    owner: Annotated[str, Field(max_length=limits.LONGEST_OWNER), AfterValidator(_filled)] = Field(
+        default="ml", description="Owner of the DAG's tasks in Airflow's UI.", json_schema_extra={"minLength": 1}
+    )
+    dag_tags: Annotated[
+        tuple[Annotated[Text, Field(max_length=limits.LONGEST_TAG)], ...],
+        Field(strict=False, max_length=limits.MOST_LISTED),
+    ] = Field(default=(), description="Tags of the DAG in Airflow's UI.")
     schedule: str | None = Field(
         default="@daily",
+        max_length=limits.LONGEST_SCHEDULE,
         description="When a run starts, on the clock of `timezone`: a cron expression of five fields, or @hourly, "
         "@daily, @weekly, @monthly, @quarterly, @yearly. null: only when triggered.",
         examples=["@daily", "30 5 * * *"],
     )
-    timezone: Text = Field(
+    timezone: Annotated[str, Field(max_length=limits.LONGEST_TIMEZONE), AfterValidator(_zone)] = Field(
         default="UTC",
         description="IANA time zone of the schedule and of every date.",
         examples=["UTC", "Asia/Tokyo"],
     )
     start_date: dt.date = Field(
         default=dt.date(2019, 1, 1),
+        ge=limits.FIRST_DAY,
+        le=limits.LAST_DAY,
         description="First DATE that a run may have. Airflow runs nothing for an earlier one. With `catchup: true` it "
         "must be given.",
     )
@@ -213,17 +243,20 @@ class Pipeline(_Part):
     max_active_runs: int = Field(
         default=1,
         ge=1,
+        le=limits.MOST_RUNS,
         description="How many runs of the DAG are active at once. 1 keeps the days in order. Airflow's backfills have "
         "a limit of their own.",
     )
     retries: int = Field(
         default=3,
         ge=0,
+        le=limits.MOST_RETRIES,
         description="How often a step is tried again after a fault that may heal: no capacity at AWS, a lost worker.",
     )
     retry_delay_seconds: int = Field(
         default=300,
         ge=0,
+        le=limits.LONGEST_RETRY_DELAY_SECONDS,
         description="Seconds before the first retry; each later one waits about twice as long, an hour at most.",
     )
     region: Annotated[str, AfterValidator(_region)] = Field(
@@ -237,11 +270,13 @@ class Pipeline(_Part):
     wait_minutes: int = Field(
         default=0,
         ge=0,
+        le=limits.LONGEST_WAIT_MINUTES,
         description="Minutes that a run waits for the day's data before it is skipped. 0: it looks once.",
     )
     deadline_minutes: int | None = Field(
         default=None,
         ge=1,
+        le=limits.LONGEST_WAIT_MINUTES,
         description="Minutes after a scheduled run was due by which its model should be live; Slack is told when it is "
         "not. Left out: no deadline.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from fresh_endpoints.pipeline_file import bounds
 from fresh_endpoints.pipeline_file.model import Data, Pipeline, Quality, Retention, Slack, SmokeTest
-from fresh_endpoints.problems import PipelineFileError, Problem, Where, format_path, listed
+from fresh_endpoints.problems import PipelineFileError, Problem, Where, format_path, listed, quoted
 
 
 def read_pipeline(path: Path, content: bytes) -> Pipeline:
@@ -25,34 +27,43 @@ def read_pipeline(path: Path, content: bytes) -> Pipeline:
         The pipeline, its templates not yet rendered.
 
     Raises:
-        PipelineFileError: The file is not YAML, or not of a pipeline's shape. It holds all problems of its kind.
+        PipelineFileError: The file is not YAML, out of bounds, or not of a pipeline's shape. It holds all problems of
+            its kind.
     """
     if path.suffix != ".yaml":
         raise PipelineFileError(path, [f"found the suffix {path.suffix!r}; allowed .yaml; rename it {path.stem}.yaml"])
-    try:
-        values = yaml.load(content, Loader=_Loader)  # noqa: S506 - a safe loader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        line = b"".join(content.splitlines()[mark.line : mark.line + 1]) if mark else b""
-        raise PipelineFileError(path, [f"{where}: {error.problem or error.context}{_hint(line)}"]) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise PipelineFileError(path, [f"not YAML: {' '.join(str(error).split())}"]) from error
+    values = _values(path, content)
     if not isinstance(values, dict):
         found = "nothing" if values is None else f"a {type(values).__name__}"
         raise PipelineFileError(path, [f"found {found}; it must be a mapping of keys such as name, region, bucket"])
     try:
         pipeline = Pipeline.model_validate(values)
     except ValidationError as error:
-        raise PipelineFileError(path, [_explain(dict(problem), values) for problem in error.errors()]) from None
+        raise PipelineFileError(path, (_explain(dict(problem), values) for problem in error.errors())) from None
     if pipeline.name != path.stem:
         problem = f"name: found {pipeline.name!r}; it must be {path.stem!r}, as the file is {path.name}; change either"
         raise PipelineFileError(path, [problem])
     return pipeline
 
 
+def _values(path: Path, content: bytes) -> Any:
+    try:
+        bounds.count(content, _Loader)
+        return yaml.load(content, Loader=_Loader)  # noqa: S506 - a safe loader
+    except (bounds.OutOfBoundsError, yaml.MarkedYAMLError) as error:
+        mark = error.mark if isinstance(error, bounds.OutOfBoundsError) else error.problem_mark or error.context_mark
+        said = str(error) if isinstance(error, bounds.OutOfBoundsError) else f"{error.problem or error.context}"
+        where = f"{path.name}:{mark.line + 1}:{mark.column + 1}" if mark else path.name
+        line = b"".join(content.splitlines()[mark.line : mark.line + 1]) if mark else b""
+        raise PipelineFileError(path, [f"{where}: {said}{_hint(line)}"]) from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise PipelineFileError(path, [f"not YAML: {' '.join(str(error).split())}"]) from error
+
+
 def _hint(line: bytes) -> str:
     """Tell what is probably wrong with a line that is no YAML."""
+    if len(line) > _LONGEST_LINE:
+        return ""
     if _QUOTES_IN_QUOTES.search(line):
         return "; the quotes around the template end inside of it; use the other kind of quotes there"
     return "; put a value that begins with {{ in quotes" if _UNQUOTED.search(line) else ""
@@ -65,21 +76,42 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         seen: dict[tuple[str, str], int] = {}
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if (key.tag, key.value) in seen:
-                problem = f"found the key {key.value!r} again (first in line {seen[key.tag, key.value]}); remove one"
+                problem = (
+                    f"found the key {quoted(key.value)} again (first in line {seen[key.tag, key.value]}); remove one"
+                )
                 raise yaml.constructor.ConstructorError(None, None, problem, key.start_mark)
             seen[key.tag, key.value] = key.start_mark.line + 1
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return mapping
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        if node.tag in _FOREIGN:
+            problem = (
+                f"found a value of the kind {node.tag.rpartition(':')[2]}; no request takes one; write a list or text"
+            )
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
         try:
-            return super().construct_object(node, deep)
-        except ValueError as error:  # a date such as 2019-02-30
-            raise yaml.constructor.ConstructorError(
-                None, None, f"found {node.value!r}: {error}", node.start_mark
-            ) from error
+            if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+                raise ValueError(f"it has {len(node.value)} characters; a number or date has {_LONGEST_NUMBER} at most")
+            value = super().construct_object(node, deep)
+            if isinstance(value, int) and not -_END_OF_INTEGERS <= value < _END_OF_INTEGERS:
+                raise ValueError("it is beyond the integers of 64 bits; put it in quotes if it is a text")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError("no request takes a number that is not finite; put it in quotes if it is a text")
+        except (ValueError, OverflowError) as error:  # a date such as 2019-02-30
+            problem = f"found {quoted(node.value)}: {error}"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+        return value
 
 
+# What no check looks into, and Airflow would render.
+_FOREIGN = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("binary", "omap", "pairs", "set"))
+# Converting digits takes the square of their number, and neither Airflow nor AWS's JSON carries more than 64 bits.
+_NUMBERS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
+_LONGEST_NUMBER = 64
+_END_OF_INTEGERS = 2**63
+# The patterns below look from each quote to each brace.
+_LONGEST_LINE = 1000
 # A value that begins with a template, and a template that holds the kind of quotes that it is in.
 _UNQUOTED = re.compile(rb"[:-]\s+{{")
 _QUOTES_IN_QUOTES = re.compile(rb"""(["'])(?:(?!\1).)*\{\{(?:(?!\}\}|\1).)*\1""")
@@ -107,6 +139,12 @@ _TYPES = {
     "date_from_datetime_parsing": "a date without quotes, such as 2019-03-01",
     "date_from_datetime_inexact": "a date without quotes, such as 2019-03-01",
 }
+_LIMITS = {
+    "greater_than_equal": ("have value greater than or equal to", "ge"),
+    "less_than_equal": ("have value less than or equal to", "le"),
+    "string_too_long": ("have length less than or equal to", "max_length"),
+    "too_long": ("have length less than or equal to", "max_length"),
+}
 
 
 def _explain(error: dict[str, Any], values: dict[Any, Any]) -> str:
@@ -126,11 +164,14 @@ def _explain(error: dict[str, Any], values: dict[Any, Any]) -> str:
     elif kind == "literal_error":
         allowed = tuple(re.findall(r"'([^']*)'", error["ctx"]["expected"]))
         problem = Problem(path, "enum", value, "", allowed)
-    elif kind == "greater_than_equal":
-        problem = Problem(path, "range", value, f"Member must have value greater than or equal to {error['ctx']['ge']}")
+    elif kind in _LIMITS:
+        rule, limit = _LIMITS[kind]
+        problem = Problem(
+            path, "length" if "length" in rule else "range", value, f"Member must {rule} {error['ctx'][limit]}"
+        )
     else:
         message = error["ctx"]["error"] if kind == "value_error" else error["msg"]
-        return f"{format_path(path)}: found {value!r}; {message}"
+        return f"{format_path(path)}: found {quoted(value)}; {message}"
     return str(problem)
 
 

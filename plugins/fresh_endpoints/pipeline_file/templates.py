@@ -11,7 +11,8 @@ import jinja2.meta
 import jinja2.nodes
 import jinja2.sandbox
 
-from fresh_endpoints.problems import Where, format_path, near_misses
+from fresh_endpoints.pipeline_file.template_rules import LONGEST_TEMPLATE, OBJECTS, find_refused
+from fresh_endpoints.problems import Where, format_path, near_misses, quoted
 
 # The names that the operators add to Airflow's context, with the facts of a sample run.
 SAMPLE_DATES = {"data_date": "2019-03-04", "date": "2019-03-05"}
@@ -22,13 +23,16 @@ _OTHER_DATES = (
     {"data_date": "2020-03-04", "date": "2020-03-05"},
 )
 OUR_NAMES = frozenset({*SAMPLE_DATES, "pipeline", "bucket"})
-# https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html
+# https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html: facts of a run, by themselves or as members.
 AIRFLOW_NAMES = frozenset({
-    "asset_state_store", "dag", "dag_run", "exception", "expanded_ti_count", "inlet_events", "inlets", "macros",
-    "map_index_template", "outlet_events", "outlets", "params", "partition_date", "partition_key",
-    "prev_end_date_success", "prev_start_date_success", "reason", "run_id", "task", "task_instance",
-    "task_instance_key_str", "task_reschedule_count", "task_state_store", "templates_dict", "test_mode", "ti",
-    "triggering_asset_events", "try_number", "var",
+    *OBJECTS, "expanded_ti_count", "map_index_template", "params", "partition_date", "partition_key",
+    "prev_end_date_success", "prev_start_date_success", "run_id", "task_instance_key_str", "task_reschedule_count",
+    "test_mode", "try_number", "var",
+})  # fmt: skip
+# Objects of which no template has use for a fact, and callbacks' own.
+REFUSED_NAMES = frozenset({
+    "asset_state_store", "exception", "inlet_events", "inlets", "outlet_events", "outlets", "reason",
+    "task_state_store", "templates_dict", "triggering_asset_events",
 })  # fmt: skip
 # Airflow has these only in runs with a logical date, and their dates are UTC's.
 UTC_NAMES = frozenset({
@@ -42,6 +46,8 @@ _PREDICTION_PARAMS = PARAMS - {"deploy"}
 _VAR = frozenset({"value", "json"})
 _DICT_METHODS = frozenset({"get", "items", "keys", "values"})
 SECRET_NAMES = frozenset({"conn"})
+# Each is compiled, by the check and by tasks, and a file may hold ten thousand values.
+_MOST_TEMPLATES = 500
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # What is the same in all of a pipeline's runs, or in all scheduled ones.
 _SAME_EVERY_DAY = frozenset({"bucket", "params", "pipeline", "var"})
@@ -69,6 +75,8 @@ def without_templates(text: str) -> str:
     Returns:
         A text of the same length.
     """
+    if len(text) > LONGEST_TEMPLATE:
+        return text  # Refused, and the pattern takes the square of its length.
     return _TEMPLATE.sub(lambda found: "…" * len(found[0]), text)
 
 
@@ -87,7 +95,11 @@ def _members(tree: jinja2.nodes.Template, name: str) -> set[str]:
         if not (isinstance(node.node, jinja2.nodes.Name) and node.node.name == name):
             continue
         member = node.attr if isinstance(node, jinja2.nodes.Getattr) else getattr(node.arg, "value", None)
-        if isinstance(member, str) and not (id(node) in called and member in _DICT_METHODS):
+        if (
+            isinstance(member, str)
+            and not member.startswith("_")
+            and not (id(node) in called and member in _DICT_METHODS)
+        ):
             (spared if id(node) in guarded else found).add(member)
     return found - spared
 
@@ -105,6 +117,7 @@ class Templates:
         self.known = known
         self.allowed = AIRFLOW_NAMES | known.keys()
         self.problems: list[str] = []
+        self._count = 0
         # As airflow.sdk's create_template_env makes it, without the cost of importing Airflow.
         self._environment = jinja2.sandbox.SandboxedEnvironment(
             undefined=jinja2.StrictUndefined, extensions=["jinja2.ext.do"], autoescape=False
@@ -132,7 +145,7 @@ class Templates:
         """
         try:
             tree = self._environment.parse(text)
-            if not self._is_known(tree):
+            if self._refused(tree) or not self._is_known(tree):
                 return None
             template = self._environment.from_string(tree)
             return [template.render({**self.known, **dates}) for dates in (SAMPLE_DATES, *_OTHER_DATES)]
@@ -149,8 +162,11 @@ class Templates:
         if days is not None:
             return len(set(days)) == len(days)
         try:
-            names = self._names(self._environment.parse(text))
-        except jinja2.TemplateSyntaxError:
+            tree = self._environment.parse(text)
+            if self._refused(tree):
+                return True
+            names = self._names(tree)
+        except Exception:  # render() reports it
             return True
         return bool(names & SAMPLE_DATES.keys() or names - _SAME_EVERY_DAY)
 
@@ -163,24 +179,39 @@ class Templates:
         filters = {node.name for node in tree.find_all(jinja2.nodes.Filter)}
         return not (self._names(tree) - self.known.keys() or filters & _AIRFLOW_FILTERS)
 
+    def _refused(self, tree: jinja2.nodes.Template) -> list[str]:
+        """Return what the template does that none may. Before that is known to be nothing, even compiling may hang."""
+        return list(find_refused(tree, self.allowed, self._why_not))
+
     def _render_text(self, text: str, path: Where) -> str:
-        try:
-            tree = self._environment.parse(text)
-            template = self._environment.from_string(tree)
-        except jinja2.TemplateSyntaxError as error:
-            self._report(path, text, f"it is not a Jinja template: {error.message}")
+        self._count += 1
+        if self._count > _MOST_TEMPLATES:
+            if self._count == _MOST_TEMPLATES + 1:
+                self._report(
+                    path, text, f"the file has more than {_MOST_TEMPLATES} templates; make several files of it"
+                )
             return text
-        for name in sorted(self._names(tree) - self.allowed):
-            self._report(path, text, self._why_not(name))
-        for problem in self._misspelt_members(tree, is_prediction=path[0] == "transform"):
-            self._report(path, text, problem)
-        if not self._is_known(tree):
+        if len(text) > LONGEST_TEMPLATE:
+            self._report(path, text, f"it has {len(text)} characters; a template has {LONGEST_TEMPLATE} at most")
             return text
         try:
-            return template.render(self.known)
+            return self._render_bounded(text, path)
+        except (jinja2.TemplateSyntaxError, RecursionError) as error:
+            problem = getattr(error, "message", "") or "it is too deeply nested"
+            self._report(path, text, f"it is not a Jinja template: {problem}")
         except Exception as error:  # a template may raise anything
             self._report(path, text, f"rendering it fails: {error}")
+        return text
+
+    def _render_bounded(self, text: str, path: Where) -> str:
+        tree = self._environment.parse(text)
+        refused = self._refused(tree)
+        for problem in [*refused, *self._misspelt_members(tree, is_prediction=path[0] == "transform")]:
+            self._report(path, text, problem)
+        if refused:
             return text
+        template = self._environment.from_string(tree)
+        return template.render(self.known) if self._is_known(tree) else text
 
     def _misspelt_members(self, tree: jinja2.nodes.Template, *, is_prediction: bool) -> Iterator[str]:
         params = sorted(_PREDICTION_PARAMS if is_prediction else PARAMS)
@@ -207,11 +238,14 @@ class Templates:
                 f"{name!r} is not allowed, because it is in UTC and missing in runs without a logical date; use "
                 "data_date or date"
             )
+        if name in REFUSED_NAMES:
+            return f"{name!r} is not allowed, because it is no fact of the run's; allowed {self._suggested()}"
         near = near_misses(name, sorted(self.allowed))
-        hint = (
-            f"did you mean {near}?" if near else f"allowed {', '.join(sorted(self.allowed & OUR_NAMES))}, var, params"
-        )
+        hint = f"did you mean {near}?" if near else f"allowed {self._suggested()}"
         return f"the name {name!r} is not known; {hint}"
 
+    def _suggested(self) -> str:
+        return ", ".join([*sorted(self.allowed & OUR_NAMES), "var", "params"])
+
     def _report(self, path: Where, text: str, problem: str) -> None:
-        self.problems.append(f"{format_path(path)}: found {text!r}; {problem}")
+        self.problems.append(f"{format_path(path)}: found {quoted(text)}; {problem}")

@@ -15,17 +15,18 @@ from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, explained
 from fresh_endpoints.aws.kinds import TRAINING_JOB, Answer
 from fresh_endpoints.aws.lists import ListTooLongError, newest
 from fresh_endpoints.model_facts import model_asset, model_facts
-from fresh_endpoints.run import Run
+from fresh_endpoints.run import Run, named_parts
 from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.steps.told_models import ToldModels, named_job, told_jobs
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.waiting.event import WaitEnded
 
-# What predicting takes of the facts.
-_NEEDED = frozenset({"data_date", "training_job", "artifact", "metrics", "model"})
 # A person waits for the model of a day that may be long ago: 20,000 jobs since then are gone through in 100 s.
 MOST_PAGES = 200
+# How many of the reasons why events are passed over are told; all are in the log.
+MOST_REFUSALS = 5
 
 
 class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
@@ -39,6 +40,8 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
 
     Of several trainings of a data date it is the newest one's: they would all write the same file. The DAG's runs come
     one after another, so a newer training's predictions are written last.
+
+    Of an event only the training job's name is believed; the rest is read from AWS (see told_models).
 
     A run by hand predicts with the newest model that was trained for its data date, found in AWS, unless the quality
     gate or the smoke test has refused it.
@@ -74,46 +77,41 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
         Raises:
             AirflowFailException: There is none.
         """
+        run = self.run_of(context)
         if not context["triggering_asset_events"]:
-            return [self._trained_for(self.run_of(context))]
-        found: dict[str, dict[str, Any]] = {}
-        for event in sorted(self._events(context), key=_newest_last):
-            found[event.extra["data_date"]] = dict(event.extra)
+            return [self._trained_for(run)]
+        models = ToldModels(self.hook.conn, run)
+        triggering = [event for events in context["triggering_asset_events"].values() for event in events]
+        found = _looked_up(models, told_jobs(triggering, run.pipeline))
+        if found and not run.generation:
+            later = told_jobs(self._told_since(context, triggering, found), run.pipeline)
+            known = {facts["training_job"] for facts in found}
+            found += _looked_up(models, {job: model for job, model in later.items() if job not in known})
         if not found:
             raise AirflowFailException(
-                f"The events of asset {self.asset.name} that have triggered this run hold no model facts. To predict "
-                "for a day, trigger this DAG with its data_date."
+                f"The events of asset {self.asset.name} that have triggered this run tell of no model of pipeline "
+                f"{run.pipeline} that may be used. {' '.join(models.refusals[:MOST_REFUSALS])} To predict for a day, "
+                "trigger this DAG with its data_date."
             )
-        return [found[data_date] for data_date in sorted(found)]
+        newest_last = sorted(found, key=lambda facts: (facts["created"], facts["training_job"]))
+        of_day = {facts["data_date"]: facts for facts in newest_last}
+        return [of_day[data_date] for data_date in sorted(of_day)]
 
-    def _events(self, context: Any) -> Iterator[Any]:
-        """Yield the events that tell of a model of this run's, or of a newer one of the same data date."""
-        triggering = [event for events in context["triggering_asset_events"].values() for event in events]
-        ours = [event for event in triggering if self._has_facts(event)]
-        yield from ours
-        if self.run_of(context).generation or not ours:
-            return
+    def _told_since(self, context: Any, triggering: list[Any], found: list[dict[str, Any]]) -> Iterator[Any]:
+        """Yield the events that were told after this run's, and of the same data dates also those told before.
+
+        A newer training of a date may have been told before this run's, and to another run.
+        """
         newest = max(event.timestamp for event in triggering)
-        data_dates = {event.extra["data_date"] for event in ours}
-        # A newer training of a date may have been told before this one, and to another run.
-        since = min(map(_created, ours))
+        data_dates = {facts["data_date"] for facts in found}
+        since = min(datetime.fromisoformat(facts["created"]) for facts in found)
         events = context["inlet_events"][self.asset]
         # Airflow 3.1 cannot ask for some of them.
-        told = events if isinstance(events, list) else events.after(since.isoformat())
-        for event in told:
-            is_later = event.timestamp >= newest
-            if (
-                event.timestamp >= since
-                and self._has_facts(event)
-                and (is_later or event.extra["data_date"] in data_dates)
-            ):
+        for event in events if isinstance(events, list) else events.after(since.isoformat()):
+            job = named_job(event, self.pipeline.name)
+            is_of_day = job is not None and named_parts(job)["data_date"] in data_dates
+            if event.timestamp >= since and (event.timestamp >= newest or is_of_day):
                 yield event
-
-    def _has_facts(self, event: Any) -> bool:
-        if (event.extra or {}).keys() >= _NEEDED:
-            return True
-        self.log.warning("An event of %s holds no model facts (made by hand?): %s", self.asset.name, event.extra)
-        return False
 
     def _trained_for(self, run: Run) -> dict[str, Any]:
         client, refusals = self.hook.conn, []
@@ -150,15 +148,8 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
         )
 
 
-def _created(event: Any) -> datetime:
-    """Return when an event's model began to be trained; events of older versions of this package do not say it."""
-    created = event.extra.get("created")
-    moment: datetime = datetime.fromisoformat(created) if created else event.timestamp
-    return moment
-
-
-def _newest_last(event: Any) -> tuple[datetime, str]:
-    return _created(event), event.extra["training_job"]
+def _looked_up(models: ToldModels, told: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [facts for facts in (models.facts(job, model) for job, model in told.items()) if facts]
 
 
 def _is_of(run: Run, found: Mapping[str, str]) -> bool:

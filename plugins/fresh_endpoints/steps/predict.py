@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTransformOperator
+from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests
@@ -17,6 +18,7 @@ from fresh_endpoints.model_facts import fact_tags
 from fresh_endpoints.steps.buttons import LogStreamLink, TransformJobLink
 from fresh_endpoints.steps.job import Job, JobStep
 from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.steps.told_models import ToldModels, deployed_as
 from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
 from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.failures import StepFailed
@@ -111,9 +113,12 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             StepFailed: The job failed or was stopped.
             StepFailedForNow: The job failed by a fault of AWS's own; a retry starts another one.
             AirflowDeferred: The job is still running.
+            AirflowFailException: AWS says otherwise of the model, so that it may not be used.
         """
         self._context = context
         name = ended.name if ended else None
+        if name is None:
+            self.trained = self._looked_up(self.run_of(context))
         job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context), ended)
         if self.answer_to(job) is not Answer.DONE:
             reason = self._reason(job)
@@ -133,6 +138,19 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
     def too_long(self, job: Job, reason: str) -> StepFailed:
         """Make the error for a transform job that has outlasted the limit."""
         return StepFailed(self._failed(job, reason))
+
+    def _looked_up(self, run: Run) -> dict[str, Any]:
+        """Read the model's facts anew: an XCom, from which they come, may be edited by people."""
+        models, job = ToldModels(self._client, run), str(self.trained["training_job"])
+        facts = models.facts(job, deployed_as(self.trained["model"], job))
+        if facts is None:
+            raise AirflowFailException(f"Not predicting for {run.data_date}. {' '.join(models.refusals)}")
+        if facts["data_date"] != run.data_date.isoformat():
+            raise AirflowFailException(
+                f"Not predicting for {run.data_date}: training job {job} is of data date {facts['data_date']}. Was the "
+                "XCom of find_models edited? Clear find_models to find the models anew."
+            )
+        return facts
 
     def _create_transform_job(self, context: Any) -> Job:
         run = self.run_of(context)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import regex
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws.errors import code_of, explained, may_heal, message_of
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 _LONGEST_QUOTE = 200
 _LONGEST_PAUSE_SECONDS = 5.0
+# Some patterns go back over a text for ever, and the re module cannot be stopped: the worker's slot would be lost.
+_LONGEST_MATCH_SECONDS = 5.0
 
 
 class SmokeTester:
@@ -175,8 +177,11 @@ def _judge(status: int, content_type: str, content: bytes, test: SmokeTest) -> s
     if test.expect is None:
         return None
     text = content.decode("utf-8", "replace").strip()
-    if re.fullmatch(test.expect, text):
-        return None
+    try:
+        if regex.fullmatch(test.expect, text, timeout=_LONGEST_MATCH_SECONDS):
+            return None
+    except TimeoutError:
+        return f'"{test.expect}" is not done with the answer after {_LONGEST_MATCH_SECONDS:g} s; make it simpler.'
     return f'Found the answer "{text[:_LONGEST_QUOTE]}"; it must match "{test.expect}".'
 
 

@@ -1,20 +1,22 @@
 """What a message is, and how Slack shows it: Block Kit, and a plain text of the same facts beside it.
 
-The limits: https://docs.slack.dev/reference/block-kit/composition-objects/text-object.
+The header, the facts' labels and the links' are words of our own. All else may hold what somebody outside has written,
+such as AWS's reasons and cells of the data: it is shown as it is (see slack_text).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from fresh_endpoints.telling import slack_text
 
 if TYPE_CHECKING:
     from fresh_endpoints.run import Run
 
-MAX_FIELD_CHARACTERS = 1900
-MAX_TEXT_CHARACTERS = 2900
-MAX_FIELDS = 10
+# A fact is two fields of a section: the label, and beside it the value.
+FACTS_PER_SECTION = slack_text.MOST_FIELDS // 2
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Message:
         """
         facts = "".join(f" {label}: {value}." for label, value in self.facts.items() if value not in self.sentence)
         head = f"{self.title}: {run.pipeline}, data date {run.data_date}. {self.sentence}"
-        return _escape(_shorten(head + facts, MAX_TEXT_CHARACTERS))
+        return slack_text.fitting(head + facts, slack_text.MOST_TEXT_CHARACTERS)
 
     def blocks(self, run: Run) -> list[dict[str, Any]]:
         """Return the message as Block Kit: https://docs.slack.dev/block-kit.
@@ -59,20 +61,16 @@ class Message:
         Args:
             run: The run that it is about.
         """
-        facts = {"Pipeline": run.pipeline, "Data date": run.data_date.isoformat(), **self.facts}
-        fields = [
-            {"type": "mrkdwn", "text": f"*{label}*\n{_escape(_shorten(value, MAX_FIELD_CHARACTERS))}"}
-            for label, value in list(facts.items())[:MAX_FIELDS]
-        ]
-        sentence = _escape(_shorten(self.sentence, MAX_TEXT_CHARACTERS))
+        facts = list({"Pipeline": run.pipeline, "Data date": run.data_date.isoformat(), **self.facts}.items())
+        header = slack_text.plain(self.heading, slack_text.MOST_HEADER_CHARACTERS)
         shown: list[dict[str, Any]] = [
-            {"type": "header", "text": {"type": "plain_text", "text": self.heading, "emoji": True}},
-            {"type": "section", "text": {"type": "mrkdwn", "text": sentence}},
-            {"type": "section", "fields": fields},
+            {"type": "header", "text": {**header, "emoji": True}},
+            {"type": "section", "text": slack_text.plain(self.sentence, slack_text.MOST_TEXT_CHARACTERS)},
         ]
-        if self.links:
-            links = " · ".join(f"<{url}|{_escape(label)}>" for label, url in self.links.items())
-            shown.append({"type": "context", "elements": [{"type": "mrkdwn", "text": links}]})
+        for first in range(0, len(facts), FACTS_PER_SECTION):
+            shown.append({"type": "section", "fields": _fields(facts[first : first + FACTS_PER_SECTION])})
+        if links := slack_text.linked(self.links):
+            shown.append({"type": "context", "elements": [links]})
         return shown
 
     def with_links(self, links: Mapping[str, str]) -> Message:
@@ -84,10 +82,8 @@ class Message:
         return replace(self, links={**self.links, **links})
 
 
-def _escape(text: str) -> str:
-    # https://docs.slack.dev/messaging/formatting-message-text#escaping
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _shorten(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _fields(facts: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    fields = []
+    for label, value in facts:
+        fields += [slack_text.bold(label), slack_text.plain(value, slack_text.MOST_FIELD_CHARACTERS)]
+    return fields

@@ -7,8 +7,8 @@ a record: a process that dies between the two, or an answer of Slack's or of AWS
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,15 +19,11 @@ from fresh_endpoints.aws import tags
 from fresh_endpoints.run import Run
 
 if TYPE_CHECKING:
-    from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
-
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.telling.message import Message
+    from fresh_endpoints.telling.slack_webhook import QuietWebhookHook
 
 log = logging.getLogger(__name__)
-
-# Airflow gives all callbacks of a task 20 s together ([core] task_success_overtime): two tries of this fit.
-TIMEOUT_SECONDS = 5
 
 
 class PipelineNotifier(BaseNotifier):
@@ -44,20 +40,14 @@ class PipelineNotifier(BaseNotifier):
         self.pipeline = pipeline
 
     @cached_property
-    def hook(self) -> SlackWebhookHook:
+    def hook(self) -> QuietWebhookHook:
         """What sends: the provider's hook with the pipeline's connection."""
         # Imported here, and for that not by way of the provider's notifier: two HTTP clients come with it, which every
         # parse of a DAG file and every task would import.
-        from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
-
-        from fresh_endpoints.telling.slack_retries import retry_handlers
+        from fresh_endpoints.telling.slack_webhook import QuietWebhookHook
 
         assert self.pipeline.slack is not None  # Without it tell() sends nothing.
-        return SlackWebhookHook(
-            slack_webhook_conn_id=self.pipeline.slack.connection,
-            timeout=TIMEOUT_SECONDS,
-            retry_handlers=retry_handlers(),
-        )
+        return QuietWebhookHook(self.pipeline.slack.connection)
 
     def run_of(self, context: Any) -> Run:
         """Return the facts of the run, or of that part of it that the task is about (a mapped task's data date).
@@ -83,22 +73,32 @@ class PipelineNotifier(BaseNotifier):
         """
         if self.pipeline.slack is None:
             return False
-        try:
-            with warnings.catch_warnings():
-                # The hook warns that only a legacy webhook heeds channel and username, as the article's does.
-                warnings.simplefilter("ignore", UserWarning)
-                self.hook.send(
-                    text=message.text(run),
-                    blocks=message.blocks(run),
-                    channel=self.pipeline.slack.channel,
-                    username=self.pipeline.slack.username,
-                )
-        except Exception as error:
-            # Not the error's text: it may hold the webhook's address, which is a secret.
-            log.warning("Slack did not take the message %r (%s); the run goes on.", message.event, _kind(error))
+        message = _masked(message)
+        if problem := self._post(run, message):
+            log.warning("Slack did not take the message %r: %s; the run goes on.", message.event, problem.rstrip("."))
             return False
         log.info("Told Slack: %s", message.text(run))
         return True
+
+    def _post(self, run: Run, message: Message) -> str | None:
+        """Send a message, and return what has kept Slack from taking it, in words that hold no secret."""
+        try:
+            return self.hook.post(self._body_of(run, message))
+        except Exception as error:
+            # Not the error's text: it may hold the webhook's address, which is a secret.
+            from fresh_endpoints.telling.slack_webhook import what_failed
+
+            return what_failed(error)
+
+    def _body_of(self, run: Run, message: Message) -> dict[str, Any]:
+        slack = self.pipeline.slack
+        assert slack is not None
+        # Only a legacy webhook heeds channel and username, as the article's does. The text stands for the blocks in
+        # notifications; nothing in it is to be read as markup, as a link or as a name either:
+        # https://docs.slack.dev/messaging/formatting-message-text
+        as_it_is = {"mrkdwn": False, "parse": "none", "link_names": False}
+        content = {"text": message.text(run), "blocks": message.blocks(run), **as_it_is}
+        return {**content, "channel": slack.channel, "username": slack.username}
 
 
 def tell_once(
@@ -137,5 +137,9 @@ def run_links(context: Any) -> dict[str, str]:
     return {"Airflow log": url} if url else {}
 
 
-def _kind(error: BaseException) -> str:
-    return type(error).__name__
+def _masked(message: Message) -> Message:
+    """Mask in a message what Airflow masks in logs: an error's text may hold a secret that a connection has brought."""
+    from airflow.sdk.log import redact  # Not at every parse of a DAG file.
+
+    facts = {label: str(redact(value)) for label, value in message.facts.items()}
+    return dataclasses.replace(message, sentence=str(redact(message.sentence)), facts=facts)

@@ -6,8 +6,10 @@ import gc
 import inspect
 
 import pytest
+from airflow.sdk.log import redact
 from botocore import credentials, loaders
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from fresh_endpoints.aws import clients, service_model
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
@@ -103,3 +105,19 @@ def test_what_was_imported_is_passed_over_once(monkeypatch):
     for _ in range(2):
         hook_of("s3").get_conn()
     assert freezes == [1]
+
+
+@pytest.mark.parametrize("token", ["FwoGZXIvYXdzEBYaDMsessiontoken==", "FwoGZXIvYXdzEBYaDMsessiontoken2==\n"])
+def test_a_sessions_token_is_masked_in_logs_and_messages_wherever_it_is_from(monkeypatch, token):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_DEFAULT", '{"conn_type": "aws", "extra": {"endpoint_url": "http://127.0.0.1:1"}}'
+    )
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", token)
+    assert token.strip() in redact(f"x-amz-security-token:{token}")
+    client = hook_of("sagemaker").get_client_type(config=Config(retries={"total_max_attempts": 1}))
+    with pytest.raises(BotoCoreError) as error:
+        client.list_training_jobs()
+    assert token.strip() not in redact(f"x-amz-security-token:{token} {error.value}")
+    assert "wJalrXUtnFEMI" not in str(error.value)

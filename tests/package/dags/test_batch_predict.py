@@ -9,9 +9,10 @@ import pytest
 from fresh_endpoints.aws import lists
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
 from fresh_endpoints.steps import find_models
+from fresh_endpoints.steps.find_models import FindModelsOperator
 from fresh_endpoints.steps.predict import PredictOperator
 from fresh_endpoints.waiting import pace
-from sagemaker_requests import new_bucket, training_job
+from sagemaker_requests import new_bucket, training_job, wait_for_training
 
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
 ALL_SUCCESS = {"find_models": "success", "wait_for_data": "success", "predict": "success"}
@@ -238,6 +239,54 @@ def release_when_stopped(pipeline, fault, before):
     while len(pipeline.aws.calls("StopTransformJob")) == before and time.monotonic() < deadline:
         time.sleep(0.1)
     pipeline.aws.remove_fault(fault)
+
+
+@pytest.fixture
+def edit(monkeypatch):
+    """Changes what find_models has returned, as who edits its XCom does."""
+
+    def edited(**changes):
+        find = FindModelsOperator.look_and_act
+        monkeypatch.setattr(
+            FindModelsOperator,
+            "look_and_act",
+            lambda self, *given: [{**facts, **changes} for facts in find(self, *given)],
+        )
+
+    return edited
+
+
+def test_an_edited_xcom_changes_neither_the_model_nor_what_it_is_made_of(pipeline, edit):
+    pipeline.use_tiny_image(model="m")
+    pipeline.upload(DAY_1)
+    pipeline.run(DAY_1)
+    live = pipeline.live()
+    pipeline.sagemaker.delete_model(ModelName=live)
+    edit(artifact="s3://evil/model.tar.gz", model="evil", metrics={"accuracy": 1}, pipeline="another")
+    ended = pipeline.predict(data_date=str(DAY_1))
+    assert ended.tasks == ALL_SUCCESS
+    assert output(pipeline, DAY_1).startswith(b"m:")
+    told = ended.returned["predict"]
+    assert (told["model"], told["pipeline"]) == (live, pipeline.name)
+    assert told["artifact"].endswith(f"{live}/output/model.tar.gz")
+
+
+def test_an_edited_xcom_cannot_bring_another_pipelines_model_or_another_day(pipeline, edit):
+    pipeline.use_tiny_image(model="m")
+    pipeline.upload(DAY_1)
+    pipeline.upload(DAY_2)
+    pipeline.run(DAY_1)
+    edit(data_date=str(DAY_2))
+    assert pipeline.predict(data_date=str(DAY_1)).tasks["predict"] == "failed"
+    [job] = [job["TrainingJobName"] for job in pipeline.jobs()]
+    assert f"Not predicting for {DAY_2}: training job {job} is of data date {DAY_1}." in pipeline.slack()[-1]
+    others = training_job(new_bucket(pipeline.aws), {"model": "evil"})
+    pipeline.sagemaker.create_training_job(**others)
+    wait_for_training(pipeline.aws, others["TrainingJobName"])
+    edit(training_job=others["TrainingJobName"], data_date=str(DAY_1))
+    assert pipeline.predict(data_date=str(DAY_1)).tasks["predict"] == "failed"
+    assert f"is none of pipeline {pipeline.name}'s" in pipeline.slack()[-1]
+    assert transform_jobs(pipeline) == []
 
 
 def test_a_model_that_the_clean_up_has_deleted_is_created_again(pipeline):

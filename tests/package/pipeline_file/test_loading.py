@@ -24,7 +24,7 @@ def test_a_folders_pipelines_are_sorted_and_each_error_is_one_files(folder):
     assert [pipeline.name for pipeline in loaded.pipelines] == ["a", "b"]
     assert [error.path.name for error in loaded.errors] == ["c.yaml", "d.yml", "e.yaml", "f.YAML"]
     assert loaded.errors[1].problems == ("found the suffix '.yml'; allowed .yaml; rename it d.yaml",)
-    assert loaded.errors[2].problems == ("cannot be read: Is a directory",)
+    assert loaded.errors[2].problems == ("found a folder; allowed a regular file; move it out of the folder",)
 
 
 def test_two_pipelines_may_not_deploy_to_one_endpoint(folder):

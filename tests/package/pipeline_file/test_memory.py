@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fresh_endpoints.pipeline_file import memory
+from fresh_endpoints.pipeline_file import loading, memory
 from fresh_endpoints.pipeline_file.checks import pipeline as checks
 from fresh_endpoints.pipeline_file.loading import load_pipeline
 from fresh_endpoints.problems import PipelineFileError
@@ -55,6 +55,17 @@ def test_an_unchanged_file_is_not_checked_again(folder, own_cache):
 
     file.write_text(BASE)
     assert load_in_new_process(folder, own_cache) == (checked, "[]")
+
+
+@pytest.mark.parametrize("content", ["name: [", "name: iris", "[" * 1000])
+def test_what_cannot_even_be_read_is_not_read_again(folder, content, monkeypatch):
+    (folder / "iris.yaml").write_text(content)
+    with pytest.raises(PipelineFileError) as first:
+        load_pipeline(folder / "iris.yaml")
+    monkeypatch.setattr(loading, "read_pipeline", None)
+    with pytest.raises(PipelineFileError) as again:
+        load_pipeline(folder / "iris.yaml")
+    assert again.value.problems == first.value.problems
 
 
 def test_the_file_name_is_part_of_what_is_remembered(folder):

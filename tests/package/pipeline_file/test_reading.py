@@ -246,8 +246,12 @@ def test_wrong_files_say_what_is_wrong(problems, changes, expected):
         (b"\xff", "not YAML: unacceptable character #x00ff: invalid leading UTF-8 octet"),
         (b"a: \x07", "not YAML: unacceptable character #x0007: control characters are not allowed"),
         (b"!!python/object/apply:os.getcwd []", "could not determine a constructor for the tag"),
-        (b"a: " + b"[" * 5000, "did not find expected node content"),
-        (b"a: &a\n  b: *a", "name: found nothing; a value is required here"),
+        (b"a: !!set {x}", "a.yaml:1:4: found a value of the kind set; no request takes one; write a list or text"),
+        (b"a: !!omap [x: y]", "a.yaml:1:4: found a value of the kind omap; no request takes one"),
+        (b"a: !!pairs [x: y]", "a.yaml:1:4: found a value of the kind pairs; no request takes one"),
+        (b"a: !!binary eA==", "a.yaml:1:4: found a value of the kind binary; no request takes one"),
+        (b"a: " + b"[" * 40, "did not find expected node content"),
+        (b"a: &a\n  b: *a", "found *a inside of what it stands for; write out what belongs there"),
     ],
 )
 def test_hostile_content_is_an_error_of_its_file_only(folder, content, problem):

@@ -103,7 +103,7 @@ WRONG = {
         [
             (
                 "training.OutputDataConfig.S3OutputPath: found 's3://{{ bucket }}/output/{{ data_date | upperr }}/'; "
-                "it is not a Jinja template: No filter named 'upperr'."
+                "the filter 'upperr' is not allowed; did you mean 'upper'?"
             )
         ],
     ),
@@ -136,7 +136,7 @@ def test_wrong_files_say_what_is_wrong(problems, changes, expected):
 def test_known_names_are_airflows():
     from airflow.sdk.definitions.context import KNOWN_CONTEXT_KEYS
 
-    ours = templates.AIRFLOW_NAMES | templates.UTC_NAMES | templates.SECRET_NAMES
+    ours = templates.AIRFLOW_NAMES | templates.REFUSED_NAMES | templates.UTC_NAMES | templates.SECRET_NAMES
     assert set(KNOWN_CONTEXT_KEYS) - {"start_date"} <= ours  # only Airflow 3.1 has that one
     assert not templates.OUR_NAMES & ours
 

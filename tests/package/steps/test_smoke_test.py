@@ -111,6 +111,10 @@ def test_a_live_config_that_was_deleted_is_made_again_for_the_update_and_can_be_
         ({"body": "status 500"}, "The endpoint answered with ModelError: Received server error (500)"),
         ({"body": "headers", "expect": '.*"content-type": "text/csv".*'}, "Found the answer"),
         ({"expect": "good"}, 'Found the answer "good:ping"; it must match "good".'),
+        (
+            {"body": "a" * 60, "expect": "good:(a|aa)+b"},
+            '"good:(a|aa)+b" is not done with the answer after 5 s; make it simpler.',
+        ),
     ],
 )
 def test_what_fails_is_told(pipeline, train, smoke_test, reason):

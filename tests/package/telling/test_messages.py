@@ -79,10 +79,11 @@ SAMPLES = {
 
 
 def as_slack_gets_it(message):
-    header, sentence, fields, *context = message.blocks(RUN)
+    header, sentence, *rest = message.blocks(RUN)
     lines = [message.event, header["text"]["text"], sentence["text"]["text"]]
-    lines += [field["text"].replace("\n", " ") for field in fields["fields"]]
-    lines += [element["text"] for block in context for element in block["elements"]]
+    texts = [field["text"] for block in rest for field in block.get("fields", ())]
+    lines += [f"{label} {value}" for label, value in zip(texts[::2], texts[1::2], strict=True)]
+    lines += [element["text"] for block in rest for element in block.get("elements", ())]
     return "\n    ".join([*lines, f"text: {message.text(RUN)}"])
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -52,6 +55,11 @@ class Up:
         self.family = [self._process(), *self._process().children(recursive=True)]
 
     @property
+    def home(self) -> Path:
+        """Airflow's home."""
+        return self._state / "airflow"
+
+    @property
     def options(self) -> list[str]:
         """What names this instance."""
         return ["--state", str(self._state)]
@@ -64,6 +72,23 @@ class Up:
         """Run the same program beside it."""
         called = [*self._command, command, *self.options, *options]
         return subprocess.run(called, env=self._environment, capture_output=True, text=True, check=False, timeout=180)
+
+    def arguments(self) -> str:
+        """The arguments of all that runs of it now, which every user of the machine may read."""
+        found = ""
+        for process in [self._process(), *self._process().children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                found += " ".join(process.cmdline()) + "\n"
+        return found
+
+    def secrets(self) -> set[str]:
+        """What nobody else may see: the login, Airflow's own keys, and the Slack webhook's path."""
+        configuration = configparser.ConfigParser(interpolation=None)
+        configuration.read(self.home / "airflow.cfg")
+        keys = [("core", "fernet_key"), ("api", "secret_key"), ("api_auth", "jwt_secret")]
+        found = {configuration.get(*key) for key in keys} | {self.airflow.password, "services/T000/B000/local"}
+        assert len(found) == 5
+        return found
 
     def assert_gone(self) -> None:
         """Nothing that it has started is left."""
@@ -83,14 +108,25 @@ def up(tmp_path: Path) -> Iterator[Up]:
 def test_it_runs_the_latest_day_and_down_stops_it(up: Up) -> None:
     up.airflow.wait_for_dag(DAG_ID)
     deadline = time.monotonic() + 60
+    arguments = up.arguments()
     while not (runs := up.airflow.runs(DAG_ID)):
         assert time.monotonic() < deadline, "the schedule has made no run"
         time.sleep(0.5)
+    while not up.airflow.run(DAG_ID, runs[0]["dag_run_id"])["end_date"]:
+        arguments += up.arguments()
+        assert time.monotonic() < deadline + START_SECONDS, "the run has not ended"
+        time.sleep(0.2)
     assert up.airflow.wait_for_run(DAG_ID, runs[0]["dag_run_id"])["state"] == "success"
     with urlopen(f"{up.slack_url}/messages", timeout=30) as messages:
         told = messages.read().decode()
     assert "Deployment completed" in told
     assert str(recent_days(0)[0] - timedelta(days=1)) in told
+
+    assert "scheduler" in arguments
+    assert [secret for secret in up.secrets() if secret in arguments] == []
+    assert files_that_hold(up.secrets(), up.home) == ["airflow.cfg", "passwords.json"]
+    for path in (up.home, up.home / "airflow.cfg", up.home / "passwords.json"):
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
     again = up.call("up")
     assert (again.returncode, again.stdout) == (1, "It is running already; `make down` stops it.\n")
@@ -111,6 +147,16 @@ def test_interrupt_stops_everything(up: Up) -> None:
         taken = up.call("up", "--port", port)
     assert taken.returncode == 1
     assert f"Port {port} of 127.0.0.1 is taken" in taken.stdout
+
+
+def files_that_hold(secrets: set[str], folder: Path) -> list[str]:
+    """The files of Airflow's home that hold a secret: none of the database's (with XComs and templates) or the logs."""
+    found = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        if any(secret.encode() in content for secret in secrets):
+            found.append(str(path.relative_to(folder)))
+    return found
 
 
 def _free_port() -> int:

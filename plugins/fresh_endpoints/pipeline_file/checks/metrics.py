@@ -8,10 +8,14 @@ import regex
 
 from fresh_endpoints.pipeline_file.checks.rendered import Rendered
 from fresh_endpoints.pipeline_file.model import Quality
+from fresh_endpoints.pipeline_file.patterns import problem_of
 from fresh_endpoints.pipeline_file.quality import parse_rule
 from fresh_endpoints.pipeline_file.templates import is_unknown
-from fresh_endpoints.problems import Where, format_path, near_misses
+from fresh_endpoints.problems import Where, format_path, near_misses, quoted
 
+# AWS takes no more, as the check of the request says:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AlgorithmSpecification.html
+_MOST_DEFINITIONS = 40
 _DEFINITIONS = ("training", "AlgorithmSpecification", "MetricDefinitions")
 
 
@@ -28,7 +32,7 @@ def check_metrics(rendered: Rendered) -> Iterator[str]:
     definitions = algorithm.get("MetricDefinitions") if isinstance(algorithm, dict) else None
     if not isinstance(definitions, list):
         return  # SageMaker's own algorithms bring metrics that no file names.
-    for position, definition in enumerate(definitions):
+    for position, definition in enumerate(definitions[:_MOST_DEFINITIONS]):
         pattern = definition.get("Regex") if isinstance(definition, dict) else None
         if isinstance(pattern, str) and not is_unknown(pattern):
             yield from _check_pattern(pattern, (*_DEFINITIONS, position, "Regex"))
@@ -41,9 +45,12 @@ def check_metrics(rendered: Rendered) -> Iterator[str]:
 def _check_pattern(pattern: str, path: Where) -> Iterator[str]:
     # https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-define-metrics-variables.html
     where = f"{format_path(path)}: found {pattern!r}"
+    if problem := problem_of(pattern):
+        yield f"{format_path(path)}: found {quoted(pattern)}; {problem}"
+        return
     try:
         groups = regex.compile(pattern).groups
-    except regex.error as error:
+    except (regex.error, RecursionError) as error:
         yield f"{where}; it is no regular expression: {error}"
         return
     if groups == 0:

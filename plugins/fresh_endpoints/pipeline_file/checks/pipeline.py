@@ -6,6 +6,9 @@ not been seen before.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 from fresh_endpoints.pipeline_file.checks.calendar import check_calendar, warn_calendar
 from fresh_endpoints.pipeline_file.checks.data import check_data
 from fresh_endpoints.pipeline_file.checks.endpoint import check_endpoint, check_endpoint_config, warn_endpoint
@@ -19,6 +22,7 @@ from fresh_endpoints.pipeline_file.checks.tags import check_tags
 from fresh_endpoints.pipeline_file.checks.training import check_training
 from fresh_endpoints.pipeline_file.checks.transform import check_transform
 from fresh_endpoints.pipeline_file.model import Pipeline
+from fresh_endpoints.problems import first_problems
 
 
 def find_problems(pipeline: Pipeline) -> list[str]:
@@ -28,25 +32,29 @@ def find_problems(pipeline: Pipeline) -> list[str]:
         pipeline: The pipeline as its file has it.
 
     Returns:
-        One sentence for each problem, beginning with the field's path; empty where the pipeline is right.
+        One sentence for each problem, beginning with the field's path; of very many the first. Empty where the
+        pipeline is right.
     """
+    return first_problems(_problems(pipeline))
+
+
+def _problems(pipeline: Pipeline) -> Iterator[str]:
     rendered = render(pipeline)
-    problems = [
-        *check_calendar(pipeline),
-        *check_data(rendered),
-        *check_tags(pipeline.aws_tags),
-        *rendered.templates.problems,
-        *check_owned(rendered),
-        *check_training(rendered),
-        *check_images(rendered),
-        *check_model(rendered),
-        *check_endpoint_config(rendered),
-        *check_endpoint(rendered),
-        *check_metrics(rendered),
-        *check_smoke_test(rendered),
-        *check_transform(rendered),
-    ]
-    return list(dict.fromkeys(problems))
+    yield from itertools.chain(
+        check_calendar(pipeline),
+        check_data(rendered),
+        check_tags(pipeline.aws_tags),
+        rendered.templates.problems,
+        check_owned(rendered),
+        check_training(rendered),
+        check_images(rendered),
+        check_model(rendered),
+        check_endpoint_config(rendered),
+        check_endpoint(rendered),
+        check_metrics(rendered),
+        check_smoke_test(rendered),
+        check_transform(rendered),
+    )
 
 
 def find_warnings(pipeline: Pipeline) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import regex
+
 from fresh_endpoints.pipeline_file.checks.rendered import Rendered
 from fresh_endpoints.pipeline_file.checks.sections import variants
 
@@ -20,6 +22,8 @@ def check_smoke_test(rendered: Rendered) -> Iterator[str]:
     test, config = rendered.pipeline.smoke_test, rendered.sections["endpoint_config"]
     if test is None:
         return
+    if test.expect is not None and (problem := _problem_of_pattern(test.expect)):
+        yield f"smoke_test.expect: found {test.expect!r}; it is no regular expression: {problem}"
     ours = [path for path, variant in variants(config) if "ModelName" not in variant]
     # https://docs.aws.amazon.com/sagemaker/latest/dg/model-shadow-deployment.html
     if ours and all(path[0] == "ShadowProductionVariants" for path in ours):
@@ -40,3 +44,12 @@ def check_smoke_test(rendered: Rendered) -> Iterator[str]:
             "smoke_test.body: found with endpoint_config.AsyncInferenceConfig; an asynchronous endpoint reads its "
             "requests from S3, so write them to a file there, and give its key in the place of body"
         )
+
+
+def _problem_of_pattern(pattern: str) -> str | None:
+    """Compile a pattern by what will match it, which can be stopped; it is Python's already."""
+    try:
+        regex.compile(pattern)
+    except (regex.error, RecursionError) as error:
+        return str(error)
+    return None

@@ -163,7 +163,7 @@ WRONG = {
     "wildcards": (
         [
             ("training/{{ data_date }}/iris.csv", "training/{{ data_date }}/*.csv"),
-            ("validation/{{ data_date }}/iris", "validation/{{ data_date }}/{{ macros.uuid }}[0-9]"),
+            ("validation/{{ data_date }}/iris", "validation/{{ data_date }}/{{ macros.uuid.uuid4() }}[0-9]"),
         ],
         [
             (
@@ -171,7 +171,7 @@ WRONG = {
                 "found; write the whole key, without *"
             ),
             (
-                "data.validation: found 'validation/{{ data_date }}/{{ macros.uuid }}[0-9].csv'; S3 knows no "
+                "data.validation: found 'validation/{{ data_date }}/{{ macros.uuid.uuid4() }}[0-9].csv'; S3 knows no "
                 "wildcards, so no file is ever found; write the whole key, without ["
             ),
         ],

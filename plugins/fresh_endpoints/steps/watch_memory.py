@@ -21,6 +21,7 @@ from fresh_endpoints.pipeline_file.model import Pipeline, Slack
 log = logging.getLogger(__name__)
 
 VARIABLE = "fresh_endpoints_watch_models"
+_FACTS = frozenset({"aws_conn_id", "region", "timezone", "endpoint", "slack", "due", "since"})
 _DESCRIPTION = "What the DAG watch_models has told, and where each pipeline is. Deleted, all is told anew."
 
 
@@ -42,7 +43,8 @@ class Memory:
         text = Variable.get(VARIABLE, default=None)
         try:
             found = json.loads(text) if text else {}
-            return cls(dict(found.get("told", {})), dict(found.get("pipelines", {})))
+            pipelines = {name: facts for name, facts in found.get("pipelines", {}).items() if facts.keys() >= _FACTS}
+            return cls(dict(found.get("told", {})), pipelines)
         except (AttributeError, TypeError, ValueError):
             log.warning("The Variable %s holds something else than this DAG writes; all is told anew.", VARIABLE)
             return cls()
@@ -67,7 +69,7 @@ class Memory:
             "endpoint": str(pipeline.endpoint["EndpointName"]),
             "slack": pipeline.slack.model_dump_json() if pipeline.slack else None,
             "due": due,
-            "since": before["since"] if before.get("due") == due and "since" in before else now.isoformat(),
+            "since": before["since"] if before.get("due") == due else now.isoformat(),
         }
 
     def since(self, pipeline: Pipeline) -> dt.datetime:

@@ -216,6 +216,17 @@ def test_a_run_that_has_begun_is_left_to_its_own_deadline_alert(watched):
     assert watched.watch() == ("success", [])
 
 
+@pytest.mark.parametrize(
+    "written", ["no JSON", "[]", '{"told": 1}', '{"pipelines": {"x": {}}}', '{"pipelines": {"x": 1}}']
+)
+def test_whatever_somebody_writes_into_the_variable_the_watch_goes_on(watched, written):
+    from airflow.models import Variable
+
+    Variable.set(VARIABLE, written)
+    assert watched.watch() == ("success", [])
+    assert watched.pipeline.name in json.loads(Variable.get(VARIABLE))["pipelines"]
+
+
 def test_a_message_that_slack_has_not_taken_is_told_the_next_day(watched, local_aws):
     watched.make_live(date(2019, 3, 4))
     slack = watched.pipeline.content["slack"]

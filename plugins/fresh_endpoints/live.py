@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PROVEN = "proven"
 NOT_PROVEN = "not proven"
 FAILED = "failed its smoke test"
+NO_ENDPOINT = "there is no endpoint of this name"
 # A person waits for the answer, so that what fails is not tried again for half a minute.
 _ASKING: dict[str, Any] = {
     **BOTOCORE_CONFIG,
@@ -95,7 +96,17 @@ def hook_of(pipeline: Pipeline) -> SageMakerHook:
     Args:
         pipeline: The pipeline.
     """
-    return SageMakerHook(aws_conn_id=pipeline.aws_conn_id, region_name=pipeline.region, config=_ASKING)
+    return hook_at(pipeline.aws_conn_id, pipeline.region)
+
+
+def hook_at(aws_conn_id: str, region: str) -> SageMakerHook:
+    """Return what makes clients for an account and region.
+
+    Args:
+        aws_conn_id: The connection to AWS.
+        region: The region.
+    """
+    return SageMakerHook(aws_conn_id=aws_conn_id, region_name=region, config=_ASKING)
 
 
 def endpoint_of(pipeline: Pipeline, hook: SageMakerHook | None = None) -> Endpoint:
@@ -152,7 +163,7 @@ def proof_of(found: Mapping[str, str]) -> str:
 def _live_model(pipeline: Pipeline, endpoint: Endpoint) -> LiveModel:
     seen = endpoint.describe()
     if seen.status is None:
-        return LiveModel(pipeline.name, endpoint.name, problem="there is no endpoint of this name")
+        return LiveModel(pipeline.name, endpoint.name, problem=NO_ENDPOINT)
     live = LiveModel(
         pipeline.name,
         endpoint.name,

@@ -287,6 +287,12 @@ class Pipeline(_Part):
         description="Minutes after a scheduled run was due by which its model should be live; Slack is told when it is "
         "not. Left out: no deadline.",
     )
+    max_age_days: int | None = Field(
+        default=None,
+        ge=1,
+        description="Days from the data date of the model that is live to today, in the pipeline's time zone. When "
+        "there are more, the DAG watch_models tells Slack, once. Left out: no limit.",
+    )
     slack: Slack | None = Field(default=None, description="Slack messages. Left out: none are sent.")
     deploy: Literal["auto", "always", "never"] = Field(
         default="auto",

@@ -1,0 +1,72 @@
+"""What can still be read of a pipeline file that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from fresh_endpoints.pipeline_file.model import Pipeline, Slack
+from fresh_endpoints.steps.watch_memory import partial_pipeline
+
+if TYPE_CHECKING:
+    from fresh_endpoints.steps.watch_memory import Memory
+
+
+def _zone(name: str) -> str:
+    return name if name in available_timezones() else "UTC"
+
+
+class _Readable(BaseModel):
+    """The part of a file that says where the pipeline is; whatever else it says may be wrong."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    name: str
+    region: str
+    aws_conn_id: str = "aws_default"
+    timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    endpoint: dict[str, Any] = {}
+
+
+def pipeline_of(path: Path, memory: Memory) -> Pipeline | None:
+    """Return which pipeline a file stands for that cannot be used, as far as that is known.
+
+    What was known while the file could be used goes first: the mistake may be in the very region.
+
+    Args:
+        path: The file.
+        memory: What is remembered.
+
+    Returns:
+        The pipeline; None where the file does not say where it is, and never has.
+    """
+    values = _values(path)
+    names = (path.stem, str(values.get("name")))
+    if recalled := next(filter(None, map(memory.recall, names)), None):
+        return recalled
+    try:
+        read = _Readable.model_validate({"name": path.stem, **values})
+    except ValidationError:
+        return None
+    name = str(read.endpoint.get("EndpointName") or read.name)
+    facts = read.model_dump(include={"aws_conn_id", "region", "timezone"})
+    return partial_pipeline(read.name, endpoint=name, slack=_slack(values), **facts)
+
+
+def _values(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_bytes())
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _slack(values: dict[str, Any]) -> Slack | None:
+    try:
+        return Slack.model_validate(values["slack"]) if values.get("slack") else None
+    except ValidationError:
+        return None

@@ -83,6 +83,7 @@ class SlowSageMaker:
         self._call("describe_endpoint")
         return {
             "EndpointStatus": "InService",
+            "EndpointArn": EndpointName,
             "EndpointConfigName": job_of(EndpointName, 1),
             "LastModifiedTime": NOW,
             "ProductionVariants": [{}],

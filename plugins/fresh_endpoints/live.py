@@ -16,6 +16,7 @@ from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.endpoint import Endpoint
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
+from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.model_facts import tagged_metrics
 from fresh_endpoints.pipeline_file.templates import is_unknown
 from fresh_endpoints.run import named_parts
@@ -53,6 +54,9 @@ class LiveModel:
         proof: PROVEN, NOT_PROVEN or FAILED; None where nothing of this pipeline is live.
         metrics: The model's metrics by name.
         becoming: The endpoint config that the endpoint is changing to.
+        hold: Until when a person wants what is live left alone; maybe one whose time has passed.
+        told: The events that the endpoint's tags say have been told of it.
+        arn: The endpoint's ARN.
         problem: Why no more is known, or what AWS says is wrong.
     """
 
@@ -65,7 +69,15 @@ class LiveModel:
     proof: str | None = None
     metrics: Metrics = field(default_factory=dict)
     becoming: str | None = None
+    hold: Hold | None = None
+    told: tuple[str, ...] = ()
+    arn: str | None = None
     problem: str | None = None
+
+    @property
+    def held(self) -> Hold | None:
+        """The hold that stands now."""
+        return self.hold if self.hold and not self.hold.is_over() else None
 
     def age(self, today: dt.date) -> int | None:
         """Return the days from the data date to a day; None where no data date is known.
@@ -77,7 +89,8 @@ class LiveModel:
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it as JSON has it."""
-        return {**vars(self), "data_date": self.data_date.isoformat() if self.data_date else None}
+        day, hold = self.data_date.isoformat() if self.data_date else None, self.held.as_json if self.held else None
+        return {**vars(self), "data_date": day, "hold": hold}
 
 
 def today_of(pipeline: Pipeline, now: dt.datetime) -> dt.date:
@@ -170,10 +183,12 @@ def _live_model(pipeline: Pipeline, endpoint: Endpoint) -> LiveModel:
         status=seen.status,
         config=seen.live,
         becoming=seen.becoming,
+        arn=seen.arn,
         problem=(seen.reason or "").strip() or None,
     )
     if seen.live is None or not seen.has_served:
         return live
+    live = _with_hold(live, endpoint)
     named = named_parts(seen.live)
     if not seen.live.startswith(f"{pipeline.name}-"):
         return _with(live, problem=f"it serves a model that is not of pipeline {pipeline.name}")
@@ -187,6 +202,14 @@ def _live_model(pipeline: Pipeline, endpoint: Endpoint) -> LiveModel:
         proof=proof_of(found),
         metrics=tagged_metrics(found),
     )
+
+
+def _with_hold(live: LiveModel, endpoint: Endpoint) -> LiveModel:
+    try:
+        found = tags.read(endpoint.client, str(live.arn))
+    except ClientError as error:  # The rest may be read all the same.
+        return _with(live, problem=f"whether it is held is not known: {error}")
+    return _with(live, hold=Hold.of(found), told=tuple(found.get(tags.TOLD, "").split()))
 
 
 def _with(live: LiveModel, **facts: Any) -> LiveModel:

@@ -75,7 +75,9 @@ def print_history(pipeline: Pipeline, *, most: int, as_json: bool, out: TextIO) 
 
 
 def _status_row(model: LiveModel, age: int | None) -> Sequence[str]:
-    note = model.problem or (f"changing to {model.becoming}" if model.becoming else "")
+    held = f"held until {model.held.end} by {model.held.who}" if model.held else None
+    notes = [held, f"changing to {model.becoming}" if model.becoming else None, model.problem]
+    note = "; ".join(filter(None, notes))
     days = "" if age is None else "1 day" if age == 1 else f"{age} days"
     day = model.data_date.isoformat() if model.data_date else ""
     status = model.status or ""

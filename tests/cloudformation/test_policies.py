@@ -145,7 +145,7 @@ def test_a_worker_may(worker, action, resource, context):
         ("sagemaker:StopTransformJob", f"{SAGEMAKER}:transform-job/other-1", {}),
         ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint/other", {}),
         ("sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint-config/other-1", {}),
-        ("sagemaker:ListTags", f"{SAGEMAKER}:endpoint/iris", {}),
+        ("sagemaker:ListTags", f"{SAGEMAKER}:endpoint/other", {}),
         ("sagemaker:CreateNotebookInstance", f"{SAGEMAKER}:notebook-instance/iris", {}),
         ("sagemaker:CreateProcessingJob", f"{SAGEMAKER}:processing-job/iris", {}),
         ("sagemaker:ListTrainingJobs", "*", {"aws:RequestedRegion": "us-east-1"}),

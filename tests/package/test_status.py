@@ -58,6 +58,9 @@ def test_status_and_history_tell_what_is_live_and_what_was_refused(pipeline, run
         "data_date": "2019-03-04",
         "proof": "proven",
         "becoming": None,
+        "hold": None,
+        "told": [],
+        "arn": model["arn"],
         "problem": None,
         "age_days": 2,
         "stale": False,
@@ -82,6 +85,21 @@ def test_status_and_history_tell_what_is_live_and_what_was_refused(pipeline, run
     ]
     _, out, _ = run("history", pipeline.name)
     assert [line.split()[:2] for line in out.splitlines()[1:]] == [["2019-03-05", second], ["2019-03-04", first]]
+
+
+def test_a_hold_is_told_with_its_end_and_whose_it_is(pipeline, run):
+    pipeline.use_tiny_image()
+    pipeline.upload(DAY_1)
+    pipeline.run(DAY_1)
+    arn = pipeline.endpoint()["EndpointArn"]
+    for value, shown in (
+        ("until=2999-01-02T03:00:00Z by=ann why=slow", "held until 2999-01-02 03:00 UTC by ann"),
+        ("until=2019-01-02T03:00:00Z by=ann why=slow", ""),
+    ):
+        pipeline.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "fresh-endpoints:hold", "Value": value}])
+        assert run("status")[1].splitlines()[1].partition("proven")[2].strip() == shown
+        [model] = json.loads(run("status", "--json")[1])
+        assert (model["hold"] or {}).get("who") == ("ann" if shown else None)
 
 
 def test_a_failed_training_is_told_with_its_reason(pipeline, run):

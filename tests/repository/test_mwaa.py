@@ -44,7 +44,8 @@ def test_all_dags_import_there(dist, tmp_path):
     parsed = parsed_dags.parse(home / "dags", home)
 
     assert parsed["errors"] == {}
-    assert sorted(parsed["dags"]) == ["batch_predict_multiclass", "train_and_deploy_multiclass"]
+    of_the_sample = ["batch_predict_multiclass", "redeploy_multiclass", "train_and_deploy_multiclass"]
+    assert sorted(parsed["dags"]) == [*of_the_sample, "watch_models"]
 
 
 def test_holds_the_package_and_nothing_else(dist):

@@ -79,7 +79,7 @@ class Row:
 
     @property
     def verdict(self) -> tuple[str, str]:
-        """How the pipeline does, as a class (bad, warn, good or none), and in words."""
+        """How the pipeline does, as a class (bad, held, warn, good or none), and in words."""
         run = self.airflow.last_run if self.airflow else None
         if run is not None and run.state == "failed":
             return "bad", "last run failed"
@@ -94,6 +94,8 @@ class Row:
     def _verdict_on(self, live: LiveModel, *, is_running: bool) -> tuple[str, str]:
         if live.status and ENDPOINT.answer_to(live.status) in (Answer.FAILED, Answer.UNUSABLE):
             return "bad", f"endpoint is {live.status}"
+        if live.held:
+            return "held", f"held until {live.held.end}"
         if live.proof == FAILED:
             return "bad", "live model failed its smoke test"
         if live.proof is None:
@@ -108,6 +110,11 @@ class Row:
         if self.airflow and self.airflow.is_paused:
             return "none", "paused"
         return ("good", "fresh") if proof == PROVEN else ("warn", "not proven")
+
+    @property
+    def redeploy(self) -> str | None:
+        """The DAG that goes back to an earlier model; None where nothing is deployed."""
+        return f"redeploy_{self.pipeline}" if self.is_deploying else None
 
     @property
     def console(self) -> str | None:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
+from botocore.exceptions import ClientError
 
+from fresh_endpoints.aws import tags
+from fresh_endpoints.live import hook_of
 from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_pipelines
 from fresh_endpoints.run import Run
 from fresh_endpoints.steps.watch_memory import Memory
 from fresh_endpoints.steps.watched import Finding, Look
 from fresh_endpoints.telling.sending import PipelineNotifier, run_links
+
+if TYPE_CHECKING:
+    from fresh_endpoints.live import LiveModel
+    from fresh_endpoints.pipeline_file.model import Pipeline
+
+log = logging.getLogger(__name__)
 
 
 class WatchModelsOperator(BaseOperator):
@@ -56,6 +66,16 @@ class WatchModelsOperator(BaseOperator):
             elif PipelineNotifier(finding.pipeline).tell(run, message):
                 memory.told[finding.key] = dt.datetime.now(dt.timezone.utc).date().isoformat()
                 memory.write()  # At once, for a process that is killed has told nevertheless.
+                if finding.endpoint:
+                    _note_told(finding.pipeline, finding.endpoint, message.event)
+
+
+def _note_told(pipeline: Pipeline, live: LiveModel, event: str) -> None:
+    """Write to the endpoint, as a deployment does, what has been told of it: so the next one does not tell it again."""
+    try:
+        tags.write(hook_of(pipeline).conn, str(live.arn), {tags.TOLD: " ".join([*live.told, event])})
+    except ClientError as error:
+        log.warning("Could not note at %s that Slack has been told: %s", live.endpoint, error)
 
 
 def _has_run(task_instance: Any, dag_id: str, logical_dates: Sequence[dt.datetime]) -> bool:

@@ -45,12 +45,14 @@ class Finding:
         pipeline: The pipeline whose Slack is told, as far as it is known.
         data_date: The data date that heads the message.
         message: What to tell.
+        endpoint: Where a deployment looks whether it has been told; the live model's facts.
     """
 
     subject: str
     pipeline: Pipeline
     data_date: dt.date
     message: Message
+    endpoint: LiveModel | None = None
 
     @property
     def key(self) -> str:
@@ -99,13 +101,13 @@ class Look:
         return subject in self.unseen or any(place.endswith("/") and subject.startswith(place) for place in self.unseen)
 
     def _look_at_usable(self) -> None:
-        watched = [pipeline for pipeline in self._usable if pipeline.max_age_days or pipeline.deadline_minutes]
-        live_of = self._what_is_live([pipeline for pipeline in watched if pipeline.deploy != "never"])
-        for pipeline in watched:
+        live_of = self._what_is_live([pipeline for pipeline in self._usable if pipeline.deploy != "never"])
+        for pipeline in self._usable:
             with self._looking_at(pipeline.name):
                 live = live_of.get(pipeline.name)
                 if live:
                     self._find_too_old(pipeline, live)
+                    self._find_hold_over(pipeline, live)
                 if pipeline.deploy == "never" or live:
                     self._find_never_begun(pipeline, live)
 
@@ -155,6 +157,12 @@ class Look:
         if pipeline.max_age_days and live.data_date and age and age > pipeline.max_age_days:
             message = findings.model_too_old(live, today, most_days=pipeline.max_age_days)
             self._found(pipeline.name, pipeline, live.data_date, message)
+
+    def _find_hold_over(self, pipeline: Pipeline, live: LiveModel) -> None:
+        if live.hold and live.hold.is_over() and live.data_date:
+            message = findings.hold_ended(live, live.hold, self._today(pipeline))
+            if message.event not in live.told:  # Else the first deployment after its end has told.
+                self.findings.append(Finding(pipeline.name, pipeline, live.data_date, message, endpoint=live))
 
     def _find_never_begun(self, pipeline: Pipeline, live: LiveModel | None) -> None:
         due = owed_run(pipeline, self._now, self._memory.since(pipeline))

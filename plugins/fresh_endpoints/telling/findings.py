@@ -14,6 +14,7 @@ from fresh_endpoints.telling.message import Message
 if TYPE_CHECKING:
     import datetime as dt
 
+    from fresh_endpoints.aws.hold import Hold
     from fresh_endpoints.live import LiveModel
 
 HOURS_A_DAY = 24
@@ -64,6 +65,17 @@ def run_never_began(
         f"deadline, {minutes} minutes later, is over. See whether the DAG is paused, a run before it is still going "
         "on, or the scheduler is down; then trigger it.",
         {"Live now": _standing(live, today) if live else "nothing that is known"},
+    )
+
+
+def hold_ended(live: LiveModel, hold: Hold, today: dt.date) -> Message:
+    """Say, once, that a hold's time is over, and what comes of it."""
+    return Message(
+        "▶️ Hold ended",
+        f'The hold of {hold.who} on endpoint "{live.endpoint}" has ended at {hold.end}. The next run of '
+        f"train_and_deploy_{live.pipeline} deploys again. To hold on to what is live, trigger "
+        f'redeploy_{live.pipeline} with {{"model": "live"}}.',
+        {"Endpoint": live.endpoint, "Live now": _standing(live, today), **({"Why": hold.why} if hold.why else {})},
     )
 
 

@@ -67,6 +67,17 @@ def test_the_page_shows_what_is_live_and_what_airflow_knows(pipeline, get):
     assert model["live"]["training_job"] in tab
 
 
+def test_a_hold_is_shown_with_whose_it_is_and_why(pipeline, get):
+    pipeline.use_tiny_image()
+    pipeline.upload(DAY_1)
+    pipeline.run(DAY_1)
+    tag = {"Key": "fresh-endpoints:hold", "Value": "until=2999-01-02T03:00:00Z by=ann why=the new model is slow"}
+    pipeline.sagemaker.add_tags(ResourceArn=pipeline.endpoint()["EndpointArn"], Tags=[tag])
+    [model] = [model for model in get("/models.json").json()["models"] if model["pipeline"] == pipeline.name]
+    assert (model["level"], model["verdict"]) == ("held", "held until 2999-01-02 03:00 UTC")
+    assert "by ann: the new model is slow" in get("/").text
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_who_is_not_logged_in_gets_nothing(get, path):
     answer = get(path, user=None)

@@ -114,6 +114,28 @@ def test_a_model_older_than_allowed_is_told_once_and_anew_when_it_is_so_again(wa
     assert watched.pipeline.titles() == ["Model too old"] * 2
 
 
+def test_a_hold_that_has_ended_is_told_once_by_the_watch_or_by_the_next_deployment(watched):
+    watched.make_live(date(2019, 3, 4))
+    sagemaker, name = watched.pipeline.sagemaker, watched.pipeline.name
+    arn = sagemaker.describe_endpoint(EndpointName=name)["EndpointArn"]
+
+    def hold(until, told=""):
+        values = {"hold": f"until={until} by=ann why=the new one is slow", "told": told}
+        found = [{"Key": f"fresh-endpoints:{key}", "Value": value} for key, value in values.items()]
+        sagemaker.add_tags(ResourceArn=arn, Tags=found)
+
+    hold("2999-01-01T00:00:00Z")
+    assert watched.watch() == ("success", [])
+    hold("2019-03-05T00:00:00Z", told="hold-ended")  # A deployment has told it.
+    assert watched.watch() == ("success", [])
+    hold("2019-03-06T00:00:00Z")
+    assert watched.watch() == ("success", [f"hold-ended {name}"])
+    assert watched.watch() == ("success", [])
+    [told] = watched.pipeline.slack()
+    assert told.startswith(f"Hold ended: {name}, data date 2019-03-04. The hold of ann on endpoint")
+    assert watched.pipeline.tags(arn)["fresh-endpoints:told"] == "hold-ended"
+
+
 def test_a_file_that_cannot_be_used_is_told_with_what_is_live_though_the_watch_has_never_seen_it_whole(watched):
     watched.make_live(date(2019, 3, 4), **{"smoke-test": "failed: no answer"})
     watched.spoil()

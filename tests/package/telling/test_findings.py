@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from zoneinfo import ZoneInfo
 
+from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.live import LiveModel
 from fresh_endpoints.telling import findings
 
@@ -57,3 +58,14 @@ def test_a_run_that_never_began():
     assert findings.run_never_began("iris", due, nothing, TODAY, minutes=90).facts == {
         "Live now": "there is no endpoint of this name"
     }
+
+
+def test_a_hold_that_has_ended():
+    hold = Hold(datetime(2019, 3, 6, 5, 30, tzinfo=timezone.utc), "ann", "the new one is slow")
+    message = findings.hold_ended(LIVE, hold, TODAY)
+    assert message.sentence == (
+        'The hold of ann on endpoint "iris-ep" has ended at 2019-03-06 05:30 UTC. The next run of '
+        "train_and_deploy_iris deploys again. To hold on to what is live, trigger redeploy_iris with "
+        '{"model": "live"}.'
+    )
+    assert message.facts == {"Endpoint": "iris-ep", "Live now": STANDING, "Why": "the new one is slow"}

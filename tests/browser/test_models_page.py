@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -38,6 +39,7 @@ PIPELINES: dict[str, list[tuple[int, str]]] = {
     "search-rank": FRESH,
     "sizing": [],  # has never run
 }
+HELD = "pricing"
 TRAINING = {
     "AlgorithmSpecification": {
         "TrainingImage": "1.dkr.ecr.x.amazonaws.com/tiny:1",
@@ -112,6 +114,20 @@ def run_the_next_day(airflow: AirflowServices, aws: LocalAws, position: int) -> 
         assert ended["state"] == wanted, "\n".join(message["text"] for message in aws.slack_messages())
 
 
+def test_a_model_is_held_from_the_form_of_its_redeploy(page: Page, airflow: AirflowServices, tmp_path: Path) -> None:
+    dag_id = f"redeploy_{HELD}"
+    page.goto(f"{airflow.url}/dags/{dag_id}")
+    page.get_by_label("Trigger Dag").click()
+    form = page.get_by_role("dialog")
+    form.locator("input[name=element_model]").fill("live")
+    form.locator("[name=element_reason]").fill("no new prices during the sale")
+    screenshot(page, "redeploy", tmp_path)
+    form.get_by_role("button", name="Trigger", exact=True).click()
+    expect(form).not_to_be_visible()
+    [run] = airflow.runs(dag_id)
+    assert airflow.wait_for_run(dag_id, run["dag_run_id"], 400)["state"] == "success"
+
+
 def test_the_models_page_shows_how_every_pipeline_does(page: Page, airflow: AirflowServices, tmp_path: Path) -> None:
     page.set_viewport_size({"width": 1600, "height": 1000})
     page.goto(airflow.url)
@@ -124,9 +140,11 @@ def test_the_models_page_shows_how_every_pipeline_does(page: Page, airflow: Airf
         "delivery-time": "3 days behind",
         "fraud": "last run failed",
         "lead-score": "newest model refused",
+        HELD: re.compile("held until"),
         "sizing": "nothing known to be live",
     }.items():
         expect(frame.locator(f"tr#{name} .verdict")).to_have_text(verdict)
+    expect(frame.locator(f"tr#{HELD}")).to_contain_text(f"by {airflow.username}: no new prices during the sale")
     expect(frame.locator("tr#churn svg polyline")).to_be_visible()
     screenshot(page, "models", tmp_path)
 

@@ -24,7 +24,7 @@ from fresh_endpoints.model_facts import MODEL_GROUP, XCOM_REFUSED
 FRESH_SECONDS = 15.0
 # How many models a sparkline shows.
 HISTORY = 20
-TRAIN_AND_DEPLOY = "train_and_deploy_"
+TRAIN_AND_DEPLOY, REDEPLOY = "train_and_deploy_", "redeploy_"
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,14 @@ class AirflowFacts:
         last_run: Its DAG's newest run.
         refused: Why the quality gate has refused the newest run's model.
         models: The facts of its newest models, oldest first.
+        changed: When the newest run of it, or of its redeploy, has last changed.
     """
 
     is_paused: bool
     last_run: LastRun | None = None
     refused: str | None = None
     models: tuple[Mapping[str, Any], ...] = field(default_factory=tuple)
+    changed: dt.datetime | None = None
 
 
 class Remembered:
@@ -91,12 +93,14 @@ def read_airflow_facts() -> dict[str, AirflowFacts]:
         runs = _last_runs(session, dags.keys())
         refused = _refusals(session, runs)
         models = _models(session)
+        changes = _changes(session)
     return {
         dag_id.removeprefix(TRAIN_AND_DEPLOY): AirflowFacts(
             is_paused=is_paused,
             last_run=runs.get(dag_id),
             refused=refused.get(dag_id),
             models=models.get(dag_id.removeprefix(TRAIN_AND_DEPLOY), ()),
+            changed=changes.get(dag_id.removeprefix(TRAIN_AND_DEPLOY)),
         )
         for dag_id, is_paused in dags.items()
     }
@@ -131,6 +135,22 @@ def _refusals(session: Any, runs: Mapping[str, LastRun]) -> dict[str, str]:
         for dag_id, run_id, value in rows
         if dag_id in runs and runs[dag_id].run_id == run_id
     }
+
+
+def _changes(session: Any) -> dict[str, dt.datetime]:
+    """Return when a run of a pipeline that may change what is live has last changed."""
+    found: dict[str, dt.datetime] = {}
+    for prefix in (TRAIN_AND_DEPLOY, REDEPLOY):
+        rows = session.execute(
+            select(DagRun.dag_id, func.max(DagRun.updated_at))
+            .where(DagRun.dag_id.startswith(prefix, autoescape=True))
+            .group_by(DagRun.dag_id)
+        )
+        for dag_id, changed in rows:
+            if changed is not None:
+                name = dag_id.removeprefix(prefix)
+                found[name] = max(found.get(name, changed), changed)
+    return found
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from fastapi import Depends, FastAPI, HTTPException, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from fresh_endpoints.model_facts import shown
-from fresh_endpoints.page.airflow_facts import TRAIN_AND_DEPLOY, Remembered
+from fresh_endpoints.page.airflow_facts import REDEPLOY, TRAIN_AND_DEPLOY, Remembered
 from fresh_endpoints.page.aws_facts import AwsFacts
 from fresh_endpoints.page.rows import Row, make_row
 from fresh_endpoints.page.sparkline import HEIGHT, WIDTH
@@ -38,7 +38,7 @@ HEADERS = {
 }
 REFRESH_SECONDS, ASKING_SECONDS = 60, 3
 # The DAGs of a pipeline, by what their ids begin with.
-DAGS = (TRAIN_AND_DEPLOY, "batch_predict_", "redeploy_")
+DAGS = (TRAIN_AND_DEPLOY, "batch_predict_", REDEPLOY)
 
 
 @functools.cache
@@ -117,7 +117,8 @@ class Models:
         now = _now()
         files = {p.name: p for p in self._files.all() if TRAIN_AND_DEPLOY + p.name in readable}
         airflow = {name: facts for name, facts in self._airflow.all().items() if TRAIN_AND_DEPLOY + name in readable}
-        live = self._aws.of([pipeline for pipeline in files.values() if pipeline.deploy != "never"])
+        changed = {name: facts.changed for name, facts in airflow.items() if facts.changed}
+        live = self._aws.of([pipeline for pipeline in files.values() if pipeline.deploy != "never"], changed)
         return [
             make_row(name, files.get(name), live.get(name), airflow.get(name), now)
             for name in sorted(files.keys() | airflow.keys())

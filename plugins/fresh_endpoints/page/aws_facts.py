@@ -2,7 +2,7 @@
 
 An endpoint's description is asked for again when the list of endpoints says that it has changed; the list costs one
 call for a hundred endpoints. Whether a model has been proven since, and a hold, no list tells: these are asked for
-again where the model is not proven, and every ten minutes.
+again when a run of the pipeline's, or of its redeploy, has changed, and every ten minutes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws.kinds import ENDPOINT
 from fresh_endpoints.aws.lists import newest
-from fresh_endpoints.live import PROVEN, LiveModel, hook_of, what_is_live
+from fresh_endpoints.live import LiveModel, hook_of, what_is_live
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
@@ -31,13 +31,14 @@ FRESH_SECONDS = 60.0
 DETAILS_SECONDS = 600.0
 # How long a request waits for what nobody has asked AWS for yet.
 WAIT_SECONDS = 2.0
-# Each endpoint takes three calls: ten a second in all.
-SECONDS_AN_ENDPOINT = 0.3
+# Each endpoint takes four calls: ten a second in all.
+SECONDS_AN_ENDPOINT = 0.4
 # Of the account's endpoints, the newest 10,000.
 MOST_PAGES = 100
 
 # When an endpoint was last modified and its status, by name.
 Listed = Mapping[str, tuple[Any, str]]
+Changes = Mapping[str, dt.datetime]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Known:
 
     live: LiveModel
     as_of: dt.datetime
-    asked: float
+    asked: dt.datetime
     listed: tuple[Any, str] | None = None
 
 
@@ -74,43 +75,46 @@ class AwsFacts:
         """Have AWS asked again with the next look."""
         self._refreshed = float("-inf")
 
-    def of(self, pipelines: Sequence[Pipeline]) -> dict[str, Known]:
+    def of(self, pipelines: Sequence[Pipeline], changed: Changes) -> dict[str, Known]:
         """Return what is known, by pipeline; has it asked for where that is more than a minute ago.
 
         Args:
             pipelines: The pipelines that deploy.
+            changed: When something has last happened in Airflow that may have changed what is live, by pipeline.
         """
         names = {pipeline.name for pipeline in pipelines}
         with self._changed:
             is_old = time.monotonic() - self._refreshed > FRESH_SECONDS or not names <= self._known.keys()
             if is_old and not self.is_asking:
                 self.is_asking = True
-                threading.Thread(target=self._ask, args=(list(pipelines),), daemon=True).start()
+                threading.Thread(target=self._ask, args=(list(pipelines), changed), daemon=True).start()
             self._changed.wait_for(lambda: names <= self._known.keys(), WAIT_SECONDS)
             return {name: known for name, known in self._known.items() if name in names}
 
-    def _ask(self, pipelines: Sequence[Pipeline]) -> None:
+    def _ask(self, pipelines: Sequence[Pipeline], changed: Changes) -> None:
         try:
             for account in {(pipeline.aws_conn_id, pipeline.region) for pipeline in pipelines}:
-                self._ask_account([p for p in pipelines if (p.aws_conn_id, p.region) == account])
+                self._ask_account([p for p in pipelines if (p.aws_conn_id, p.region) == account], changed)
             self._refreshed = time.monotonic()
+        except Exception:  # Of a thread nobody else would hear of it; the page says that it is still asking.
+            log.exception("Could not ask AWS for what is live")
         finally:
             with self._changed:
                 self.is_asking = False
                 self._changed.notify_all()
 
-    def _ask_account(self, pipelines: Sequence[Pipeline]) -> None:
+    def _ask_account(self, pipelines: Sequence[Pipeline], changed: Changes) -> None:
         hook = hook_of(pipelines[0])
         listed = _listed(hook)
         # Who was never asked about comes first.
         for pipeline in sorted(pipelines, key=lambda pipeline: pipeline.name in self._known):
             now, said = dt.datetime.now(dt.timezone.utc), listed.get(str(pipeline.endpoint["EndpointName"]))
             known = self._known.get(pipeline.name)
-            if known and said and not _must_be_asked(known, said):
+            if known and said and not _must_be_asked(known, said, changed.get(pipeline.name)):
                 self._remember(pipeline.name, Known(known.live, now, known.asked, said))
                 continue
             began = time.monotonic()
-            self._remember(pipeline.name, Known(what_is_live(pipeline, hook), now, began, said))
+            self._remember(pipeline.name, Known(what_is_live(pipeline, hook), now, now, said))
             time.sleep(max(began + SECONDS_AN_ENDPOINT - time.monotonic(), 0))
 
     def _remember(self, name: str, known: Known) -> None:
@@ -119,11 +123,11 @@ class AwsFacts:
             self._changed.notify_all()
 
 
-def _must_be_asked(known: Known, listed: tuple[Any, str]) -> bool:
+def _must_be_asked(known: Known, listed: tuple[Any, str], changed: dt.datetime | None) -> bool:
     """Tell whether more may have changed than a list of endpoints tells."""
-    if known.live.proof != PROVEN or known.listed is None or known.listed != listed:
+    if known.listed != listed or (changed is not None and changed > known.asked):
         return True
-    return time.monotonic() - known.asked > DETAILS_SECONDS
+    return (dt.datetime.now(dt.timezone.utc) - known.asked).total_seconds() > DETAILS_SECONDS
 
 
 def _listed(hook: Any) -> Listed:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
 from fastapi.testclient import TestClient
 
 from fresh_endpoints import page
+from fresh_endpoints.page import airflow_facts, aws_facts
 from fresh_endpoints.page import app as page_app
 
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
@@ -133,6 +135,19 @@ def test_without_rights_in_aws_the_page_says_so_and_shows_the_rest(pipeline, get
     assert model["verdict"] == "nothing known to be live"
     assert model["last_run"]["state"] == "success"
     assert "AccessDenied" in html
+
+
+def test_what_a_redeploy_has_changed_is_seen_with_the_next_look_at_aws(pipeline, get, monkeypatch):
+    monkeypatch.setattr(aws_facts, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(airflow_facts, "FRESH_SECONDS", 0.0)
+    pipeline.use_tiny_image()
+    pipeline.upload(DAY_1)
+    pipeline.run(DAY_1)
+    assert "proven" in get("/").text
+    pipeline.redeploy(model="live", hold_days=7, reason="a sale")
+    deadline = time.monotonic() + 60
+    while "a sale" not in get("/").text:
+        assert time.monotonic() < deadline, "the hold is not seen"
 
 
 def test_looking_again_within_a_minute_asks_aws_nothing(pipeline, get, local_aws):

@@ -21,6 +21,7 @@ from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, 
 from fresh_endpoints.steps.endpoint_step import EndpointStep
 from fresh_endpoints.steps.gate import Objection, note_refusal
 from fresh_endpoints.steps.retention import delete_expired
+from fresh_endpoints.steps.told_models import facts_of_runs_own
 from fresh_endpoints.steps.way_back import standing, way_back
 from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow
@@ -216,10 +217,12 @@ class DeployOperator(EndpointStep):
     # What the run knows.
 
     def _deployment(self, context: Any) -> Deployment | None:
-        facts = context["ti"].xcom_pull(task_ids=self.trained_by)
-        if not facts:
+        named = context["ti"].xcom_pull(task_ids=self.trained_by)
+        if not named:
             return None
         run = self.run_of(context)
+        # Who may edit an XCom need not be who may touch AWS, so that no more than the job's name is taken from it.
+        facts = facts_of_runs_own(self.hook.conn, run, named.get("training_job"))
         name = run.deployment_name(facts["training_job"])
         links = {EndpointLink.name: self.addresses[EndpointLink.name], **run_links(context)}
         return Deployment(run, facts, name, self.endpoint.name, links)

@@ -187,6 +187,34 @@ class ToldModels:
         self.refusals.append(why)
 
 
+def facts_of_runs_own(client: Any, run: Run, job: Any) -> dict[str, Any]:
+    """Return the facts of the model that a run has trained, by the job's name that its training task has left.
+
+    Args:
+        client: A boto3 SageMaker client.
+        run: The run that is to deploy.
+        job: What names the job; a person may have edited it.
+
+    Raises:
+        AirflowFailException: It names no completed job of the pipeline's for the run's data date.
+        AirflowException: AWS refused to tell.
+    """
+    wanted = f"a completed training job of pipeline {run.pipeline} for data date {run.data_date}"
+    with explained(f"look at training job {str(job)[:_LONGEST_NAME]}"):
+        try:
+            description = client.describe_training_job(TrainingJobName=str(job)[:_LONGEST_NAME])
+            found = tags.read(client, TRAINING_JOB.arn_of(description))
+        except ClientError as error:
+            if not is_not_found(error):
+                raise
+            raise AirflowFailException(f"The training task has left {job!r}, which is not {wanted}.") from error
+    is_done = TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is Answer.DONE
+    is_ours = (found.get(tags.PIPELINE), found.get(tags.DATA_DATE)) == (run.pipeline, run.data_date.isoformat())
+    if not (is_done and is_ours):
+        raise AirflowFailException(f"The training task has left {job!r}, which is not {wanted}.")
+    return model_facts(run, description)
+
+
 def _is_day(text: str) -> bool:
     try:
         return date.fromisoformat(text) < date.max  # Which no DATE can follow.

@@ -295,3 +295,39 @@ def test_no_fault_of_slacks_changes_a_run_or_reveals_the_webhook(pipeline, fault
     assert ended.state == "success"
     assert "Slack did not take the message" in caplog.text
     assert "T000/B000" not in caplog.text
+
+
+@pytest.fixture
+def edit(monkeypatch):
+    """Changes what train has returned, as who edits its XCom does."""
+
+    def edited(**changes):
+        train = TrainOperator.look_and_act
+        monkeypatch.setattr(TrainOperator, "look_and_act", lambda self, *given: {**train(self, *given), **changes})
+
+    return edited
+
+
+def test_an_edited_xcom_of_the_training_brings_no_other_artifact_and_passes_no_gate(pipeline, edit):
+    pipeline.write(lambda content: content.update(quality={"rules": ["validation:accuracy >= 2"]}))
+    pipeline.upload(DAY_1)
+    edit(artifact="s3://evil/model.tar.gz", metrics={"validation:accuracy": 3.0})
+    ended = pipeline.run(DAY_1)
+    assert (ended.state, ended.tasks["deploy"]) == ("success", "skipped")
+    assert pipeline.titles()[-1] == "Quality gate failed"
+    pipeline.write(lambda content: content.pop("quality"))
+    pipeline.upload(DAY_2)
+    assert pipeline.run(DAY_2).tasks == ALL_SUCCESS
+    container = pipeline.sagemaker.describe_model(ModelName=pipeline.live())["PrimaryContainer"]
+    assert container["ModelDataUrl"].endswith(f"/{pipeline.live()}/output/model.tar.gz")
+
+
+@pytest.mark.parametrize("job", ["nothing-2019-03-05-0123abcd", None, "x" * 5000])
+def test_an_edited_xcom_that_names_no_job_of_the_day_deploys_nothing(pipeline, edit, job):
+    pipeline.use_tiny_image()
+    pipeline.write(lambda content: content.update(retries=0))
+    pipeline.upload(DAY_1)
+    edit(training_job=job)
+    ended = pipeline.run(DAY_1)
+    assert (ended.state, ended.tasks["deploy"]) == ("failed", "failed")
+    assert "which is not a completed training job of pipeline" in pipeline.slack()[-1]

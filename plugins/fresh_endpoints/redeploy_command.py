@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 # Airflow takes a few seconds to start; a person waits.
 TRIGGER_SECONDS = 120
+# The end of a traceback, or what Airflow's log has of it.
+_NAMES_ERROR = re.compile(r"^[\w.]*(?:Error|Exception|NotFound|AlreadyExists): |\[error *\]|^ERROR\b")
 _UNTOLD = (AirflowException, BotoCoreError, ClientError, ListTooLongError, ValueError)
 
 
@@ -251,7 +254,7 @@ def _refused_by_airflow(*arguments: str) -> str:
         return f"nothing within {TRIGGER_SECONDS} s; see in the UI whether there is such a run"
     if done.returncode == 0:
         return ""
-    return _last_line(done.stderr) or _last_line(done.stdout) or f"nothing, and has ended with {done.returncode}"
+    return _why(done.stderr) or _why(done.stdout) or f"nothing, and has ended with {done.returncode}"
 
 
 def _dag_id(pipeline: Pipeline) -> str:
@@ -264,8 +267,11 @@ def _held(hold: Hold | None) -> str:
     return f"until {hold.end}, by {hold.who}" + (f" ({hold.why})" if hold.why else "")
 
 
-def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+def _why(text: str) -> str:
+    """Return the last line that names an error, for hints may follow it; else the last line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    named = [line for line in lines if _NAMES_ERROR.search(line)]
+    return (named or lines or [""])[-1]
 
 
 def _print(out: TextIO, facts: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The command ``fresh-endpoints``, for people who write pipeline files."""
+"""The command ``fresh-endpoints``, for people who write pipeline files and look after their endpoints."""
 
 from __future__ import annotations
 
@@ -69,15 +69,8 @@ def _indented(warnings: Sequence[str]) -> str:
     return "".join(f"  warning: {warning}\n" for warning in warnings)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command.
-
-    Args:
-        arguments: The command line without the program; None for the process's own.
-
-    Returns:
-        The exit status: 1 where a file cannot be used.
-    """
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
     parser = argparse.ArgumentParser(prog="fresh-endpoints", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     check_command = commands.add_parser("check", help="check pipeline files")
@@ -85,7 +78,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("schema", help="print the JSON Schema of pipeline files")
     _add_status(commands)
     _add_history(commands)
-    options = parser.parse_args(arguments)
+    _add_redeploy(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: The command line without the program; None for the process's own.
+
+    Returns:
+        The exit status: 1 where a file cannot be used, or what is asked for cannot be done.
+    """
+    options = make_parser().parse_args(arguments)
     if options.command == "check":
         return 0 if check(options.path) else 1
     if options.command in _ASKING_AWS:
@@ -111,6 +117,21 @@ def _add_history(commands: Any) -> None:
     parser.add_argument("pipeline")
     parser.add_argument("--last", type=int, default=14, metavar="N", help="how many trainings; default: 14")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_redeploy(commands: Any) -> None:
+    help_text = "go back to a model that exists, and hold it: tell what would be done, and have Airflow do it"
+    parser = commands.add_parser("redeploy", help=help_text)
+    parser.add_argument("pipeline")
+    to = (
+        "previous (default): what was seen to work before what is live; live: change nothing but the hold; "
+        "or a data date, or a training job's name"
+    )
+    parser.add_argument("--to", default="previous", metavar="MODEL", help=to)
+    hold = "how many days the daily runs leave it live; 0: no hold, and one that there is ends; default: 7"
+    parser.add_argument("--hold-days", type=int, default=7, metavar="N", help=hold)
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; Slack and the endpoint's tag say it")
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would be done")
 
 
 def _days(text: str) -> int:
@@ -149,8 +170,20 @@ def _history(options: argparse.Namespace, out: TextIO) -> int:
     return 0
 
 
+def _redeploy(options: argparse.Namespace, out: TextIO) -> int:
+    from fresh_endpoints.redeploy_command import Wish, redeploy
+
+    loaded = load_pipelines()
+    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
+    if options.pipeline not in known:
+        return _no_such_pipeline(options.pipeline, loaded)
+    wish = Wish(options.to.strip(), options.hold_days, options.reason)
+    is_done = redeploy(known[options.pipeline], wish, dry_run=options.dry_run, out=out, err=sys.stderr)
+    return 0 if is_done else 1
+
+
 # They load Airflow and boto3, which `check` does not need.
-_ASKING_AWS = {"status": _status, "history": _history}
+_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy}
 
 
 def _no_such_pipeline(name: str, loaded: LoadedPipelines) -> int:

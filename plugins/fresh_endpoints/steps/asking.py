@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,19 @@ if TYPE_CHECKING:
     from fresh_endpoints.deployment import Deployment
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What was deleted of a deployment, or was never made.
+
+    Attributes:
+        models: The names of the models.
+        is_config_gone: Whether the endpoint config is.
+    """
+
+    models: tuple[str, ...]
+    is_config_gone: bool
 
 
 class Asking:
@@ -110,14 +123,31 @@ class Asking:
         """
         name = deployment.config_name
         given = {**deployment.run.tags(self._aws_tags), **fact_tags(deployment.deployed_facts)}
-        has_config = self._endpoint.has_config(name)
-        for model in self._models_of(name) if has_config else [name]:
-            if named_parts(model).get("training_job") == deployment.training_job and not self._has_model(model):
-                log.info("Model %s has been deleted; making it again.", model)
-                self._create_model(deployment, model, given)
-        if not has_config:
+        gone = self.what_is_gone(deployment)
+        for model in gone.models:
+            log.info("Model %s has been deleted; making it again.", model)
+            self._create_model(deployment, model, given)
+        if gone.is_config_gone:
             log.info("Endpoint config %s has been deleted, or was never made; making it.", name)
             self._create_config(name, given)
+
+    def what_is_gone(self, deployment: Deployment) -> Gone:
+        """Find what has to be made again before the endpoint can serve a model.
+
+        Args:
+            deployment: What is to be live.
+
+        Raises:
+            AirflowException: AWS refused.
+        """
+        name = deployment.config_name
+        has_config = self._endpoint.has_config(name)
+        models = [
+            model
+            for model in (self._models_of(name) if has_config else [name])
+            if named_parts(model).get("training_job") == deployment.training_job and not self._has_model(model)
+        ]
+        return Gone(tuple(models), is_config_gone=not has_config)
 
     def _models_of(self, name: str) -> list[str]:
         config = self._endpoint.config(name)

@@ -16,8 +16,10 @@ from fresh_endpoints.telling.failures import StepFailed
 from fresh_endpoints.telling.sending import run_links
 
 if TYPE_CHECKING:
-    from fresh_endpoints.aws.endpoint import Seen
+    from fresh_endpoints.aws.endpoint import Endpoint, Seen
     from fresh_endpoints.steps.choices import Choice
+    from fresh_endpoints.steps.gate import Gate
+    from fresh_endpoints.telling.message import Message
     from fresh_endpoints.waiting.event import WaitEnded
 
 SOMEBODY = "somebody in Airflow"
@@ -72,7 +74,7 @@ class ChooseModelOperator(RedeployStep):
             "config_name": chosen.config_name,
             "facts": dict(chosen.facts),
             "standing": chosen.standing,
-            "is_live": wanted == LIVE or _stays_live(chosen.config_name, seen),
+            "is_live": stays_live(wanted, chosen, seen),
             "who": who,
             "why": why,
             "over": live,
@@ -84,23 +86,61 @@ class ChooseModelOperator(RedeployStep):
         try:
             return choices.find(wanted, seen)
         except NoSuchModelError as error:
-            live_now = standing(self.endpoint, seen, self.pipeline.name)
-            message = decisions.redeploy_refused(
-                self.pipeline.name, str(error), standing=live_now, choices=choices.listed(seen)
-            )
+            message = refusal(error, choices, self.endpoint, seen, self.pipeline.name)
             self.log.error(message.sentence)
             raise StepFailed(message) from error
 
     def _check_owner(self, context: Any, chosen: Choice, seen: Seen) -> None:
-        other = self.gate.owner(seen.live) if seen.live and seen.has_served else ""
-        if other and other != self.pipeline.name:
-            deployment = Deployment(self.run_of(context), chosen.facts, chosen.config_name, self.endpoint.name)
-            message = messages.endpoint_of_another(deployment, live=str(seen.live), other=other)
-            raise StepFailed(replace(message, heading="❌ Redeploy failed", links=run_links(context)))
+        deployment = Deployment(self.run_of(context), chosen.facts, chosen.config_name, self.endpoint.name)
+        if message := taken(self.gate, deployment, seen):
+            raise StepFailed(replace(message, links=run_links(context)))
 
 
-def _stays_live(config_name: str, seen: Seen) -> bool:
-    return seen.has_served and seen.live == config_name and seen.becoming in (None, config_name)
+def refusal(error: NoSuchModelError, choices: Choices, endpoint: Endpoint, seen: Seen, pipeline: str) -> Message:
+    """Say why there is no such model, and what can be gone back to.
+
+    Args:
+        error: Why there is none.
+        choices: Where it was looked for.
+        endpoint: The endpoint.
+        seen: What it is like.
+        pipeline: The pipeline's name.
+
+    Raises:
+        AirflowException: AWS refused to tell what is live.
+    """
+    live_now = standing(endpoint, seen, pipeline)
+    return decisions.redeploy_refused(pipeline, str(error), standing=live_now, choices=choices.listed(seen))
+
+
+def taken(gate: Gate, deployment: Deployment, seen: Seen) -> Message | None:
+    """Say that the endpoint serves another pipeline's model; None where it does not.
+
+    Args:
+        gate: Knows whose model is live.
+        deployment: What is to be live.
+        seen: What the endpoint is like.
+
+    Raises:
+        AirflowException: AWS refused to tell.
+    """
+    other = gate.owner(seen.live) if seen.live and seen.has_served else ""
+    if not other or other == deployment.run.pipeline:
+        return None
+    message = messages.endpoint_of_another(deployment, live=str(seen.live), other=other)
+    return replace(message, heading="❌ Redeploy failed")
+
+
+def stays_live(wanted: str, chosen: Choice, seen: Seen) -> bool:
+    """Tell whether there is nothing to change but the hold.
+
+    Args:
+        wanted: What a person has asked for.
+        chosen: What that is.
+        seen: What the endpoint is like.
+    """
+    is_live = seen.has_served and seen.live == chosen.config_name and seen.becoming in (None, chosen.config_name)
+    return wanted == LIVE or is_live
 
 
 def _who(context: Mapping[str, Any]) -> str:

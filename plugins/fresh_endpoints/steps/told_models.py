@@ -199,19 +199,23 @@ def facts_of_runs_own(client: Any, run: Run, job: Any) -> dict[str, Any]:
         AirflowFailException: It names no completed job of the pipeline's for the run's data date.
         AirflowException: AWS refused to tell.
     """
-    wanted = f"a completed training job of pipeline {run.pipeline} for data date {run.data_date}"
-    with explained(f"look at training job {str(job)[:_LONGEST_NAME]}"):
+    name = str(job)[:_LONGEST_NAME]
+    not_wanted = AirflowFailException(
+        f"The training task has left {name!r}, which is not a completed training job of pipeline {run.pipeline} for "
+        f"data date {run.data_date}. Clear it to train anew."
+    )
+    with explained(f"look at training job {name}"):
         try:
-            description = client.describe_training_job(TrainingJobName=str(job)[:_LONGEST_NAME])
+            description = client.describe_training_job(TrainingJobName=name)
             found = tags.read(client, TRAINING_JOB.arn_of(description))
         except ClientError as error:
             if not is_not_found(error):
                 raise
-            raise AirflowFailException(f"The training task has left {job!r}, which is not {wanted}.") from error
+            raise not_wanted from error
     is_done = TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is Answer.DONE
     is_ours = (found.get(tags.PIPELINE), found.get(tags.DATA_DATE)) == (run.pipeline, run.data_date.isoformat())
     if not (is_done and is_ours):
-        raise AirflowFailException(f"The training task has left {job!r}, which is not {wanted}.")
+        raise not_wanted
     return model_facts(run, description)
 
 

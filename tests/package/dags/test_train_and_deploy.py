@@ -9,7 +9,7 @@ import pytest
 
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
 from fresh_endpoints.steps.train import TrainOperator
-from fresh_endpoints.telling import sending
+from fresh_endpoints.telling import slack_webhook
 from fresh_endpoints.waiting import pace
 
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
@@ -285,7 +285,7 @@ def test_the_last_deployments_duration_tells_when_to_look_at_the_next_one(pipeli
     ids=lambda fault: fault["kind"],
 )
 def test_no_fault_of_slacks_changes_a_run_or_reveals_the_webhook(pipeline, fault, caplog, monkeypatch):
-    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(slack_webhook, "TIMEOUT_SECONDS", 1)
     pipeline.aws.add_faults(fault)
     try:
         with caplog.at_level(logging.DEBUG):

@@ -117,7 +117,7 @@ def read(client: Any, arn: str | None) -> Hold | None:
 
 
 def write(client: Any, arn: str, hold: Hold | None) -> None:
-    """Hold an endpoint, or release it; what was told of the hold before no longer counts.
+    """Hold an endpoint, or release it; what was told of the hold before, or done for it, no longer counts.
 
     A release leaves the tag empty: for that nobody needs the right to delete tags.
 
@@ -139,7 +139,7 @@ def new_tags(hold: Hold | None) -> dict[str, str]:
     Args:
         hold: The hold; None releases.
     """
-    return {tags.HOLD: hold.tag_value if hold else "", tags.TOLD: ""}
+    return {tags.HOLD: hold.tag_value if hold else "", tags.TOLD: "", tags.REDEPLOY: ""}
 
 
 def _moment(text: str) -> datetime | None:

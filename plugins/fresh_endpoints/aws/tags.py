@@ -41,6 +41,8 @@ REFUSED = PREFIX + "refused"
 # On an endpoint: until when automatic deployments leave what it serves alone, who wants that and why; empty where that
 # was released. See hold.py.
 HOLD = PREFIX + "hold"
+# On an endpoint: how far the latest redeploy has come; empty where it has not begun. See steps/redeploy_progress.py.
+REDEPLOY = PREFIX + "redeploy"
 # On what messages are about: the events that have been told, separated by spaces.
 TOLD = PREFIX + "told"
 

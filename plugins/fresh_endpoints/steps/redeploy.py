@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from fresh_endpoints.aws import hold as holds
 from fresh_endpoints.aws import tags
+from fresh_endpoints.aws.errors import explained
 from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.steps.buttons import EndpointLink
@@ -20,6 +21,7 @@ from fresh_endpoints.steps.choose_model import RedeployStep
 from fresh_endpoints.steps.decision import Next, SoFar
 from fresh_endpoints.steps.deploy import DeployOperator
 from fresh_endpoints.steps.gate import note_refusal
+from fresh_endpoints.steps.redeploy_progress import Progress
 from fresh_endpoints.steps.way_back import way_back
 from fresh_endpoints.telling import decisions
 from fresh_endpoints.telling.decisions import Decision
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
     from fresh_endpoints.run import Run
     from fresh_endpoints.telling.message import Message
     from fresh_endpoints.waiting.event import WaitEnded
-
-# What of `SoFar` a redeploy knows by itself only: the tags of its endpoint config tell of the deployment of old.
-_CARRIED = ("asked_over", "failed_test", "previous", "back_to", "back_over")
 
 
 class OfChosenModel(RedeployStep):
@@ -157,8 +156,17 @@ class RedeployOperator(OfChosenModel, DeployOperator):
         return self.asking.to_redeploy(deployment, seen, step, with_tags=with_tags, at_once=at_once)
 
     def _note_asked(self, deployment: Deployment, so_far: SoFar, version: str) -> SoFar:
+        noted = replace(so_far, asked_over=version)
+        if so_far.asked_over is None:
+            self._write_down(noted)
         self._tell(deployment, decisions.redeploy_started(deployment, self.decision))
-        return replace(so_far, asked_over=version)
+        return noted
+
+    def _prove(self, deployment: Deployment, so_far: SoFar) -> SoFar:
+        so_far = super()._prove(deployment, so_far)
+        if so_far.failed_test is not None:
+            self._write_down(so_far)
+        return so_far
 
     def _way_back(self, so_far: SoFar) -> str | None:
         left = so_far.previous or self.chosen["over"]
@@ -170,12 +178,40 @@ class RedeployOperator(OfChosenModel, DeployOperator):
         return way_back(self.endpoint, left, self.pipeline.name)
 
     def _so_far(self, deployment: Deployment, ended: WaitEnded | None) -> SoFar:
-        """Read what this try has done; a new one asks again if the endpoint does not serve the config."""
-        is_too_late = ended is not None and ended.timed_out
-        return SoFar(deployment.config_name, is_too_late=is_too_late, **self._carried)
+        """Read what this or an earlier try of the redeploy has done.
 
-    def _to_carry(self, so_far: SoFar) -> dict[str, Any]:
-        return {name: getattr(so_far, name) for name in _CARRIED}
+        The endpoint's tag says it, for the endpoint config's tell of the deployment of old, and Airflow forgets what a
+        task was waiting for when it dies, when the wait times out and when its trigger fails.
+        """
+        name, arn = deployment.config_name, self.endpoint.describe().arn
+        with explained("read the tags of the endpoint"):
+            progress = Progress.of(tags.read(self.hook.conn, arn) if arn else {}, name)
+        so_far = SoFar(
+            name,
+            asked_over=progress.asked_over,
+            # What was live when the person asked, unless another run has come between.
+            previous=progress.previous or self.chosen["over"],
+            back_over=self._carried.get("back_over"),
+            is_too_late=ended is not None and ended.timed_out,
+        )
+        if not progress.has_failed:
+            return so_far
+        why = self.endpoint.config_tags(name).get(tags.SMOKE_TEST) or "failed"
+        return replace(so_far, failed_test=why, back_to=self._way_back(so_far))
+
+    def _write_down(self, so_far: SoFar) -> None:
+        """Let the endpoint remember what this redeploy has done, until the next one writes its hold."""
+        progress = Progress(so_far.asked_over, so_far.previous, has_failed=so_far.failed_test is not None)
+        with explained("tag the endpoint"):
+            if arn := self.endpoint.describe().arn:
+                tags.write(self.hook.conn, arn, progress.as_tag(so_far.config_name))
+
+    def _end(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> Exception:
+        error = super()._end(context, deployment, seen, so_far, step)
+        is_for_now = isinstance(error, StepFailedForNow)
+        # The next try is to ask anew; what it takes up of a failed smoke test is the way back, unless that was the end.
+        self._write_down(replace(so_far, asked_over=None, failed_test=so_far.failed_test if is_for_now else None))
+        return error
 
     def _note_refusal(self, deployment: Deployment, why: str) -> None:
         if "training_job_arn" in deployment.facts:

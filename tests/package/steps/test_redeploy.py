@@ -7,8 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.steps.choose_model import SOMEBODY, _who
+from fresh_endpoints.steps.redeploy import RedeployOperator
+from fresh_endpoints.steps.redeploy_progress import Progress
+from fresh_endpoints.waiting import pace
 
 DAYS = [date(2019, 3, day) for day in (4, 5, 6)]
 DONE = {"choose_model": "success", "hold": "success", "redeploy": "success"}
@@ -42,9 +46,17 @@ def tag_config(pipeline, name, **values):
     pipeline.sagemaker.add_tags(ResourceArn=arn, Tags=given)
 
 
-def last_update(pipeline):
+def all_updates(pipeline):
     calls = [call["parameters"] for call in pipeline.aws.calls("UpdateEndpoint")]
-    return [call for call in calls if call["EndpointName"] == pipeline.name][-1]
+    return [call for call in calls if call["EndpointName"] == pipeline.name]
+
+
+def updates(pipeline):
+    return [call["EndpointConfigName"] for call in all_updates(pipeline)]
+
+
+def last_update(pipeline):
+    return all_updates(pipeline)[-1]
 
 
 @pytest.mark.parametrize("proven", [True, False])
@@ -158,8 +170,6 @@ def test_where_what_was_left_has_failed_too_the_way_back_leads_on_from_it(deploy
 
 
 def test_a_try_that_died_after_it_had_asked_is_taken_up_by_the_next_one(deployed, monkeypatch):
-    from fresh_endpoints.steps.redeploy import RedeployOperator
-
     note_asked, died = RedeployOperator._note_asked, []
 
     def die_once(self, deployment, so_far, version):
@@ -176,6 +186,85 @@ def test_a_try_that_died_after_it_had_asked_is_taken_up_by_the_next_one(deployed
     calls = [call["parameters"]["EndpointConfigName"] for call in deployed.aws.calls("UpdateEndpoint")]
     assert calls.count(first) == 1
     assert deployed.titles()[-2:] == ["Redeploy started", "Redeployed"]
+
+
+@pytest.fixture
+def forgetful(deployed, monkeypatch):
+    """A pipeline whose redeploys do not know what they were waiting for.
+
+    Airflow forgets that where a wait has timed out or its trigger has failed, and where a task dies.
+    """
+
+    def forget(self, context, event=None, **carried):
+        assert len(updates(deployed)) < 5, "it goes round in circles"
+        return self.resume_execution("__fail__", {"error": "Trigger failure"}, context)
+
+    monkeypatch.setattr(pace, "WORKER_SECONDS", 0)
+    monkeypatch.setattr(RedeployOperator, "execute_complete", forget)
+    return deployed
+
+
+def test_a_failed_smoke_test_is_not_forgotten_over_a_wait(forgetful):
+    first, second = jobs(forgetful)
+    before = len(updates(forgetful))
+    forgetful.write(lambda content: content.update(smoke_test=BAD_SMOKE))
+    assert forgetful.redeploy().tasks == {**DONE, "redeploy": "failed"}
+    assert updates(forgetful)[before:] == [first, second]
+    assert forgetful.live() == second
+    assert forgetful.titles()[-3:] == ["Redeploy started", "Smoke test failed", "Rolled back"]
+
+
+def test_a_rollback_is_known_as_one_after_a_forgotten_wait_and_the_next_redeploy_asks_anew(forgetful):
+    first, second = jobs(forgetful)
+    before = len(updates(forgetful))
+    [fault] = forgetful.aws.add_faults({"kind": "fail_deployment", "failure_reason": "The ping check failed."})
+    try:
+        assert forgetful.redeploy().tasks == {**DONE, "redeploy": "failed"}
+    finally:
+        forgetful.aws.remove_fault(fault)
+    assert updates(forgetful)[before:] == [first]
+    assert forgetful.live() == second
+    assert forgetful.titles()[-2:] == ["Redeploy started", "Rolled back"]
+    assert forgetful.redeploy().tasks == DONE
+    assert forgetful.live() == first
+
+
+def test_a_redeploy_that_has_failed_for_good_is_asked_for_again_when_a_person_clears_it(deployed):
+    first, _ = jobs(deployed)
+    [fault] = deployed.aws.add_faults({"kind": "fail_deployment", "failure_reason": "The ping check failed."})
+    try:
+        ended = deployed.redeploy()
+    finally:
+        deployed.aws.remove_fault(fault)
+    assert ended.tasks["redeploy"] == "failed"
+    assert deployed.clear(ended, "redeploy").tasks == DONE
+    assert deployed.live() == first
+
+
+LONGEST = "n" * 63
+VERSION = "2019-03-05T15:00:00.123456+00:00"
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        Progress(),
+        Progress(VERSION),
+        Progress(VERSION, LONGEST),
+        Progress(None, LONGEST, True),
+        Progress(VERSION, LONGEST, True),
+    ],
+)
+def test_how_far_it_has_come_is_read_as_it_was_written_and_fits_into_a_tag(progress):
+    written = progress.as_tag(LONGEST)
+    assert all(tags.fits(value) for value in written.values())
+    assert Progress.of(written, LONGEST) == progress
+    assert Progress.of(written, "another") == Progress()
+
+
+@pytest.mark.parametrize("value", ["", "to", "by hand", "to=another failed=yes", "= to= failed=yes"])
+def test_what_another_redeploy_or_a_person_has_written_there_says_nothing(value):
+    assert Progress.of({tags.REDEPLOY: value}, "c") == Progress.of({}, "c") == Progress()
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,11 @@ test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes
 test-faults-oldest: .venv-3.1/ready ## The services' part of it on the oldest supported Airflow, with a shorter soak
 	SOAK_RUNS=$${SOAK_RUNS:-12} .venv-3.1/bin/python -m pytest tests/services/faults $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: .venv/ready ## Try thousands of broken pipeline files, each beside a right one; EXAMPLES=5000 SEED=1 for others
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(if $(SEED),FUZZ_SEED='$(SEED)') \
+		$(BIN)/python -m pytest tests/package/pipeline_file/test_fuzz.py -s $(PYTEST_ARGS)
+
 .PHONY: test-e2e
 test-e2e: .venv/ready ## Run the tests on real Airflow services (PostgreSQL if installed, else SQLite)
 	$(BIN)/python -m pytest tests/services/usage $(PYTEST_ARGS)

@@ -155,9 +155,11 @@ test-permissions: .venv/ready ## Run the tests, and hold every AWS action that t
 test-policies: .venv/ready ## Hold what other suites have recorded in the folder LOCAL_AWS_RECORD_PERMISSIONS against the IAM policies
 	$(BIN)/python -m pytest tests/policies $(PYTEST_ARGS)
 
+# CI leaves out the first, which `make test` has run.
+FAULTS ?= tests/package/faults tests/services/faults
 .PHONY: test-faults
 test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes are killed, 50 runs soak; SOAK_SEED=1 for another soak
-	$(BIN)/python -m pytest tests/package/faults tests/services/faults $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(FAULTS) $(PYTEST_ARGS)
 
 .PHONY: test-faults-oldest
 test-faults-oldest: .venv-3.1/ready ## The services' part of it on the oldest supported Airflow, with a shorter soak

@@ -115,9 +115,11 @@ check: .venv/ready ## Check the code: format, lint and types
 check-template: .venv-checkov/ready ## Hold the CloudFormation template against checkov's rules; exceptions stand in it with their reasons
 	.venv-checkov/bin/checkov --file include/cloudformation/pipelines.yaml --framework cloudformation --skip-download --compact --quiet
 
+# The tests wait for local AWS more than they work: one more than a laptop's or CI's two cores.
+WORKERS ?= 3
 .PHONY: test
 test: .venv/ready ## Run the tests that need no browser and no Docker
-	$(BIN)/python -m pytest $(TESTS) -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 # Not requirements-dev.txt: it asks for the newest Airflow.
 .venv-3.1/ready: requirements-airflow-3.1.lock .venv/ready
@@ -128,7 +130,7 @@ test: .venv/ready ## Run the tests that need no browser and no Docker
 
 .PHONY: test-oldest
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow
-	.venv-3.1/bin/python -m pytest tests/package -n 2 --dist loadfile $(PYTEST_ARGS)
+	.venv-3.1/bin/python -m pytest tests/package -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 # The SDKs have no room beside Airflow: their pins contradict its constraints.
 .venv-sagemaker-%/ready: tests/clients/requirements-sagemaker-%.lock .venv/ready
@@ -139,7 +141,7 @@ test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the olde
 
 .PHONY: test-clients
 test-clients: .venv/ready .venv-sagemaker-2/ready .venv-sagemaker-3/ready ## Run the SageMaker Python SDKs 2 and 3 against local AWS
-	$(BIN)/python -m pytest tests/clients -n 2 --dist loadfile --durations 4 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/clients -n $(WORKERS) --dist loadfile --durations 4 $(PYTEST_ARGS)
 
 .PHONY: test-matrix
 test-matrix: test test-oldest ## Run the tests on the newest and the oldest supported Airflow

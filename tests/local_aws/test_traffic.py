@@ -110,7 +110,7 @@ def test_a_canary_gets_its_share_of_the_traffic_while_the_old_variants_have_the_
     local_aws: LocalAws, endpoint: str, better: str
 ) -> None:
     client = local_aws.client("sagemaker")
-    deployment = policy("CANARY", 3 * MINUTE, CanarySize=QUARTER)
+    deployment = policy("CANARY", 10 * MINUTE, CanarySize=QUARTER)
     client.update_endpoint(EndpointName=endpoint, EndpointConfigName=better, DeploymentConfig=deployment)
     wait_for(lambda: {"answer": ask(local_aws, endpoint)}, lambda found: found["answer"] == b"better:1,2")
     answers = Counter(ask(local_aws, endpoint) for _ in range(60))

@@ -204,6 +204,8 @@ def facts_of_runs_own(client: Any, run: Run, job: Any) -> dict[str, Any]:
         f"The training task has left {name!r}, which is not a completed training job of pipeline {run.pipeline} for "
         f"data date {run.data_date}. Clear it to train anew."
     )
+    if named_parts(name).get("pipeline") != run.pipeline:
+        raise not_wanted
     with explained(f"look at training job {name}"):
         try:
             description = client.describe_training_job(TrainingJobName=name)

@@ -83,7 +83,11 @@ def pipelines(local_aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> 
         pipeline.content.pop("transform", None)
         pipeline.use_tiny_image(model="m")
         if kind == "taken back":
-            test = {"key": f"asked/{pipeline.name}", "content_type": "text/plain", "expect": "m:ping"}
+            test = {
+                "key": f"input-data-prediction/asked/{pipeline.name}/ping",
+                "content_type": "text/plain",
+                "expect": "m:ping",
+            }
             pipeline.write(lambda content, test=test: content.update(smoke_test={**test, "patience_seconds": 0}))
             ask(pipeline, b"ping")
     return pipelines
@@ -124,7 +128,7 @@ def no_faults(local_aws: LocalAws) -> Iterator[None]:
 
 def ask(pipeline: PipelineUnderTest, body: bytes) -> None:
     """Have the smoke test ask this from now on."""
-    pipeline.s3.put_object(Bucket="sample-bucket", Key=f"asked/{pipeline.name}", Body=body)
+    pipeline.s3.put_object(Bucket="sample-bucket", Key=f"input-data-prediction/asked/{pipeline.name}/ping", Body=body)
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

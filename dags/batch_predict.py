@@ -16,7 +16,7 @@ runs come one after another. What was trained while this DAG was paused is predi
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,9 +28,10 @@ from fresh_endpoints.pipeline_file.building import build_dags
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
+from fresh_endpoints.steps.default_args import default_args
 from fresh_endpoints.steps.find_models import FindModelsOperator
 from fresh_endpoints.steps.predict import PredictOperator, WaitForPredictionDataSensor
-from fresh_endpoints.telling.callbacks import BackstopNotifier, FailureNotifier, NoNewDataNotifier
+from fresh_endpoints.telling.callbacks import BackstopNotifier, NoNewDataNotifier
 
 
 def _predict_with(models: Any, pipeline: Pipeline) -> None:
@@ -64,14 +65,7 @@ def batch_predict(pipeline: Pipeline) -> DAG | None:
         max_active_runs=1,
         auto_register=False,  # build_dags() does, once it is whole
         on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRANSFORM_JOB)],
-        default_args={
-            "owner": pipeline.owner,
-            "retries": pipeline.retries,
-            "retry_delay": timedelta(seconds=pipeline.retry_delay_seconds),
-            "retry_exponential_backoff": True,
-            "max_retry_delay": timedelta(seconds=max(pipeline.retry_delay_seconds, 3600)),
-            "on_failure_callback": FailureNotifier(pipeline),
-        },
+        default_args=default_args(pipeline),
     ) as dag:
         find_models = FindModelsOperator(task_id="find_models", pipeline=pipeline)
         _predict_with(find_models.output, pipeline)

@@ -18,7 +18,7 @@ To go back further, trigger it once more: `previous` leads on from what is live 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG
@@ -27,8 +27,9 @@ from fresh_endpoints.pipeline_file.building import build_dags
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.choose_model import ChooseModelOperator
+from fresh_endpoints.steps.default_args import default_args
 from fresh_endpoints.steps.redeploy import HoldOperator, RedeployOperator
-from fresh_endpoints.telling.callbacks import BackstopNotifier, FailureNotifier
+from fresh_endpoints.telling.callbacks import BackstopNotifier
 
 
 def redeploy(pipeline: Pipeline) -> DAG | None:
@@ -49,14 +50,7 @@ def redeploy(pipeline: Pipeline) -> DAG | None:
         max_active_runs=1,
         auto_register=False,  # build_dags() does, once it is whole
         on_failure_callback=BackstopNotifier(pipeline),
-        default_args={
-            "owner": pipeline.owner,
-            "retries": pipeline.retries,
-            "retry_delay": timedelta(seconds=pipeline.retry_delay_seconds),
-            "retry_exponential_backoff": True,
-            "max_retry_delay": timedelta(seconds=max(pipeline.retry_delay_seconds, 3600)),
-            "on_failure_callback": FailureNotifier(pipeline),
-        },
+        default_args=default_args(pipeline),
     ) as dag:
         choose_model = ChooseModelOperator(task_id="choose_model", pipeline=pipeline)
         hold = HoldOperator(task_id="hold", pipeline=pipeline, chosen=choose_model.output)

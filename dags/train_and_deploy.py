@@ -20,7 +20,7 @@ used is listed under the import errors of `broken_pipeline_files.py`.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import DAG
@@ -35,11 +35,12 @@ from fresh_endpoints.pipeline_file.building import build_dags
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
+from fresh_endpoints.steps.default_args import default_args
 from fresh_endpoints.steps.deploy import DeployOperator
 from fresh_endpoints.steps.publish import PublishOperator
 from fresh_endpoints.steps.train import TrainOperator
 from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
-from fresh_endpoints.telling.callbacks import BackstopNotifier, FailureNotifier, NoNewDataNotifier
+from fresh_endpoints.telling.callbacks import BackstopNotifier, NoNewDataNotifier
 from fresh_endpoints.telling.deadline import deadline_alert
 
 
@@ -58,14 +59,7 @@ def train_and_deploy(pipeline: Pipeline) -> DAG:
         deadline=deadline_alert(pipeline),
         auto_register=False,  # build_dags() does, once it is whole
         on_failure_callback=[BackstopNotifier(pipeline), AbandonedJobsStopper(pipeline, TRAINING_JOB)],
-        default_args={
-            "owner": pipeline.owner,
-            "retries": pipeline.retries,
-            "retry_delay": timedelta(seconds=pipeline.retry_delay_seconds),
-            "retry_exponential_backoff": True,
-            "max_retry_delay": timedelta(seconds=max(pipeline.retry_delay_seconds, 3600)),
-            "on_failure_callback": FailureNotifier(pipeline),
-        },
+        default_args=default_args(pipeline),
     ) as dag:
         wait_for_data = WaitForDataSensor(
             task_id="wait_for_data", pipeline=pipeline, on_skipped_callback=NoNewDataNotifier(pipeline)

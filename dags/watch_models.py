@@ -6,6 +6,7 @@ Every day at 00:00 UTC, **watch_models** looks at all pipelines, in AWS and in A
 - an endpoint with a model of a run's that *no pipeline file* deploys to, because the file has vanished or names another
   endpoint now; with what it costs a day in instance hours;
 - a model that is *older* than the pipeline file's `max_age_days`, by its data date;
+- a *hold* that has ended, unless the first deployment after its end has told it;
 - a run that *never began*, and whose deadline (`deadline_minutes`) is over; unless its model is live all the same.
 
 Each is told once, to the Slack of its pipeline; a file that cannot be used is read for it as far as it can be, and of

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from fresh_endpoints.aws.console import sagemaker_page
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
@@ -14,6 +13,7 @@ from fresh_endpoints.live import FAILED, PROVEN
 from fresh_endpoints.model_facts import shown
 from fresh_endpoints.page.airflow_facts import TRAIN_AND_DEPLOY, AirflowFacts
 from fresh_endpoints.page.sparkline import points
+from fresh_endpoints.pipeline_file.schedule import newest_due
 
 if TYPE_CHECKING:
     from fresh_endpoints.live import LiveModel
@@ -158,19 +158,14 @@ def make_row(
 
 
 def due_data_date(pipeline: Pipeline, now: dt.datetime) -> dt.date | None:
-    """Return the data date of the newest run that has been due; None without a schedule.
+    """Return the data date of the newest run that has been due; None where none has.
 
     Args:
         pipeline: The pipeline.
         now: The moment, with a time zone.
     """
-    if pipeline.schedule is None:
-        return None
-    from croniter import croniter
-
-    local = now.astimezone(ZoneInfo(pipeline.timezone))
-    day: dt.date = croniter(pipeline.schedule, local).get_prev(dt.datetime).date() - dt.timedelta(days=1)
-    return day
+    due = newest_due(pipeline, now)
+    return due.date() - dt.timedelta(days=1) if due else None
 
 
 def _metrics(known: Known | None, models: Sequence[Mapping[str, Any]]) -> list[Metric]:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
-from croniter import croniter
+from fresh_endpoints.pipeline_file.schedule import newest_due
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
-
-# Airflow's own name for it; croniter knows the others.
-_QUARTERLY = "0 0 1 */3 *"
 
 
 def owed_run(pipeline: Pipeline, now: dt.datetime, since: dt.datetime) -> dt.datetime | None:
@@ -26,15 +22,10 @@ def owed_run(pipeline: Pipeline, now: dt.datetime, since: dt.datetime) -> dt.dat
     Returns:
         The moment in the pipeline's time zone; None where it has no deadline, or none was due.
     """
-    if pipeline.deadline_minutes is None or pipeline.schedule is None:
+    if pipeline.deadline_minutes is None:
         return None
-    zone = ZoneInfo(pipeline.timezone)
-    latest = (now - dt.timedelta(minutes=pipeline.deadline_minutes)).astimezone(zone).replace(tzinfo=None)
-    schedule = _QUARTERLY if pipeline.schedule == "@quarterly" else pipeline.schedule
-    # The one before, and a run that was due at that very moment is one.
-    due: dt.datetime = croniter(schedule, latest + dt.timedelta(seconds=1)).get_prev(dt.datetime)
-    due = due.replace(tzinfo=zone)
-    return due if due > since and due.date() >= pipeline.start_date else None
+    due = newest_due(pipeline, now - dt.timedelta(minutes=pipeline.deadline_minutes))
+    return due if due and due > since else None
 
 
 def logical_dates(due: dt.datetime) -> list[dt.datetime]:

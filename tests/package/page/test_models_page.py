@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import date
+from datetime import date, datetime, timezone
 
 import pytest
 from fastapi.testclient import TestClient
@@ -78,6 +78,18 @@ def test_a_hold_is_shown_with_whose_it_is_and_why(pipeline, get):
     [model] = [model for model in get("/models.json").json()["models"] if model["pipeline"] == pipeline.name]
     assert (model["level"], model["verdict"]) == ("held", "held until 2999-01-02 03:00 UTC")
     assert "by ann: the new model is slow" in get("/").text
+
+
+@pytest.mark.parametrize(
+    ("schedule", "due"),
+    [("@daily", "2026-11-24"), ("@quarterly", "2026-09-30"), ("30 5 * * 1", "2026-11-22"), (None, None)],
+)
+def test_what_is_due_follows_the_schedule_in_the_pipelines_zone(pipeline, get, monkeypatch, schedule, due):
+    pipeline.write(lambda content: content.update(schedule=schedule))
+    pipeline.run(DAY_1)  # After which Airflow knows the DAG.
+    monkeypatch.setattr(page_app, "_now", lambda: datetime(2026, 11, 24, 15, 0, tzinfo=timezone.utc))
+    [model] = [model for model in get("/models.json").json()["models"] if model["pipeline"] == pipeline.name]
+    assert model["due"] == due
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
@@ -95,6 +95,15 @@ class PipelineUnderTest:
     def redeploy(self, **conf: Any) -> Outcome:
         """Have a person go back to a model."""
         return self._run_dag("redeploy", None, conf)
+
+    def deploy_first(self, count: int, days: Sequence[date]) -> None:
+        """Deploy the first of some data dates by the tiny image, all of which have data; a failure is not retried."""
+        self.use_tiny_image(model="m")
+        self.write(lambda content: content.update(retries=0))
+        for day in days:
+            self.upload(day)
+        for day in days[:count]:
+            assert self.run(day).tasks["deploy"] == "success"
 
     def clear(self, outcome: Outcome, *task_ids: str, **conf: Any) -> Outcome:
         """Clear tasks of a run while it is active, as a user does in the UI, and let it go on to its end."""

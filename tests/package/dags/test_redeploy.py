@@ -19,12 +19,7 @@ REFUSED = {"choose_model": "failed", "hold": "upstream_failed", "redeploy": "ups
 @pytest.fixture
 def deployed(pipeline):
     """A pipeline of which two days were deployed, and further days have data."""
-    pipeline.use_tiny_image(model="m")
-    pipeline.write(lambda content: content.update(retries=0))
-    for day in DAYS:
-        pipeline.upload(day)
-    for day in DAYS[:2]:
-        assert pipeline.run(day).tasks["deploy"] == "success"
+    pipeline.deploy_first(2, DAYS)
     return pipeline
 
 

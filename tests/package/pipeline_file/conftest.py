@@ -7,6 +7,8 @@ import tempfile
 import pytest
 
 from fresh_endpoints.pipeline_file.loading import load_pipelines
+from guarded_loading import guarded_loader
+from pipeline_files import BASE
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +41,12 @@ def problems(folder):
         return [problem.replace(str(path), path.name) for error in errors for problem in error.problems]
 
     return load
+
+
+@pytest.fixture(scope="module")
+def loader(tmp_path_factory):
+    """A process that loads files within bounds of time and memory, and beside it a folder with a right file."""
+    folder = tmp_path_factory.mktemp("loader")
+    (folder / "iris.yaml").write_text(BASE)
+    with guarded_loader(folder, folder) as loader:
+        yield loader

@@ -13,16 +13,8 @@ import yaml
 
 from fresh_endpoints.pipeline_file import bounds
 from fresh_endpoints.pipeline_file.loading import load_pipelines
-from guarded_loading import PLUGINS, guarded_loader
+from guarded_loading import PLUGINS
 from pipeline_files import BASE, changed
-
-
-@pytest.fixture(scope="module")
-def loader(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("loader")
-    (folder / "iris.yaml").write_text(BASE)
-    with guarded_loader(folder, folder) as loader:
-        yield loader
 
 
 @pytest.fixture

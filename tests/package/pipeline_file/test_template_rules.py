@@ -9,7 +9,6 @@ import pytest
 from fresh_endpoints.pipeline_file.loading import load_pipelines, load_pipelines_of_dags
 from fresh_endpoints.pipeline_file.template_rules import BUDGET
 from fresh_endpoints.problems import PipelineFileError
-from guarded_loading import guarded_loader
 from pipeline_files import BASE, changed
 
 WAY_OUT = (
@@ -23,14 +22,6 @@ STATEMENTS = "allowed {{ … }}, {% if … %} and {% set NAME = … %}"
 def with_template(template: str) -> str:
     quoted = "'" + template.replace("'", "''") + "'"
     return changed(("  RoleArn", f"  Environment: {{A: {quoted}}}\n  RoleArn"), ("name: iris", "name: bad"))
-
-
-@pytest.fixture(scope="module")
-def loader(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("loader")
-    (folder / "iris.yaml").write_text(BASE)
-    with guarded_loader(folder, folder) as loader:
-        yield loader
 
 
 @pytest.fixture

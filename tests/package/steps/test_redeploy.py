@@ -27,12 +27,7 @@ POLICY = {
 
 @pytest.fixture
 def deployed(pipeline):
-    pipeline.use_tiny_image(model="m")
-    pipeline.write(lambda content: content.update(retries=0))
-    for day in DAYS:
-        pipeline.upload(day)
-    for day in DAYS[:2]:
-        assert pipeline.run(day).tasks["deploy"] == "success"
+    pipeline.deploy_first(2, DAYS)
     return pipeline
 
 

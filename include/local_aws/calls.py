@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
+from operator import itemgetter
 from typing import Any
 
 from local_aws.wire import Call
@@ -13,12 +14,13 @@ MOST_CALLS = 10_000
 
 
 class CallRecord:
-    """The last MOST_CALLS calls, oldest first. Thread-safe; its lock guards nothing else."""
+    """The last MOST_CALLS calls of each operation, and the count of all. Thread-safe; its lock guards nothing else."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._calls: deque[dict[str, Any]] = deque(maxlen=MOST_CALLS)
-        self._count = 0
+        # By operation: looks, which are many, push no deed out.
+        self._calls: defaultdict[str, deque[dict[str, Any]]] = defaultdict(lambda: deque(maxlen=MOST_CALLS))
+        self._begun: Counter[str] = Counter()
 
     def begin(self, call: Call) -> dict[str, Any]:
         """Note that a call has arrived.
@@ -30,9 +32,9 @@ class CallRecord:
             Its entry, with ``status`` None until :meth:`end`.
         """
         with self._lock:
-            self._count += 1
+            self._begun[call.operation] += 1
             entry = {
-                "number": self._count,
+                "number": sum(self._begun.values()),
                 "time": time.time(),
                 "service": call.service,
                 "operation": call.operation,
@@ -43,7 +45,7 @@ class CallRecord:
                 "error": None,
                 "answered": None,
             }
-            self._calls.append(entry)
+            self._calls[call.operation].append(entry)
             return entry
 
     def end(self, entry: dict[str, Any], status: int | None, error: str | None, *, answered: bool = True) -> None:
@@ -65,9 +67,18 @@ class CallRecord:
             The entries, oldest first.
         """
         with self._lock:
-            return [dict(entry) for entry in self._calls]
+            return sorted((dict(entry) for calls in self._calls.values() for entry in calls), key=itemgetter("number"))
+
+    def counts(self) -> dict[str, int]:
+        """Count the calls since the start, those that are no longer in the record included.
+
+        Returns:
+            How often each operation was called.
+        """
+        with self._lock:
+            return dict(self._begun)
 
     def clear(self) -> None:
-        """Forget all calls; numbers go on."""
+        """Forget all calls; numbers and counts go on."""
         with self._lock:
             self._calls.clear()

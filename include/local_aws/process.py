@@ -177,6 +177,15 @@ class LocalAws:
         entries: list[dict[str, Any]] = self._request("GET", "/_local_aws/calls")
         return [entry for entry in entries if operation in (None, entry["operation"])]
 
+    def count(self, operation: str | None = None) -> int:
+        """Count the calls since the start, of which the record may have forgotten the first.
+
+        Args:
+            operation: Only this operation's.
+        """
+        counts: dict[str, int] = self._request("GET", "/_local_aws/calls/counts")
+        return counts.get(operation, 0) if operation else sum(counts.values())
+
     def add_faults(self, *faults: Mapping[str, Any]) -> list[int]:
         """Add faults; see local_aws.fault_rules for their members.
 

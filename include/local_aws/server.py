@@ -220,6 +220,8 @@ class Application:
             return _json({"status": "ok"})
         if what == ("GET", "/_local_aws/calls"):
             return _json(self._calls.entries())
+        if what == ("GET", "/_local_aws/calls/counts"):
+            return _json(self._calls.counts())
         if what == ("DELETE", "/_local_aws/calls"):
             self._calls.clear()
             return _json({})

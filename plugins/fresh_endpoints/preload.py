@@ -14,12 +14,16 @@ import importlib
 import pkgutil
 
 import fresh_endpoints
+from fresh_endpoints import page
 
 
 def preload() -> None:
-    """Import the package with what it imports late, and read the descriptions of the services that a run talks to."""
+    """Import the package with what it imports late, and read the descriptions of the services that a run talks to.
+
+    Not the Models page, which no run needs: the api-server loads it with the first request.
+    """
     for module in pkgutil.walk_packages(fresh_endpoints.__path__, "fresh_endpoints."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith("__main__") and not module.name.startswith(f"{page.__name__}."):
             importlib.import_module(module.name)
     importlib.import_module("airflow.providers.slack.hooks.slack_webhook")
     # Not at the module's top, which a task's process may reach: these cost half a second.

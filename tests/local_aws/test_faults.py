@@ -10,6 +10,7 @@ from local_aws.faults import Faults
 from local_aws.wire import AwsError, Call
 
 CREATE = Call("sagemaker", "CreateTrainingJob", "r", None, "json")
+DESCRIBE = Call("sagemaker", "DescribeTrainingJob", "r", None, "json")
 
 
 def outcome(faults: Faults, call: Call = CREATE, connected: bool = True) -> str:
@@ -116,9 +117,11 @@ def test_a_training_failure_is_given_to_the_next_jobs_only() -> None:
     assert reasons == ["CapacityError: none left", None]
 
 
-def test_the_record_of_calls_is_bounded_and_keeps_the_last() -> None:
+def test_the_record_of_calls_keeps_the_last_of_each_operation_and_counts_them_all() -> None:
     record = CallRecord()
+    record.begin(DESCRIBE)
     for _ in range(MOST_CALLS + 5):
         record.end(record.begin(CREATE), 200, None)
     numbers = [entry["number"] for entry in record.entries()]
-    assert (len(numbers), numbers[-1]) == (MOST_CALLS, MOST_CALLS + 5)
+    assert numbers == [1, *range(7, MOST_CALLS + 7)], "calls that are many push no other out"
+    assert record.counts() == {DESCRIBE.operation: 1, CREATE.operation: MOST_CALLS + 5}

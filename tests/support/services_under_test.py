@@ -46,7 +46,7 @@ class ServicesUnderTest:
             time.sleep(0.2)
 
     def _count_looks(self) -> int:
-        return len(self.aws.calls("DescribeTrainingJob")) + len(self.aws.calls("ListTrainingJobs"))
+        return self.aws.count("DescribeTrainingJob") + self.aws.count("ListTrainingJobs")
 
     def wait_for_retries(self, task_id: str, retries: int) -> None:
         """Wait until the changed pipeline file has been read."""

@@ -223,8 +223,8 @@ def test_killing_the_task_stops_the_job(pipeline, monkeypatch):
     monkeypatch.setattr(PredictOperator, "look_for_a_while", killed)
     monkeypatch.setattr(PredictOperator, "_is_still_wanted", lambda self: False)
     [fault] = pipeline.aws.add_faults({"operation": "transform-job:InProgress", "kind": "hold_status", "times": 1})
-    stopped = pipeline.aws.calls("StopTransformJob")
-    release = threading.Thread(target=release_when_stopped, args=(pipeline, fault, len(stopped)))
+    stopped = pipeline.aws.count("StopTransformJob")
+    release = threading.Thread(target=release_when_stopped, args=(pipeline, fault, stopped))
     release.start()
     ended = pipeline.predict(data_date=str(DAY_1))
     release.join()
@@ -236,7 +236,7 @@ def test_killing_the_task_stops_the_job(pipeline, monkeypatch):
 
 def release_when_stopped(pipeline, fault, before):
     deadline = time.monotonic() + 120
-    while len(pipeline.aws.calls("StopTransformJob")) == before and time.monotonic() < deadline:
+    while pipeline.aws.count("StopTransformJob") == before and time.monotonic() < deadline:
         time.sleep(0.1)
     pipeline.aws.remove_fault(fault)
 

@@ -90,11 +90,11 @@ def test_an_update_that_is_refused_for_ever_fails_after_a_bounded_number_of_requ
     fast.upload(DAY_2)
     fast.run(DAY_1)
     fast.write(lambda content: content.update(retries=1))
-    before = len(fast.aws.calls("UpdateEndpoint"))
+    before = fast.aws.count("UpdateEndpoint")
     with faults({"operation": "UpdateEndpoint", "kind": "throttle"}):
         ended = fast.run(DAY_2)
     assert ended.tasks["deploy"] == "failed"
-    assert len(fast.aws.calls("UpdateEndpoint")) - before == 2 * 8
+    assert fast.aws.count("UpdateEndpoint") - before == 2 * 8
     assert fast.endpoint()["EndpointConfigName"] == fast.jobs()[0]["TrainingJobName"]
     assert fast.titles() == [*MESSAGES, "Training started", "Training complete", "Deployment failed"]
     assert "ThrottlingException" in fast.slack()[-1]
@@ -104,9 +104,9 @@ def test_a_denied_request_fails_at_once(fast):
     fast.upload(DAY_1)
     fast.write(lambda content: content["training"].update(RoleArn="arn:aws:iam::123456789012:role/no-such-role"))
     fast.write(lambda content: content["training"]["AlgorithmSpecification"].update(TrainingImage="no/such:image"))
-    before = len(fast.aws.calls("CreateTrainingJob"))
+    before = fast.aws.count("CreateTrainingJob")
     ended = fast.run(DAY_1)
     assert ended.tasks["train"] == "failed"
-    assert len(fast.aws.calls("CreateTrainingJob")) == before + 1
+    assert fast.aws.count("CreateTrainingJob") == before + 1
     assert fast.titles() == ["Training failed"]
     assert "Cannot find repository" in fast.slack()[0]

@@ -126,11 +126,11 @@ def test_an_endpoint_that_somebody_else_changes_is_waited_for_and_checked_again(
     deployed.aws.add_faults({"operation": "endpoint:Updating", "kind": "hold_status", "times": 1})
     deployed.sagemaker.update_endpoint(EndpointName=deployed.name, EndpointConfigName=other)
     wait_for_status(deployed, "Updating")
-    before = len(deployed.aws.calls("DescribeEndpoint"))
+    before = deployed.aws.count("DescribeEndpoint")
 
     def release():
         deadline = time.monotonic() + 60
-        while len(deployed.aws.calls("DescribeEndpoint")) < before + 3 and time.monotonic() < deadline:
+        while deployed.aws.count("DescribeEndpoint") < before + 3 and time.monotonic() < deadline:
             time.sleep(0.05)
         deployed.aws.clear_faults()
 
@@ -180,9 +180,9 @@ def test_a_try_that_finds_its_model_and_config_uses_them(deployed, monkeypatch, 
         return found
 
     monkeypatch.setattr(Endpoint, "create_config", create_and_die_once)
-    before = [len(deployed.aws.calls(op)) for op in ("CreateModel", "UpdateEndpoint")]
+    before = [deployed.aws.count(op) for op in ("CreateModel", "UpdateEndpoint")]
     assert deployed.run(DAY_2).state == "success"
-    after = [len(deployed.aws.calls(op)) for op in ("CreateModel", "UpdateEndpoint")]
+    after = [deployed.aws.count(op) for op in ("CreateModel", "UpdateEndpoint")]
     assert [b - a for a, b in zip(before, after, strict=True)] == [2, 1]
     assert live(deployed) == names(deployed)[1]
     assert deployed.titles() == MESSAGES * 2

@@ -153,9 +153,9 @@ def test_a_live_config_of_a_persons_that_was_deleted_is_told_in_one_sentence(dep
         EndpointName=deployed.name, WaiterConfig={"Delay": 1}
     )
     deployed.sagemaker.delete_endpoint_config(EndpointConfigName="by-hand-1")
-    before = len(deployed.aws.calls("UpdateEndpoint"))
+    before = deployed.aws.count("UpdateEndpoint")
     assert deployed.run(DAY_2).tasks["deploy"] == "failed"
-    assert len(deployed.aws.calls("UpdateEndpoint")) == before + 1, "asking again would be in vain"
+    assert deployed.aws.count("UpdateEndpoint") == before + 1, "asking again would be in vain"
     assert 'its endpoint config "by-hand-1" has been deleted' in deployed.slack()[-1]
     tried("live endpoint config deleted")
 
@@ -192,11 +192,11 @@ def test_a_deployment_of_which_a_try_knows_only_by_tags_is_not_asked_for_again(d
         return self.resume_execution("__fail__", {"error": "Trigger failure"}, context)
 
     monkeypatch.setattr(deploy.DeployOperator, "execute_complete", forget)
-    before = len(deployed.aws.calls("UpdateEndpoint"))
+    before = deployed.aws.count("UpdateEndpoint")
     with faults({"kind": "fail_deployment", "failure_reason": "The ping check failed.", "times": 1}):
         assert deployed.run(DAY_2).tasks["deploy"] == "failed"
     monkeypatch.setattr(deploy.DeployOperator, "execute_complete", resume)
-    assert len(deployed.aws.calls("UpdateEndpoint")) == before + 1
+    assert deployed.aws.count("UpdateEndpoint") == before + 1
     assert deployed.titles()[-1] == "Rolled back"
 
 

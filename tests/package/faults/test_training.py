@@ -219,10 +219,10 @@ def test_a_role_that_never_becomes_ready_fails_in_awss_words(fast, faults, monke
 )
 def test_a_quota_below_the_request_is_told_once_and_not_tried_again(fast, faults, operation, title):
     fast.upload(DAY_1)
-    before = len(fast.aws.calls(operation))
+    before = fast.aws.count(operation)
     with faults({"operation": operation, "kind": "quota", "limit": 0}):
         assert fast.run(DAY_1).state == "failed"
-    assert len(fast.aws.calls(operation)) == before + 1
+    assert fast.aws.count(operation) == before + 1
     assert [told for told in fast.titles() if "failed" in told] == [title]
     assert "The quota allows 0 and this asks for 1, so it is not tried again" in fast.slack()[-1]
 

@@ -167,7 +167,7 @@ def test_looking_again_within_a_minute_asks_aws_nothing(pipeline, get, local_aws
     pipeline.upload(DAY_1)
     pipeline.run(DAY_1)
     get("/")
-    asked = len(local_aws.calls("DescribeEndpoint")), len(local_aws.calls("ListTags"))
+    asked = local_aws.count("DescribeEndpoint"), local_aws.count("ListTags")
     for _ in range(5):
         assert "InService" in get("/").text
-    assert (len(local_aws.calls("DescribeEndpoint")), len(local_aws.calls("ListTags"))) == asked
+    assert (local_aws.count("DescribeEndpoint"), local_aws.count("ListTags")) == asked

@@ -87,12 +87,12 @@ def test_a_try_that_dies_is_taken_up_where_it_was(pipeline, train, monkeypatch):
         return original(self, *args)
 
     monkeypatch.setattr(Asking, "to_go_back", die_at_first)
-    before = len(pipeline.aws.calls("UpdateEndpoint"))
+    before = pipeline.aws.count("UpdateEndpoint")
     assert train(DAY_2, "bad").tasks["deploy"] == "failed"
     assert len(calls) == 2
     assert pipeline.live() == old
     there_and_back = 2
-    assert len(pipeline.aws.calls("UpdateEndpoint")) == before + there_and_back
+    assert pipeline.aws.count("UpdateEndpoint") == before + there_and_back
     assert pipeline.titles().count("Smoke test failed") == 1
 
 

@@ -109,13 +109,13 @@ def test_it_fires_at_the_end_with_the_status(train):
 
 def test_many_are_listed(train, local_aws):
     names = [train() for _ in range(watcher.MANY_WAITS + 2)]
-    calls_before = len(local_aws.calls("ListTrainingJobs"))
+    calls_before = local_aws.count("ListTrainingJobs")
 
     async def wait_for_all():
         return await asyncio.gather(*(first_event(trigger_of(name)) for name in names))
 
     assert asyncio.run(wait_for_all()) == [{"name": name, "status": "Completed"} for name in names]
-    assert len(local_aws.calls("ListTrainingJobs")) > calls_before
+    assert local_aws.count("ListTrainingJobs") > calls_before
 
 
 def test_it_fires_where_it_cannot_look(log):
@@ -172,17 +172,17 @@ def test_a_job_is_stopped_only_if_its_task_no_longer_waits(train, local_aws, mon
     name = train(wait="yes")
     trigger = trigger_of(name)
     trigger.task_instance = SimpleNamespace(task_id="train")
-    calls_before = len(local_aws.calls("StopTrainingJob"))
+    calls_before = local_aws.count("StopTrainingJob")
     asyncio.run(trigger.on_kill())
-    assert len(local_aws.calls("StopTrainingJob")) - calls_before == stopped
+    assert local_aws.count("StopTrainingJob") - calls_before == stopped
     if not stopped:
         local_aws.client("sagemaker").stop_training_job(TrainingJobName=name)
 
 
 def test_an_endpoint_is_not_stopped(local_aws):
-    calls_before = len(local_aws.calls())
+    calls_before = local_aws.count()
     asyncio.run(trigger_of("endpoint", kind="endpoint").on_kill())
-    assert len(local_aws.calls()) == calls_before
+    assert local_aws.count() == calls_before
 
 
 def data_trigger(folder, *files, seconds=30.0):

@@ -92,10 +92,10 @@ def test_backfill(airflow: AirflowServices, aws: LocalAws) -> None:
     assert not [title for titles in told.values() for title in titles if "failed" in title.lower()]
 
     # Again: the default reprocess behaviour makes no new runs, so nothing is trained or told.
-    calls, messages = len(aws.calls("CreateTrainingJob")), len(aws.slack_messages())
+    calls, messages = aws.count("CreateTrainingJob"), len(aws.slack_messages())
     airflow.wait_for_backfill(airflow.backfill(BACKFILLED, FIRST, LAST))
     assert _backfill_runs(airflow) == runs
-    assert len(aws.calls("CreateTrainingJob")) == calls
+    assert aws.count("CreateTrainingJob") == calls
     assert len(aws.slack_messages()) == messages
 
 

@@ -32,6 +32,7 @@ except ImportError:  # Airflow 3.1
 
 from fresh_endpoints.aws.kinds import TRAINING_JOB
 from fresh_endpoints.pipeline_file.building import build_dags
+from fresh_endpoints.pipeline_file.card import card
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
@@ -50,7 +51,7 @@ def train_and_deploy(pipeline: Pipeline) -> DAG:
     with DAG(
         dag_id=f"train_and_deploy_{pipeline.name}",
         description=pipeline.description,
-        doc_md=f"{pipeline.description}\n\n{__doc__}",
+        doc_md=card(pipeline, __doc__),
         tags=["train-and-deploy", *pipeline.dag_tags],
         schedule=pipeline.schedule and CronTriggerTimetable(pipeline.schedule, timezone=pipeline.timezone),
         start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=timezone),
@@ -75,7 +76,7 @@ def train_and_deploy(pipeline: Pipeline) -> DAG:
 
     # Last: every base class of every operator copies the params that its DAG has by then.
     dag.params.update(
-        data_date=trigger_form.data_date("The day whose files to train on. Empty: the day before DATE."),
+        data_date=trigger_form.data_date(pipeline, "Train on"),
         wait_minutes=trigger_form.wait_minutes(pipeline),
         deploy=trigger_form.deploy(pipeline),
     )

@@ -40,7 +40,7 @@ def wait_minutes(pipeline: Pipeline) -> Param:
         type=["null", "integer"],
         minimum=0,
         title="Wait (minutes)",
-        description=f"Wait this long for the files; 0 looks once. Leave empty for {pipeline.wait_minutes}, as the file says.",
+        description=f"Wait this long for the files; 0 looks once. Leave empty for the file's {pipeline.wait_minutes}.",
     )
 
 
@@ -55,8 +55,8 @@ def deploy(pipeline: Pipeline) -> Param:
         type="string",
         enum=["auto", "always", "never"],
         title="Deploy",
-        description="auto: deploy the model, unless one of a later data date is live. always: deploy it over that, too. "
-        "never: only train.",
+        description="auto: deploy the model, unless one of a later data date is live. always: deploy it over "
+        "that, too. never: only train.",
     )
 
 

@@ -46,7 +46,8 @@ def deploy(pipeline: Pipeline) -> Param:
     return Param(
         pipeline.deploy,
         type="string",
-        enum=["auto", "always", "never"],
+        # Where no file says what serves a model, there is nothing to deploy with.
+        enum=["auto", "always", "never"] if pipeline.endpoint_config else ["never"],
         title="Deploy",
         description="auto: unless a later data date is live. always: over that, too. never: only train.",
     )

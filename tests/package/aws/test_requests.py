@@ -74,6 +74,16 @@ def test_other_channels_and_what_more_is_said_of_one_are_the_sections_own():
     ]
 
 
+def test_a_manifest_is_the_key_itself():
+    given = {"ChannelName": "train", "DataSource": {"S3DataSource": {"S3DataType": "ManifestFile"}}}
+    data = {"train": {"key": "manifests/2019-03-04.json", "file": True}}
+    [train] = training_job({"InputDataConfig": [given]}, data)["InputDataConfig"]
+    assert train["DataSource"]["S3DataSource"] == {
+        "S3DataType": "ManifestFile",
+        "S3Uri": "s3://sample-bucket/manifests/2019-03-04.json",
+    }
+
+
 def test_a_source_without_a_path_keeps_its_options():
     source = {"S3DataSource": {"S3DataDistributionType": "ShardedByS3Key"}}
     [training, _] = training_job({"InputDataConfig": [{"ChannelName": "training", "DataSource": source}]})[

@@ -11,9 +11,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from airflow.exceptions import ParamValidationError
 
 from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
 from fresh_endpoints.pipeline_file.loading import load_pipeline, load_pipelines
+from fresh_endpoints.steps import trigger_form
 from pipeline_under_test import ROOT, SAMPLE_DATA
 
 EXAMPLES = ROOT / "include" / "pipelines" / "examples"
@@ -36,6 +38,16 @@ def test_the_examples_are_right_beside_each_other_and_no_pipelines_of_the_folder
 def test_the_docs_tell_of_each_example():
     page = (ROOT / "docs" / "pipeline-files.md").read_text()
     assert sorted(re.findall(r"\(\.\./include/pipelines/examples/([a-z-]+)\.yaml\)", page)) == NAMES
+
+
+def test_the_command_of_the_docs_finds_all_examples_right():
+    page = (ROOT / "docs" / "pipeline-files.md").read_text()
+    [command] = re.findall(r"^\.venv/bin/(fresh-endpoints .*)$", page, re.MULTILINE)
+    program, *arguments = command.split()
+    found = subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, "".join(f"{name}: ok\n" for name in NAMES), "")
 
 
 @pytest.fixture
@@ -152,6 +164,14 @@ def test_each_days_model_challenges_a_champion_on_one_endpoint(example, monkeypa
     }
     assert weights == {"champion": 9, "challenger": 1}
     assert {variant: answer(pipeline, TargetVariant=variant) for variant in weights} == dict.fromkeys(weights, b"0\n")
+
+
+def test_where_no_endpoint_is_described_nobody_can_ask_for_a_deployment():
+    form = {name: trigger_form.deploy(load_pipeline(EXAMPLES / f"{name}.yaml")) for name in ("batch-only", "xgboost")}
+    assert form["xgboost"].resolve("always") == "always"
+    assert form["batch-only"].resolve("never") == "never"
+    with pytest.raises(ParamValidationError):
+        form["batch-only"].resolve("always")
 
 
 def test_without_an_endpoint_each_days_model_predicts(example):

@@ -2,8 +2,8 @@
 
 Every day, for every pipeline file:
 
-1. **wait_for_data** waits in S3 for the training and the validation file of the *data date*, the day before DATE. If
-   they do not come in time, the run ends here: skipped, and Slack says so.
+1. **wait_for_data** waits in S3 for the files of the *data date*, the day before DATE, that the channels of `data`
+   name. If they do not come in time, the run ends here: skipped, and Slack says so.
 2. **train** runs one SageMaker training job. Its name is made from the pipeline, the data date and the run, so a retry
    attaches to the job that exists. To train again, clear the task.
 3. **deploy** creates or updates the endpoint and ends once the endpoint serves the new model. With deploy `auto` it is

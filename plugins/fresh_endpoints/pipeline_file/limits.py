@@ -32,3 +32,6 @@ MOST_KEPT = 10_000
 # SageMaker's own limit for a container's start. Asking is done in a worker's slot:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
 LONGEST_PATIENCE_SECONDS = 3600
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html, InputDataConfig, and API_Channel
+MOST_CHANNELS = 20
+LONGEST_CONTENT_TYPE = 256

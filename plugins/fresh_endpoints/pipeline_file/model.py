@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from typing_extensions import Self
 
 from fresh_endpoints.pipeline_file import limits, patterns
+from fresh_endpoints.pipeline_file.data import Data
 from fresh_endpoints.pipeline_file.quality import parse_rule
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
@@ -98,24 +99,6 @@ Text = Annotated[
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Data(_Part):
-    """The S3 keys of one day's files, each a file below a folder. SageMaker reads the whole folder of a file."""
-
-    training: str = Field(
-        description="S3 key of the training file, with {{ data_date }} in it.",
-        examples=["input-data-training/{{ data_date }}/multiclass/iris.csv"],
-    )
-    validation: str = Field(
-        description="S3 key of the validation file, in a folder of its own.",
-        examples=["input-data-validation/{{ data_date }}/multiclass/iris.csv"],
-    )
-    prediction: str | None = Field(
-        default=None,
-        description="S3 key of the file to predict on. Leave it out where there is none.",
-        examples=["input-data-prediction/{{ data_date }}/multiclass/iris.csv"],
-    )
 
 
 class Slack(_Part):
@@ -273,7 +256,11 @@ class Pipeline(_Part):
     )
     aws_conn_id: Text = Field(default="aws_default", description="Airflow connection to AWS.")
     bucket: str = Field(description="S3 bucket of the data files.", examples=["sample-bucket"])
-    data: Data
+    data: Data = Field(
+        default_factory=Data,
+        description="The S3 keys of a run's files. Each key but `prediction` is a channel of the training of that "
+        "name: a key that is waited for, or a mapping. Left out: the channels are those of training.InputDataConfig.",
+    )
     wait_minutes: int = Field(
         default=0,
         ge=0,
@@ -306,7 +293,7 @@ class Pipeline(_Part):
     )
     training: dict[str, Any] = Field(
         description=f"The CreateTrainingJob request ({_API}CreateTrainingJob.html), without TrainingJobName, Tags and "
-        "the channels' S3 paths, which are added."
+        "the channels of `data`, which are added. InputDataConfig may hold other channels, and say more of those."
     )
     model: dict[str, Any] = Field(
         default_factory=dict,
@@ -315,8 +302,9 @@ class Pipeline(_Part):
         "VpcConfig: null is no VPC.",
     )
     endpoint_config: dict[str, Any] = Field(
+        default_factory=dict,
         description=f"The CreateEndpointConfig request ({_API}CreateEndpointConfig.html), without EndpointConfigName, "
-        "Tags and the variants' ModelName, which are added."
+        "Tags and the variants' ModelName, which are added. It must be given, unless `deploy` is never.",
     )
     endpoint: dict[str, Any] = Field(
         default_factory=dict,

@@ -64,7 +64,7 @@ class WaitForPredictionDataSensor(OfOneModel, WaitForDataSensor):
     template_fields = (*WaitForDataSensor.template_fields, "trained")
 
     def __init__(self, *, pipeline: Pipeline, trained: Any, **kwargs: Any):
-        super().__init__(pipeline=pipeline, files=("prediction",), **kwargs)
+        super().__init__(pipeline=pipeline, keys=(pipeline.data.prediction or "",), **kwargs)
         self.trained = trained
 
 

@@ -64,7 +64,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         )
         self.pipeline = pipeline
         self.bucket = "{{ bucket }}"
-        self.data = pipeline.data.model_dump(exclude_none=True)
+        self.data = {name: channel.model_dump(exclude={"wait"}) for name, channel in pipeline.data.channels.items()}
         self.aws_tags = dict(pipeline.aws_tags)
 
     def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:

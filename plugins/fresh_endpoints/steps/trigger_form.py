@@ -53,7 +53,8 @@ def deploy(pipeline: Pipeline) -> Param:
     return Param(
         pipeline.deploy,
         type="string",
-        enum=["auto", "always", "never"],
+        # Where no file says what serves a model, there is nothing to deploy with.
+        enum=["auto", "always", "never"] if pipeline.endpoint_config else ["never"],
         title="Deploy",
         description="auto: deploy the model, unless one of a later data date is live. always: deploy it over "
         "that, too. never: only train.",

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from typing_extensions import Self
 
 from fresh_endpoints.pipeline_file import limits, patterns
+from fresh_endpoints.pipeline_file.fleet import Fleet
 from fresh_endpoints.pipeline_file.quality import parse_rule
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
@@ -202,7 +203,7 @@ class Retention(_Part):
     dry_run: bool = Field(default=False, description="true: only list, in the log of deploy, what would be deleted.")
 
 
-class Pipeline(_Part):
+class Pipeline(_Part, Fleet):
     """One pipeline: a model that is trained anew on each day's data, and the endpoint that serves it.
 
     Strings in bucket, data, training, model, endpoint_config, endpoint and transform, and smoke_test.key, are Jinja

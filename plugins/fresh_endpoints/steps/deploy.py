@@ -22,6 +22,7 @@ from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, 
 from fresh_endpoints.steps.endpoint_step import EndpointStep
 from fresh_endpoints.steps.gate import Objection, note_refusal
 from fresh_endpoints.steps.instances_wait import InstancesWait, Wanted
+from fresh_endpoints.steps.own_use import never_in_words
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.told_models import facts_of_runs_own
 from fresh_endpoints.steps.way_back import standing, way_back
@@ -225,7 +226,9 @@ class DeployOperator(InstancesWait, EndpointStep):
         )
 
     def _wait_for_quota(self, context: Any, error: OutOfQuotaError, so_far: SoFar) -> str:
-        """Wait until it is this task's turn to ask again; where it has waited as long as it may, say so."""
+        """Wait until it is this task's turn to ask again; where it has waited as long as it may, or in vain, say so."""
+        if never := never_in_words(self.endpoint, error.quota):
+            return f"{error}{never}"
         wanted = Wanted.by_quota(error, ENDPOINT, self.endpoint.name, so_far.config_name)
         return self.wait_for_quota(context, wanted, error, self._ended, self._to_carry(so_far))
 

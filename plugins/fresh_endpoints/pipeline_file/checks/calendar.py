@@ -66,8 +66,8 @@ def warn_calendar(pipeline: Pipeline) -> Iterator[str]:
         )
     if deadline is not None and deadline <= pipeline.spread_minutes:
         yield (
-            f"deadline_minutes: found {deadline}, not above spread_minutes, {pipeline.spread_minutes}; the deadline may "
-            "be over before a run begins; raise it, or lower spread_minutes"
+            f"deadline_minutes: found {deadline}, not above spread_minutes, {pipeline.spread_minutes}; the deadline "
+            "may be over before a run begins; raise it, or lower spread_minutes"
         )
 
 

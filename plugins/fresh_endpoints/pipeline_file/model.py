@@ -259,7 +259,7 @@ class Pipeline(_Part, Fleet):
         default=3,
         ge=0,
         le=limits.MOST_RETRIES,
-        description="How often a step is tried again after a fault that may heal: no capacity at AWS, a lost worker.",
+        description="How often a step is tried again after a fault that may heal: throttling at AWS, a lost worker.",
     )
     retry_delay_seconds: int = Field(
         default=300,

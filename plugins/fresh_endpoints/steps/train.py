@@ -41,8 +41,9 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     """Runs the run's one training job to its end.
 
     The job's name is the idempotency key: a new try asks SageMaker to create it, and when it exists, attaches to it.
-    A job that failed by a fault of AWS's own is followed by another one, as many as the task has retries; any other
-    failure fails the task at once with AWS's own words.
+    Want of quota, or of capacity before the job has begun to run, is waited out. A job that failed by another fault of
+    AWS's own is followed by another one, as many as the task has retries; any other failure fails the task at once with
+    AWS's own words.
 
     Args:
         pipeline: The pipeline.

@@ -29,7 +29,7 @@ from fresh_endpoints.pipeline_file.card import card
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
-from fresh_endpoints.steps.default_args import default_args
+from fresh_endpoints.steps.default_args import default_args, pool_of
 from fresh_endpoints.steps.find_models import FindModelsOperator
 from fresh_endpoints.steps.predict import PredictOperator, WaitForPredictionDataSensor
 from fresh_endpoints.telling.callbacks import BackstopNotifier, NoNewDataNotifier
@@ -44,7 +44,7 @@ def _predict_with(models: Any, pipeline: Pipeline) -> None:
             trained=trained,
             on_skipped_callback=NoNewDataNotifier(pipeline, skipping="its prediction"),
         )
-        wait_for_data >> PredictOperator(task_id="predict", pipeline=pipeline, trained=trained)
+        wait_for_data >> PredictOperator(task_id="predict", pipeline=pipeline, trained=trained, **pool_of(pipeline))
 
     with_model.expand(trained=models)
 

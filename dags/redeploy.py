@@ -28,7 +28,7 @@ from fresh_endpoints.pipeline_file.card import card
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.choose_model import ChooseModelOperator
-from fresh_endpoints.steps.default_args import default_args
+from fresh_endpoints.steps.default_args import default_args, pool_of
 from fresh_endpoints.steps.redeploy import HoldOperator, RedeployOperator
 from fresh_endpoints.telling.callbacks import BackstopNotifier
 
@@ -55,7 +55,7 @@ def redeploy(pipeline: Pipeline) -> DAG | None:
     ) as dag:
         choose_model = ChooseModelOperator(task_id="choose_model", pipeline=pipeline)
         hold = HoldOperator(task_id="hold", pipeline=pipeline, chosen=choose_model.output)
-        serve = RedeployOperator(task_id="redeploy", pipeline=pipeline, chosen=choose_model.output)
+        serve = RedeployOperator(task_id="redeploy", pipeline=pipeline, chosen=choose_model.output, **pool_of(pipeline))
 
         choose_model >> hold >> serve
 

@@ -36,7 +36,7 @@ from fresh_endpoints.pipeline_file.card import card
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
-from fresh_endpoints.steps.default_args import default_args
+from fresh_endpoints.steps.default_args import default_args, pool_of
 from fresh_endpoints.steps.deploy import DeployOperator
 from fresh_endpoints.steps.publish import PublishOperator
 from fresh_endpoints.steps.train import TrainOperator
@@ -65,9 +65,9 @@ def train_and_deploy(pipeline: Pipeline) -> DAG:
         wait_for_data = WaitForDataSensor(
             task_id="wait_for_data", pipeline=pipeline, on_skipped_callback=NoNewDataNotifier(pipeline)
         )
-        train = TrainOperator(task_id="train", pipeline=pipeline)
+        train = TrainOperator(task_id="train", pipeline=pipeline, **pool_of(pipeline))
         # One at a time: an endpoint takes one change at a time.
-        deploy = DeployOperator(task_id="deploy", pipeline=pipeline, max_active_tis_per_dag=1)
+        deploy = DeployOperator(task_id="deploy", pipeline=pipeline, max_active_tis_per_dag=1, **pool_of(pipeline))
 
         publish = PublishOperator(task_id="publish", pipeline=pipeline)
 

@@ -15,6 +15,11 @@ LONGEST_OWNER = 500
 LONGEST_DESCRIPTION = 10_000
 # dag_tag.name; Airflow's DAG raises for a longer one.
 LONGEST_TAG = 100
+# slot_pool.pool.
+LONGEST_POOL = 256
+# Weights of all tasks that come after one are added up, in a database's integer.
+HIGHEST_PRIORITY = 1000
+LONGEST_SPREAD_MINUTES = 24 * 60
 LONGEST_SCHEDULE = 200
 LONGEST_TIMEZONE = 64
 LONGEST_PATTERN = 1000

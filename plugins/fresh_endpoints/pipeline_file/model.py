@@ -15,6 +15,7 @@ from typing_extensions import Self
 
 from fresh_endpoints.pipeline_file import limits, patterns
 from fresh_endpoints.pipeline_file.data import Data
+from fresh_endpoints.pipeline_file.fleet import Fleet
 from fresh_endpoints.pipeline_file.quality import parse_rule
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
@@ -185,7 +186,7 @@ class Retention(_Part):
     dry_run: bool = Field(default=False, description="true: only list, in the log of deploy, what would be deleted.")
 
 
-class Pipeline(_Part):
+class Pipeline(_Part, Fleet):
     """One pipeline: a model that is trained anew on each day's data, and the endpoint that serves it.
 
     Strings in bucket, data, training, model, endpoint_config, endpoint and transform, and smoke_test.key, are Jinja
@@ -241,7 +242,7 @@ class Pipeline(_Part):
         default=3,
         ge=0,
         le=limits.MOST_RETRIES,
-        description="How often a step is tried again after a fault that may heal: no capacity at AWS, a lost worker.",
+        description="How often a step is tried again after a fault that may heal: throttling at AWS, a lost worker.",
     )
     retry_delay_seconds: int = Field(
         default=300,

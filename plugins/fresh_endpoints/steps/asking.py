@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests, tags
 from fresh_endpoints.aws.endpoint import Endpoint, LiveConfigGoneError, Seen
-from fresh_endpoints.aws.errors import explained, is_not_found
+from fresh_endpoints.aws.errors import OutOfQuotaError, explained, is_not_found
 from fresh_endpoints.aws.model import create_model
 from fresh_endpoints.model_facts import fact_tags
 from fresh_endpoints.run import named_parts
@@ -171,12 +171,13 @@ class Asking:
             self._make_again(deployment, gone.name)
             return False
 
-    def to_go_back(self, seen: Seen, so_far: SoFar) -> SoFar:
+    def to_go_back(self, seen: Seen, so_far: SoFar, *, out_of_quota: Callable[[OutOfQuotaError, SoFar], str]) -> SoFar:
         """Ask for the endpoint to serve again what it goes back to.
 
         Args:
             seen: What the endpoint is like.
             so_far: What the run has done.
+            out_of_quota: Waits for quota; where it has waited as long as it may, it says so.
 
         Returns:
             The same with what has become of it: a refusal must not hide that an unproven model is live.
@@ -188,6 +189,8 @@ class Asking:
             if self._endpoint.update(self._sections["Endpoint"], back_to, live=seen.live, at_once=True):
                 return replace(so_far, back_over=seen.version)
             return so_far
+        except OutOfQuotaError as error:
+            return replace(so_far, refused=out_of_quota(error, so_far), may_try_later=False)
         except (AirflowException, LiveConfigGoneError) as error:
             may_try_later = not isinstance(error, (AirflowFailException, LiveConfigGoneError))
             return replace(so_far, refused=str(error), may_try_later=may_try_later)

@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.endpoint import Seen, longest_change
+from fresh_endpoints.aws.errors import OutOfQuotaError
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
 from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.model_facts import XCOM_REFUSED
@@ -20,6 +21,8 @@ from fresh_endpoints.steps.buttons import EndpointLink
 from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, next_step
 from fresh_endpoints.steps.endpoint_step import EndpointStep
 from fresh_endpoints.steps.gate import Objection, note_refusal
+from fresh_endpoints.steps.instances_wait import InstancesWait, Wanted
+from fresh_endpoints.steps.own_use import never_in_words
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.told_models import facts_of_runs_own
 from fresh_endpoints.steps.way_back import standing, way_back
@@ -39,7 +42,7 @@ UNSEEN_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 2.0
 
 
-class DeployOperator(EndpointStep):
+class DeployOperator(InstancesWait, EndpointStep):
     """Makes the endpoint serve the run's model, and says so only when it does.
 
     The endpoint is created or updated, whichever it needs. One that somebody else is changing is waited for, then
@@ -59,6 +62,8 @@ class DeployOperator(EndpointStep):
 
     # What of `SoFar` is carried over a wait, and written nowhere else.
     _carried: Mapping[str, Any] = {}
+    # How the wait before has ended.
+    _ended: WaitEnded | None = None
 
     def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Bring the endpoint to the run's config, or say why not.
@@ -93,6 +98,7 @@ class DeployOperator(EndpointStep):
 
     def _go_on(self, context: Any, deployment: Deployment, so_far: SoFar, ended: WaitEnded | None) -> None:
         """Do what comes next until the endpoint serves the run's config, proven."""
+        self._ended = ended
         expected: float | None = None
         # After a wait the change may still be unseen; a new try asks again.
         unseen_until = time.monotonic() + UNSEEN_SECONDS if ended else 0.0
@@ -109,14 +115,16 @@ class DeployOperator(EndpointStep):
             elif step in (Next.CREATE, Next.RECREATE, Next.UPDATE):
                 self._ask_permission(context, deployment, seen)
                 expected = self.endpoint.seconds_of_last_change(seen)
-                so_far = self._ask(deployment, seen, so_far, step)
+                so_far = self._ask(context, deployment, seen, so_far, step)
                 unseen_until = time.monotonic() + UNSEEN_SECONDS
             elif step is Next.PROVE:
                 so_far = self._prove(deployment, so_far)
                 if so_far.failed_test is None:
                     return
             elif step is Next.PUT_BACK:
-                so_far = self.asking.to_go_back(seen, so_far)
+                so_far = self.asking.to_go_back(
+                    seen, so_far, out_of_quota=lambda error, now: self._wait_for_quota(context, error, now)
+                )
                 unseen_until = time.monotonic() + UNSEEN_SECONDS
             else:
                 raise self._end(context, deployment, seen, so_far, step)
@@ -139,11 +147,14 @@ class DeployOperator(EndpointStep):
             context["ti"].xcom_push(key=XCOM_REFUSED, value=objection.message.sentence)
         raise self._skipped(deployment, objection.message)
 
-    def _ask(self, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> SoFar:
+    def _ask(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> SoFar:
         """Ask for the endpoint to be created, recreated or updated."""
         if self.smoke_tester:
             _ = self.smoke_tester.body  # Without it nothing can be proven, so it is read before anything changes.
-        is_accepted = self._request(deployment, seen, step)
+        try:
+            is_accepted = self._request(deployment, seen, step)
+        except OutOfQuotaError as error:
+            raise AirflowFailException(self._wait_for_quota(context, error, so_far)) from error
         # What has timed out was the wait for the change before.
         so_far = replace(so_far, previous=seen.live or "", is_too_late=False)
         if not is_accepted:
@@ -166,7 +177,7 @@ class DeployOperator(EndpointStep):
         """Write down, for a try that knows no more than AWS does, that the change has been asked for; and tell it."""
         if so_far.asked_over is None:
             self.endpoint.tag_config(deployment.config_name, tags.ASKED_OVER, version)
-        self._tell_of_config(deployment, messages.deployment_started(deployment))
+        self._tell_of_config(deployment, self.after_waiting(messages.deployment_started(deployment), self._ended))
         return replace(so_far, asked_over=version)
 
     def _prove(self, deployment: Deployment, so_far: SoFar) -> SoFar:
@@ -213,6 +224,13 @@ class DeployOperator(EndpointStep):
             kwargs=self._to_carry(so_far),
             timeout=timedelta(seconds=longest_change(self.config)),
         )
+
+    def _wait_for_quota(self, context: Any, error: OutOfQuotaError, so_far: SoFar) -> str:
+        """Wait until it is this task's turn to ask again; where it has waited as long as it may, or in vain, say so."""
+        if never := never_in_words(self.endpoint, error.quota):
+            return f"{error}{never}"
+        wanted = Wanted.by_quota(error, ENDPOINT, self.endpoint.name, so_far.config_name)
+        return self.wait_for_quota(context, wanted, error, self._ended, self._to_carry(so_far))
 
     # What the run knows.
 

@@ -119,9 +119,10 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         name = ended.name if ended else None
         if name is None:
             self.trained = self._looked_up(self.run_of(context))
-        job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context), ended)
+        job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context, ended), ended)
         if self.answer_to(job) is not Answer.DONE:
             reason = self._reason(job)
+            self.wait_for_capacity(job, reason)
             raise self.failure_of(job, reason, self._failed(job, reason))
         return self._complete(context, job)
 
@@ -152,10 +153,13 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             )
         return facts
 
-    def _create_transform_job(self, context: Any) -> Job:
+    def job_name(self, attempt: int) -> str:
+        """Name the run's transform job of an attempt."""
+        training_job, by_hand = self.trained["training_job"], not self._context["triggering_asset_events"]
+        return self.run_of(self._context).transform_job_name(training_job, by_hand=by_hand, attempt=attempt)
+
+    def _create_transform_job(self, context: Any, ended: WaitEnded | None) -> Job:
         run = self.run_of(context)
-        training_job = self.trained["training_job"]
-        by_hand = not context["triggering_asset_events"]
 
         def request_of(name: str) -> dict[str, Any]:
             return requests.create_transform_job(
@@ -175,13 +179,14 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             # The model may not be seen yet, or the clean-up of another run may have deleted it meanwhile.
             again_while(is_not_found, ask)
 
-        job, attempt, is_new = self.create_or_attach(
-            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), request_of, create
-        )
-        links = self.links_of(job, context)
-        message = messages.prediction_started(self.name_of(job), job["ModelName"], attempt=attempt, links=links)
-        tell_once(self.notifier, run, message, client=self._client, arn=job["TransformJobArn"], is_new=is_new)
+        job, attempt, is_new = self.create_or_attach(ended, request_of, create)
+        self.tell_started(job, attempt, ended, is_new=is_new)
         return job
+
+    def started(self, job: Job, attempt: int) -> Message:
+        """Say that the transform job has been created."""
+        links = self.links_of(job, self._context)
+        return messages.prediction_started(self.name_of(job), job["ModelName"], attempt=attempt, links=links)
 
     def _ensure_model(self, run: Run) -> None:
         name = self.trained["model"]
@@ -194,6 +199,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             create_model(self._client, self.config["Model"], name=name, facts=self.trained, tags=tags)
 
     def _complete(self, context: Any, job: Job) -> dict[str, Any]:
+        self.tell_that_it_ran(job)
         folder = (job.get("TransformOutput") or {}).get("S3OutputPath") or self._output_uri(self.run_of(context))
         output = f"{folder.rstrip('/')}/{self.key.rpartition('/')[2]}.out"
         links = self.links_of(job, context)

@@ -12,7 +12,9 @@ from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws.clients import S3Hook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, code_of, explained, is_denied
+from fresh_endpoints.steps.spread import begins_at
 from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.waiting.start import StartTrigger
 from fresh_endpoints.waiting.triggers import DataTrigger
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
             AirflowSkipException: The files are not there and the waiting time is over.
             AirflowFailException: The bucket does not exist.
         """
+        if ended is None:
+            self._wait_to_begin(context)
         if not self.bucket_key:
             self.log.info("No channel of `data` is waited for.")
             return
@@ -91,6 +95,14 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
             ),
             left + GRACE_SECONDS,
         )
+
+    def _wait_to_begin(self, context: Any) -> None:
+        """Wait until it is this pipeline's minute, where those of one schedule are spread."""
+        begins = begins_at(self.pipeline, context["dag_run"], self.run_of(context).scheduled_for)
+        left = begins - time.time()
+        if left > 0:
+            self.log.info("Waiting until %s: spread_minutes spreads the pipelines of one schedule.", _clock(begins))
+            self.wait(StartTrigger(begins), left + GRACE_SECONDS)
 
     def _refuse_missing_bucket(self) -> None:
         """Fail where there is no bucket: HeadObject says the same of it as of a file that may still come, a bare 404.

@@ -9,13 +9,15 @@ import inspect
 import os
 from datetime import date, datetime, timezone
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from fresh_endpoints.aws.errors import Quota
 from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.run import Run
-from fresh_endpoints.telling import decisions, messages
+from fresh_endpoints.telling import decisions, messages, waits
 
 GOLDEN = Path(__file__).with_name("messages.golden.txt")
 JOB = "iris-2019-03-04-41fa4f4f"
@@ -33,6 +35,8 @@ LIVE = "iris-old (proven)"
 HOLD = Hold(datetime(2019, 3, 11, 18, 2, tzinfo=timezone.utc), "ann", "the new model is slow")
 DECISION = decisions.Decision("ann", "the new model is slow", "iris-bad", "proven", HOLD)
 NO_HOLD = decisions.Decision("ann", "", None, "not proven: failed", None)
+QUOTA = Quota("ml.m4.xlarge for training job usage", 20, 20, 1)
+UNTIL = datetime(2019, 3, 6, tzinfo=ZoneInfo("Asia/Tokyo"))
 WHY = "failed: Found the answer _9_"
 
 SAMPLES = {
@@ -79,6 +83,13 @@ SAMPLES = {
     "step_failed": lambda: messages.step_failed("wait_for_data", "Could not look.", links=LOG),
     "deadline_missed": lambda: messages.deadline_missed("scheduled__1", minutes=360, has_failed=True),
     "deadline_missed, going on": lambda: messages.deadline_missed("scheduled__1", minutes=360, has_failed=False),
+    "waiting_for_quota": lambda: waits.waiting_for_quota(f'Training job "{JOB}"', QUOTA, until=UNTIL, links=LOG),
+    "waiting_for_quota, no figures": lambda: waits.waiting_for_quota("Endpoint iris", None, until=UNTIL, links=LOG),
+    "waiting_for_capacity": lambda: waits.waiting_for_capacity(
+        f'Training job "{JOB}"', "CapacityError: None left.", until=UNTIL, links=JOB_LINKS
+    ),
+    "after_waiting": lambda: waits.after_waiting(SAMPLES["training_started"](), 5400),
+    "after_waiting, capacity": lambda: waits.after_waiting(SAMPLES["training_started, again"](), 65, want="capacity"),
     "redeploy_started": lambda: decisions.redeploy_started(DEPLOYMENT, DECISION),
     "redeploy_started, no endpoint": lambda: decisions.redeploy_started(DEPLOYMENT, NO_HOLD),
     "redeployed": lambda: decisions.redeployed(DEPLOYMENT, DECISION),
@@ -121,10 +132,10 @@ def test_every_word_is_as_it_was():
 def test_every_event_is_among_them():
     functions = {
         name
-        for page in (messages, decisions)
+        for page in (messages, decisions, waits)
         for name, function in inspect.getmembers(page, inspect.isfunction)
         if function.__module__ == page.__name__ and not name.startswith("_")
-    }
+    } - {"waited_in_vain"}  # A sentence of a failure's.
     assert functions == {name.partition(",")[0] for name in SAMPLES}
 
 

@@ -22,8 +22,8 @@ from fresh_endpoints.steps.endpoint_step import EndpointStep
 from fresh_endpoints.steps.gate import Objection, note_refusal
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.told_models import facts_of_runs_own
-from fresh_endpoints.steps.way_back import standing, way_back
-from fresh_endpoints.telling import messages
+from fresh_endpoints.steps.way_back import way_back
+from fresh_endpoints.telling import failed_deployments, messages
 from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow
 from fresh_endpoints.telling.sending import run_links, tell_once
 from fresh_endpoints.waiting import pace
@@ -82,7 +82,7 @@ class DeployOperator(EndpointStep):
                 self._stop_at(context, deployment, self.gate.by_itself(deployment))
             raise AirflowSkipException("deploy is 'never': the model was trained and is not deployed")
         if deployment is None:
-            raise StepFailed(messages.no_model(self.trained_by))
+            raise StepFailed(failed_deployments.no_model(self.trained_by))
         self._go_on(context, deployment, self._so_far(deployment, ended), ended)
         return self._complete(deployment)
 
@@ -278,9 +278,8 @@ class DeployOperator(EndpointStep):
         is_another_live = step is Next.NOT_DEPLOYED and seen.answer is Answer.DONE
         if is_another_live and (overtaken := self._overtaken(context, deployment, seen, so_far)):
             return overtaken
-        live_now, minutes = standing(self.endpoint, seen, self.pipeline.name), longest_change(self.config) // 60
-        message = end_in_words(deployment, seen, so_far, step, standing=live_now, minutes=minutes)
-        self.log.error(message.sentence)
+        message = end_in_words(deployment, seen, so_far, step, minutes=longest_change(self.config) // 60)
+        self.log.error(message.words)
         if not (so_far.may_try_later or may_heal(seen, step)):
             return StepFailed(message)
         # The next try is to ask anew.

@@ -9,15 +9,18 @@ told in failed_deployments.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fresh_endpoints.model_facts import shown
+from fresh_endpoints.telling.changes import in_time
 from fresh_endpoints.telling.message import Kind, Message
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from fresh_endpoints.deployment import Deployment
+    from fresh_endpoints.telling.changes import Change
 
 Links = Mapping[str, str]
 
@@ -52,7 +55,7 @@ def training_started(job_name: str, *, attempt: int, links: Links) -> Message:
 
 
 def training_complete(facts: Mapping[str, Any], *, links: Links) -> Message:
-    """Say that a training job has made a model, and what it is like."""
+    """Say that a training job has made a model, and what it is like; its deployment is still to come."""
     job_name, artifact = facts["training_job"], facts["artifact"]
     metrics = ", ".join(f"{name} {shown(value, 4)}" for name, value in facts["metrics"].items())
     return Message(
@@ -62,6 +65,13 @@ def training_complete(facts: Mapping[str, Any], *, links: Links) -> Message:
         links,
         kind=Kind.PROGRESS,
     )
+
+
+def only_trained(facts: Mapping[str, Any], took: dt.timedelta | None, *, live: str | None, links: Links) -> Message:
+    """Say the same at the end of a run that was to train, and not to deploy."""
+    message = training_complete(facts, links=links)
+    more = {**({"Live now": live} if live else {}), **in_time(took)}
+    return replace(message, facts={**message.facts, **more}, kind=Kind.OUTCOME)
 
 
 def training_failed(job_name: str, *, reason: str, links: Links) -> Message:
@@ -137,12 +147,17 @@ def deployment_started(deployment: Deployment) -> Message:
     )
 
 
-def deployment_completed(deployment: Deployment) -> Message:
-    """Say that the endpoint serves the model, verified."""
+def deployment_completed(deployment: Deployment, change: Change | None = None) -> Message:
+    """Say that the endpoint serves the model, verified; and what has changed, where it is all that a run tells."""
+    run, metrics = deployment.run, deployment.facts["metrics"]
+    live = {"Live": deployment.config_name}
     return Message(
         "🟢 Deployment completed",
         f'Deployment completed for endpoint "{deployment.endpoint_name}".',
-        {"Endpoint": deployment.endpoint_name, "Live": deployment.config_name},
+        {
+            "Endpoint": deployment.endpoint_name,
+            **(change.facts(deployment.config_name, run.data_date, metrics) if change else live),
+        },
         deployment.links,
         kind=Kind.OUTCOME,
     )
@@ -185,12 +200,14 @@ def prediction_started(job_name: str, model: str, *, attempt: int, links: Links)
     )
 
 
-def prediction_complete(job_name: str, model: str, *, output: str, links: Links) -> Message:
-    """Say where the predictions are."""
+def prediction_complete(
+    job_name: str, model: str, *, output: str, links: Links, took: dt.timedelta | None = None
+) -> Message:
+    """Say where the predictions are; and how long the run took, where it is all that a run tells."""
     return Message(
         "✅ Prediction complete",
         f'Transform job "{job_name}" complete. Predictions uploaded to "{output}".',
-        {"Transform job": job_name, "Model": model},
+        {"Transform job": job_name, "Model": model, **in_time(took)},
         links,
         kind=Kind.OUTCOME,
     )

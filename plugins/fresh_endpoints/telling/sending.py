@@ -70,6 +70,11 @@ class PipelineNotifier(BaseNotifier):
         """
         return self.pipeline.slack is not None and message.is_told_under(self.pipeline.slack.tell)
 
+    @property
+    def tells_changes(self) -> bool:
+        """Whether people are told once a run, at its end, so that this message has to say all."""
+        return self.pipeline.slack is not None and self.pipeline.slack.tell == "changes"
+
     def tell(self, run: Run, message: Message) -> bool:
         """Send a message; a fault of Slack's is logged, without the webhook's address, and changes nothing.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +15,11 @@ import pytest
 
 from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.deployment import Deployment
+from fresh_endpoints.live import PROVEN, LiveModel
 from fresh_endpoints.pipeline_file.model import Slack
 from fresh_endpoints.run import Run
 from fresh_endpoints.telling import decisions, failed_deployments, messages
+from fresh_endpoints.telling.changes import Change
 from fresh_endpoints.telling.remedies import helpful
 
 GOLDEN = Path(__file__).with_name("messages.golden.txt")
@@ -33,6 +35,14 @@ DEPLOYMENT = Deployment(RUN, FACTS, JOB, "iris-endpoint", {"Endpoint": "https://
 JOB_LINKS = {"Training job": "https://console/job", **LOG}
 TRANSFORM_LINKS = {"Transform job": "https://console/transform", **LOG}
 LIVE = "iris-old, data date 2019-03-03 (2 days ago), proven, InService"
+BEFORE = LiveModel(
+    "iris",
+    "iris-endpoint",
+    config="iris-old",
+    data_date=date(2019, 3, 3),
+    proof=PROVEN,
+    metrics={"validation:accuracy": 0.95, "validation:logloss": 0.1},
+)
 PIPELINE = SimpleNamespace(
     name="iris", deploy="auto", slack=Slack(mention=["@here"], runbook="https://git/operations.md")
 )
@@ -46,6 +56,8 @@ SAMPLES = {
     "training_started": lambda: messages.training_started(JOB, attempt=1, links=JOB_LINKS),
     "training_started, again": lambda: messages.training_started(JOB, attempt=2, links=JOB_LINKS),
     "training_complete": lambda: messages.training_complete(FACTS, links=JOB_LINKS),
+    "only_trained": lambda: messages.only_trained(FACTS, timedelta(minutes=4), live=None, links=JOB_LINKS),
+    "only_trained, live stays": lambda: messages.only_trained(FACTS, None, live=LIVE, links=JOB_LINKS),
     "training_failed": lambda: messages.training_failed(JOB, reason="AlgorithmError: no data", links=JOB_LINKS),
     "quality_gate_failed": lambda: messages.quality_gate_failed(DEPLOYMENT, ["One rule.", "Another rule."]),
     "deployment_skipped": lambda: messages.deployment_skipped(DEPLOYMENT, live="iris-x", live_date="2019-03-09"),
@@ -56,6 +68,10 @@ SAMPLES = {
     "no_model": lambda: failed_deployments.no_model("train"),
     "deployment_started": lambda: messages.deployment_started(DEPLOYMENT),
     "deployment_completed": lambda: messages.deployment_completed(DEPLOYMENT),
+    "deployment_completed, with what has changed": lambda: messages.deployment_completed(
+        DEPLOYMENT, Change(BEFORE, timedelta(seconds=3725))
+    ),
+    "deployment_completed, the first": lambda: messages.deployment_completed(DEPLOYMENT, Change(None, None)),
     "smoke_test_failed": lambda: messages.smoke_test_failed(DEPLOYMENT, 'Found the answer "9".'),
     "clean_up_failed": lambda: messages.clean_up_failed(DEPLOYMENT, RuntimeError("denied")),
     "rolled_back": lambda: failed_deployments.rolled_back(DEPLOYMENT, live="iris-old", reason="The ping check failed."),
@@ -77,6 +93,9 @@ SAMPLES = {
     "prediction_started, again": lambda: messages.prediction_started("iris-t", JOB, attempt=2, links=TRANSFORM_LINKS),
     "prediction_complete": lambda: messages.prediction_complete(
         "iris-t", JOB, output="s3://sample-bucket/output-prediction/iris.csv.out", links=TRANSFORM_LINKS
+    ),
+    "prediction_complete, all that is told": lambda: messages.prediction_complete(
+        "iris-t", JOB, output="s3://b/iris.csv.out", links=TRANSFORM_LINKS, took=timedelta(seconds=59)
     ),
     "prediction_failed": lambda: messages.prediction_failed("iris-t", JOB, reason="No data.", links=TRANSFORM_LINKS),
     "job_of_another": lambda: messages.job_of_another(

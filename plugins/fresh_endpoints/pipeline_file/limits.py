@@ -25,6 +25,9 @@ LONGEST_TIMEZONE = 64
 LONGEST_PATTERN = 1000
 LONGEST_RULE = 300
 MOST_LISTED = 100
+# Slack takes 3000 characters in a text, and links of any number of them.
+MOST_MENTIONED = 10
+LONGEST_ADDRESS = 1000
 # Days whose neighbours exist in every time zone, and that cron can count from.
 FIRST_DAY = dt.date(1970, 1, 2)
 LAST_DAY = dt.date(2199, 12, 31)

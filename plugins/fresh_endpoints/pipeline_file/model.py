@@ -17,6 +17,7 @@ from fresh_endpoints.pipeline_file import limits, patterns
 from fresh_endpoints.pipeline_file.data import Data
 from fresh_endpoints.pipeline_file.fleet import Fleet
 from fresh_endpoints.pipeline_file.quality import parse_rule
+from fresh_endpoints.pipeline_file.slack_choices import Mention, Runbook, Tell
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 # A training job's name is the pipeline's name, a date and a digest; SageMaker takes 63 characters in all.
@@ -114,6 +115,9 @@ class Slack(_Part):
     username: Text | None = Field(
         default=None, description="Name that the messages carry. Left out: the webhook's own name."
     )
+    tell: Tell = "all"
+    mention: Mention = ()
+    runbook: Runbook = None
 
 
 class Quality(_Part):

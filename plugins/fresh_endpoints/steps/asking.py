@@ -19,7 +19,7 @@ from fresh_endpoints.aws.model import create_model
 from fresh_endpoints.model_facts import fact_tags
 from fresh_endpoints.run import named_parts
 from fresh_endpoints.steps.decision import Next, SoFar
-from fresh_endpoints.telling import messages
+from fresh_endpoints.telling import failed_deployments
 from fresh_endpoints.telling.failures import StepFailed
 
 if TYPE_CHECKING:
@@ -204,13 +204,13 @@ class Asking:
     def _create_model(self, deployment: Deployment, name: str, given: Mapping[str, str]) -> None:
         section = self._sections["Model"]
         if found := create_model(self._client, section, name=name, facts=deployment.facts, tags=given):
-            raise StepFailed(messages.name_taken("Model", name, found))
+            raise StepFailed(failed_deployments.name_taken("Model", name, found))
 
     def _create_config(self, name: str, given: Mapping[str, str]) -> None:
         section = self._sections["EndpointConfig"]
         config = requests.create_endpoint_config(section, name=name, model_name=name, tags=given)
         if found := self._endpoint.create_config(config):
-            raise StepFailed(messages.name_taken("Endpoint config", name, found))
+            raise StepFailed(failed_deployments.name_taken("Endpoint config", name, found))
 
     def _make_again(self, deployment: Deployment, live: str) -> None:
         """Make the endpoint config again that is live and was deleted: without it AWS refuses every update.
@@ -219,7 +219,7 @@ class Asking:
         """
         parts = named_parts(live)
         if parts.get("pipeline") != deployment.run.pipeline or not self._has_model(live):
-            raise StepFailed(messages.live_config_gone(deployment, live=live))
+            raise StepFailed(failed_deployments.live_config_gone(deployment, live=live))
         log.warning("Endpoint config %s, which is live, has been deleted; making it again.", live)
         run = deployment.run.for_data_date(dt.date.fromisoformat(parts["data_date"]))
         given = {**run.tags(self._aws_tags), tags.TRAINING_JOB: parts["training_job"]}

@@ -16,6 +16,7 @@ from fresh_endpoints.aws.endpoint import Seen, longest_change
 from fresh_endpoints.aws.errors import OutOfQuotaError
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
 from fresh_endpoints.deployment import Deployment
+from fresh_endpoints.live import LiveModel, with_model
 from fresh_endpoints.model_facts import XCOM_REFUSED
 from fresh_endpoints.steps.buttons import EndpointLink
 from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, next_step
@@ -25,9 +26,11 @@ from fresh_endpoints.steps.instances_wait import InstancesWait, Wanted
 from fresh_endpoints.steps.own_use import never_in_words
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.told_models import facts_of_runs_own
-from fresh_endpoints.steps.way_back import standing, way_back
-from fresh_endpoints.telling import messages
+from fresh_endpoints.steps.way_back import way_back
+from fresh_endpoints.telling import failed_deployments, messages
+from fresh_endpoints.telling.changes import Change, took
 from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow
+from fresh_endpoints.telling.live_now import live_now
 from fresh_endpoints.telling.sending import run_links, tell_once
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.event import WaitEnded
@@ -85,9 +88,10 @@ class DeployOperator(InstancesWait, EndpointStep):
         if self._mode(context) == "never":
             if deployment:
                 self._stop_at(context, deployment, self.gate.by_itself(deployment))
+                self._tell_only_trained(deployment)
             raise AirflowSkipException("deploy is 'never': the model was trained and is not deployed")
         if deployment is None:
-            raise StepFailed(messages.no_model(self.trained_by))
+            raise StepFailed(failed_deployments.no_model(self.trained_by))
         self._go_on(context, deployment, self._so_far(deployment, ended), ended)
         return self._complete(deployment)
 
@@ -273,11 +277,29 @@ class DeployOperator(InstancesWait, EndpointStep):
         self.log.info("Endpoint %s is InService with %s.", self.endpoint.name, deployment.config_name)
         # Unless told: an earlier try may have died before it did.
         self._tell_of_config(deployment, messages.deployment_started(deployment))
-        self._tell_of_config(deployment, messages.deployment_completed(deployment))
+        change = self._change(deployment) if self.notifier.tells_changes else None
+        self._tell_of_config(deployment, messages.deployment_completed(deployment, change))
         if deployment.run.generation:  # What was cleared may have been refused before.
             note_refusal(self.hook.conn, deployment, "")
         self._clean_up(deployment)
         return deployment.deployed_facts
+
+    def _change(self, deployment: Deployment) -> Change:
+        """Find out what the deployment has changed; what cannot be found is said to be so."""
+        try:
+            was = self.endpoint.config_tags(deployment.config_name).get(tags.PREVIOUS_CONFIG)
+            live = LiveModel(self.pipeline.name, self.endpoint.name, config=was)
+            return Change(with_model(live, self.endpoint) if was else None, took(deployment.run))
+        except Exception as error:
+            self.log.warning("What was live before could not be read for the message: %s", error)
+            unknown = LiveModel(self.pipeline.name, self.endpoint.name, problem="what it was could not be read")
+            return Change(unknown, took(deployment.run))
+
+    def _tell_only_trained(self, deployment: Deployment) -> None:
+        if self.notifier.tells_changes:
+            live, time = live_now(self.pipeline), took(deployment.run)
+            message = messages.only_trained(deployment.facts, time, live=live, links=deployment.links)
+            self._tell_of_training(deployment, message)
 
     def _clean_up(self, deployment: Deployment) -> None:
         """Delete what retention does not keep; whatever goes wrong is told, and the next deployment tries again."""
@@ -296,9 +318,8 @@ class DeployOperator(InstancesWait, EndpointStep):
         is_another_live = step is Next.NOT_DEPLOYED and seen.answer is Answer.DONE
         if is_another_live and (overtaken := self._overtaken(context, deployment, seen, so_far)):
             return overtaken
-        live_now, minutes = standing(self.endpoint, seen, self.pipeline.name), longest_change(self.config) // 60
-        message = end_in_words(deployment, seen, so_far, step, standing=live_now, minutes=minutes)
-        self.log.error(message.sentence)
+        message = end_in_words(deployment, seen, so_far, step, minutes=longest_change(self.config) // 60)
+        self.log.error(message.words)
         if not (so_far.may_try_later or may_heal(seen, step)):
             return StepFailed(message)
         # The next try is to ask anew.

@@ -21,6 +21,7 @@ from fresh_endpoints.steps.step import PipelineStep
 from fresh_endpoints.steps.told_models import ToldModels, deployed_as
 from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
 from fresh_endpoints.telling import messages
+from fresh_endpoints.telling.changes import took
 from fresh_endpoints.telling.failures import StepFailed
 from fresh_endpoints.telling.message import Message
 from fresh_endpoints.telling.sending import tell_once
@@ -203,8 +204,12 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         folder = (job.get("TransformOutput") or {}).get("S3OutputPath") or self._output_uri(self.run_of(context))
         output = f"{folder.rstrip('/')}/{self.key.rpartition('/')[2]}.out"
         links = self.links_of(job, context)
-        message = messages.prediction_complete(self.name_of(job), job["ModelName"], output=output, links=links)
-        tell_once(self.notifier, self.run_of(context), message, client=self._client, arn=job["TransformJobArn"])
+        run = self.run_of(context)
+        time = took(run) if self.notifier.tells_changes else None
+        message = messages.prediction_complete(
+            self.name_of(job), job["ModelName"], output=output, links=links, took=time
+        )
+        tell_once(self.notifier, run, message, client=self._client, arn=job["TransformJobArn"])
         return {**self.trained, "transform_job": self.name_of(job), "output": output}
 
     def _output_uri(self, run: Run) -> str:

@@ -16,7 +16,6 @@ from fresh_endpoints.aws.endpoint import Seen, longest_change
 from fresh_endpoints.aws.errors import OutOfQuotaError
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
 from fresh_endpoints.deployment import Deployment
-from fresh_endpoints.live import LiveModel, with_model
 from fresh_endpoints.model_facts import XCOM_REFUSED
 from fresh_endpoints.steps.buttons import EndpointLink
 from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, next_step
@@ -27,8 +26,9 @@ from fresh_endpoints.steps.own_use import never_in_words
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.told_models import facts_of_runs_own
 from fresh_endpoints.steps.way_back import way_back
+from fresh_endpoints.steps.what_changed import change_of
 from fresh_endpoints.telling import failed_deployments, messages
-from fresh_endpoints.telling.changes import Change, took
+from fresh_endpoints.telling.changes import took
 from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow
 from fresh_endpoints.telling.live_now import live_now
 from fresh_endpoints.telling.sending import run_links, tell_once
@@ -277,23 +277,12 @@ class DeployOperator(InstancesWait, EndpointStep):
         self.log.info("Endpoint %s is InService with %s.", self.endpoint.name, deployment.config_name)
         # Unless told: an earlier try may have died before it did.
         self._tell_of_config(deployment, messages.deployment_started(deployment))
-        change = self._change(deployment) if self.notifier.tells_changes else None
+        change = change_of(self.endpoint, deployment) if self.notifier.tells_changes else None
         self._tell_of_config(deployment, messages.deployment_completed(deployment, change))
         if deployment.run.generation:  # What was cleared may have been refused before.
             note_refusal(self.hook.conn, deployment, "")
         self._clean_up(deployment)
         return deployment.deployed_facts
-
-    def _change(self, deployment: Deployment) -> Change:
-        """Find out what the deployment has changed; what cannot be found is said to be so."""
-        try:
-            was = self.endpoint.config_tags(deployment.config_name).get(tags.PREVIOUS_CONFIG)
-            live = LiveModel(self.pipeline.name, self.endpoint.name, config=was)
-            return Change(with_model(live, self.endpoint) if was else None, took(deployment.run))
-        except Exception as error:
-            self.log.warning("What was live before could not be read for the message: %s", error)
-            unknown = LiveModel(self.pipeline.name, self.endpoint.name, problem="what it was could not be read")
-            return Change(unknown, took(deployment.run))
 
     def _tell_only_trained(self, deployment: Deployment) -> None:
         if self.notifier.tells_changes:

@@ -17,7 +17,7 @@ RUNBOOK = "docs/operations.md"
 # The runbook's headings, and the titles of what is told there.
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "Waiting for data": ("No new data", "Waiting for data failed"),
-    "Training": ("Training failed",),
+    "Training": ("Waiting for quota", "Waiting for capacity", "Training failed"),
     "Deployment": (
         "Quality gate failed",
         "Deployment skipped",
@@ -53,6 +53,8 @@ _ANY_HEADING = "What Slack says"
 REMEDIES: Mapping[str, str] = {
     "No new data": "Nothing on a day off. Else have the files delivered; then trigger {dag} with data_date {day}.",
     "Waiting for data failed": "Mend what AWS names; then clear wait_for_data.",
+    "Waiting for quota": "Nothing: it starts by itself. If it comes every day, ask AWS for a higher quota.",
+    "Waiting for capacity": "Nothing: it is tried again. If it lasts, choose another instance type.",
     "Training failed": "Read the job's log; mend data, image, role or quota; then clear train.",
     "Quality gate failed": "Look at the data of that day. If the model is good all the same, correct the rule and "
     "clear deploy.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.message import Kind, Message
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.errors import Quota
@@ -33,6 +33,7 @@ def waiting_for_quota(what: str, quota: Quota | None, *, until: dt.datetime, lin
         "most.",
         {"Quota": quota.name} if quota else {},
         links,
+        Kind.PROBLEM,
     )
 
 
@@ -50,6 +51,7 @@ def waiting_for_capacity(what: str, reason: str, *, until: dt.datetime, links: M
         f"{what} could not start, and nothing is billed for it. {reason} It is tried again from time to time under "
         f"another name, until {_shown(until)} at most.",
         links=links,
+        kind=Kind.PROBLEM,
     )
 
 

@@ -27,8 +27,8 @@ WRONG = {
         [("name: iris\n", "name: iris\nslack: {chanel: aws_notify}\n")],
         [
             (
-                "slack.chanel: found an unknown key; allowed connection, channel, username, tell, mention, runbook; did "
-                "you mean 'channel'?"
+                "slack.chanel: found an unknown key; allowed connection, channel, username, tell, mention, runbook; "
+                "did you mean 'channel'?"
             )
         ],
     ),
@@ -195,8 +195,8 @@ WRONG = {
         [
             (
                 "slack.webhook: found an unknown key; allowed connection, channel, username, tell, mention, runbook; "
-                "the webhook's address is a secret: put it into an Airflow connection of type Slack Incoming Webhook, and "
-                "name that in slack.connection"
+                "the webhook's address is a secret: put it into an Airflow connection of type Slack Incoming Webhook, "
+                "and name that in slack.connection"
             )
         ],
     ),

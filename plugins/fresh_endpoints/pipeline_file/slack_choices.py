@@ -11,7 +11,7 @@ from fresh_endpoints.pipeline_file import limits
 
 # https://docs.slack.dev/messaging/formatting-message-text#mentioning-users
 HANDLE = r"@here|@channel|[UWS][A-Z0-9]{2,30}"
-_PAGE = r"https?://[^\s#<>|\"@]+"
+_PAGE = r"https?://[^\s#<>|{}\"@]+"
 
 
 def _handle(value: str) -> str:
@@ -24,7 +24,7 @@ def _handle(value: str) -> str:
 
 
 def _page(value: str) -> str:
-    if "hooks.slack.com" in value.lower():
+    if "//hooks.slack" in value.lower():
         raise ValueError("it is a webhook's address, which is a secret; it belongs in an Airflow connection")
     if not re.fullmatch(_PAGE, value):
         raise ValueError("it must be a page's address, which begins with https:// and has no # part")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
@@ -227,7 +228,7 @@ def test_a_redeploy_that_sagemaker_rolls_back_says_so_and_its_hold_stands(deploy
     assert ended.tasks == {**DONE, "redeploy": "failed"}
     assert deployed.live() == bad
     assert deployed.titles()[-1] == "Rolled back"
-    assert f"Live now: {bad} (proven)." in deployed.slack()[-1]
+    assert re.search(rf"Live now: {bad}, data date .*, proven, InService\.", deployed.slack()[-1])
     assert f"Hold: stands until {hold_of(deployed).end}." in deployed.slack()[-1]
 
 

@@ -38,7 +38,12 @@ WRONG = {
     ),
     "misspelt key in slack": (
         [("name: iris\n", "name: iris\nslack: {chanel: aws_notify}\n")],
-        ["slack.chanel: found an unknown key; allowed connection, channel, username; did you mean 'channel'?"],
+        [
+            (
+                "slack.chanel: found an unknown key; allowed connection, channel, username, tell, mention, runbook; "
+                "did you mean 'channel'?"
+            )
+        ],
     ),
     "misspelt choice": (
         [("name: iris\n", "name: iris\ndeploy: alway\n")],
@@ -165,13 +170,43 @@ WRONG = {
             "rules: found an unknown key; it belongs in quality; move it there",
         ],
     ),
+    "a name that calls nobody in Slack": (
+        [("name: iris\n", "name: iris\nslack: {mention: ['@here', '@ann', '<!channel>', 'U1 <!here>']}\n")],
+        [
+            f"slack.mention[{position}]: found {found!r}; allowed @here, @channel, and the ids of members (U… or W…) "
+            "and of user groups (S…), which Slack copies from a profile or a group; a name calls nobody"
+            for position, found in ((1, "@ann"), (2, "<!channel>"), (3, "U1 <!here>"))
+        ],
+    ),
+    "a setting of tell that does not exist": (
+        [("name: iris\n", "name: iris\nslack: {tell: failures}\n")],
+        ["slack.tell: found 'failures'; allowed all, changes, problems"],
+    ),
+    "a runbook that is no page": (
+        [("name: iris\n", "name: iris\nslack: {runbook: docs/operations.md}\n")],
+        [
+            (
+                "slack.runbook: found 'docs/operations.md'; it must be a page's address, which begins with https:// "
+                "and has no # part"
+            )
+        ],
+    ),
+    "a webhook for the runbook": (
+        [("name: iris\n", "name: iris\nslack: {runbook: https://hooks.slack.com/services/T/B/X}\n")],
+        [
+            (
+                "slack.runbook: found '(hidden)'; it is a webhook's address, which is a secret; it belongs in an "
+                "Airflow connection"
+            )
+        ],
+    ),
     "the webhook itself": (
         [("name: iris\n", "name: iris\nslack: {webhook: https://hooks.example.com/services/T/B/X}\n")],
         [
             (
-                "slack.webhook: found an unknown key; allowed connection, channel, username; the webhook's address is "
-                "a secret: put it into an Airflow connection of type Slack Incoming Webhook, and name that in "
-                "slack.connection"
+                "slack.webhook: found an unknown key; allowed connection, channel, username, tell, mention, runbook; "
+                "the webhook's address is a secret: put it into an Airflow connection of type Slack Incoming Webhook, "
+                "and name that in slack.connection"
             )
         ],
     ),

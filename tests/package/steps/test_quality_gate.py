@@ -57,11 +57,11 @@ def test_a_model_that_breaks_a_rule_is_not_deployed_and_not_used(pipeline, train
     assert pipeline.live() == live
     assert pipeline.invoke(b"?") == b"model of 2019-03-04:?"
     job = pipeline.jobs()[1]["TrainingJobName"]
-    assert pipeline.slack()[-1] == (
+    assert pipeline.slack()[-1].startswith(
         f'Quality gate failed: {pipeline.name}, data date 2019-03-05. Not deploying "{job}". Rule "auc &gt;= 0.9": '
         'auc is 0.85, the threshold is 0.9. Rule "loss &lt; 0.2": loss is 0.3, the threshold is 0.2. '
-        f"Endpoint: {pipeline.name}."
-    ).replace(f" Endpoint: {pipeline.name}.", "")
+        f"Live now: {live}, data date 2019-03-04 ("
+    )
     assert [facts["data_date"] for facts in pipeline.published()] == ["2019-03-04"]
     assert not pipeline.listed("list_models", NameContains=job)
 

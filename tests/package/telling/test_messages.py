@@ -20,7 +20,7 @@ from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.live import PROVEN, LiveModel
 from fresh_endpoints.pipeline_file.model import Slack
 from fresh_endpoints.run import Run
-from fresh_endpoints.telling import decisions, failed_deployments, messages, waits
+from fresh_endpoints.telling import decisions, failed_deployments, findings, messages, waits
 from fresh_endpoints.telling.changes import Change
 from fresh_endpoints.telling.remedies import helpful
 
@@ -37,9 +37,11 @@ DEPLOYMENT = Deployment(RUN, FACTS, JOB, "iris-endpoint", {"Endpoint": "https://
 JOB_LINKS = {"Training job": "https://console/job", **LOG}
 TRANSFORM_LINKS = {"Transform job": "https://console/transform", **LOG}
 LIVE = "iris-old, data date 2019-03-03 (2 days ago), proven, InService"
+TODAY = date(2019, 3, 5)
 BEFORE = LiveModel(
     "iris",
     "iris-endpoint",
+    "InService",
     config="iris-old",
     data_date=date(2019, 3, 3),
     proof=PROVEN,
@@ -133,6 +135,13 @@ SAMPLES = {
     "deployment_held, by hand": lambda: decisions.deployment_held(DEPLOYMENT, Hold(None), live="iris-old"),
     "hold_overridden": lambda: decisions.hold_overridden(DEPLOYMENT, HOLD, live="iris-old"),
     "hold_ended": lambda: decisions.hold_ended(DEPLOYMENT, HOLD, live="iris-old"),
+    "hold_ended, seen by the watch": lambda: findings.hold_ended(BEFORE, HOLD, TODAY),
+    "pipeline_file_unusable": lambda: findings.pipeline_file_unusable(
+        BEFORE, TODAY, file="iris.yaml", problems=["bucket: found nothing"]
+    ),
+    "model_too_old": lambda: findings.model_too_old(BEFORE, TODAY, most_days=1),
+    "endpoint_without_file": lambda: findings.endpoint_without_file(BEFORE, TODAY, instances={"ml.m5.large": 1}),
+    "run_never_began": lambda: findings.run_never_began("iris", RUN.scheduled_for, BEFORE, TODAY, minutes=90),
 }
 
 
@@ -163,7 +172,7 @@ def test_every_word_is_as_it_was():
 def test_every_event_is_among_them():
     functions = {
         name
-        for page in (messages, failed_deployments, decisions, waits)
+        for page in (messages, failed_deployments, decisions, findings, waits)
         for name, function in inspect.getmembers(page, inspect.isfunction)
         if function.__module__ == page.__name__ and not name.startswith("_")
     } - {"waited_in_vain"}  # A sentence of a failure's.

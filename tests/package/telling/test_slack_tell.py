@@ -37,7 +37,7 @@ def run(pipeline, day, auc, **conf):
 
 
 def blocks_of_last(pipeline):
-    payloads = [message["payload"] for message in pipeline.aws.slack_messages()]
+    payloads = pipeline.aws.slack_messages()
     return [payload for payload in payloads if f": {pipeline.name}, data date" in payload["text"]][-1]["blocks"]
 
 

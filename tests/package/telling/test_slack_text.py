@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import date, datetime, timezone
 
 import pytest
@@ -114,6 +115,33 @@ def test_a_link_ends_where_its_address_ends():
         "verbatim": True,
     }
     assert slack_text.linked({"Script": "javascript:alert(1)"}) is None
+
+
+@ALONE
+@given(heading=TEXTS, pipeline=TEXTS)
+def test_the_header_has_the_data_date_whatever_the_rest_is(heading, pipeline):
+    [header, *_] = Message(heading, "x").blocks(replace(RUN, pipeline=pipeline))
+    assert js_length(header["text"]["text"]) <= 150
+    assert header["text"]["text"].endswith(", 2019-03-04")
+    assert not re.search(r"[<>]|&(?!(amp|lt|gt);)", header["text"]["text"])
+
+
+def test_a_name_that_does_not_fit_the_header_is_cut():
+    [header, *_] = Message("❌ Training failed", "x").blocks(replace(RUN, pipeline="i" * 200))
+    assert header["text"]["text"] == f"❌ Training failed: {'i' * 118}…, 2019-03-04"
+
+
+def test_only_handles_are_formatted():
+    blocks = Message("❌ Training failed", "x", mention=["@channel", "U012", "W012", "S012"]).blocks(RUN)
+    assert problem_of_blocks(blocks) is None
+    text = "<!channel> <@U012> <@W012> <!subteam^S012>"
+    assert blocks[2] == {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
+
+
+@pytest.mark.parametrize("handle", ["", "@ann", "@here @channel", "U1>", "<!here>", "u012", "*bold*", "@here\n"])
+def test_what_is_no_handle_is_never_formatted(handle):
+    with pytest.raises(ValueError, match="nobody in Slack is called"):
+        slack_text.calling([handle])
 
 
 def texts_of(blocks):

@@ -15,6 +15,9 @@ LONGEST_OWNER = 500
 LONGEST_DESCRIPTION = 10_000
 # dag_tag.name; Airflow's DAG raises for a longer one.
 LONGEST_TAG = 100
+# The dotted name of a Python class.
+LONGEST_CLASS = 200
+MOST_NOTIFIERS = 10
 LONGEST_SCHEDULE = 200
 LONGEST_TIMEZONE = 64
 LONGEST_PATTERN = 1000

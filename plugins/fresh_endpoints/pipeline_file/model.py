@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from typing_extensions import Self
 
 from fresh_endpoints.pipeline_file import limits, patterns
+from fresh_endpoints.pipeline_file.notify import Notifiers
 from fresh_endpoints.pipeline_file.quality import parse_rule
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
@@ -122,13 +123,13 @@ class Slack(_Part):
     """Where the pipeline's messages go."""
 
     connection: Annotated[Text, AfterValidator(_connection)] = Field(
-        default="slack_default", description="Airflow connection of type Slack Incoming Webhook."
+        default="slack_default", description="Airflow connection of type Slack Incoming Webhook or Slack API."
     )
     channel: Text | None = Field(
-        default=None, description="Channel to post to. Left out: the one that the webhook belongs to."
+        default=None, description="Channel to post to. Type Slack API needs it; an app's webhook has its own."
     )
     username: Text | None = Field(
-        default=None, description="Name that the messages carry. Left out: the webhook's own name."
+        default=None, description="Name that the messages carry; an app's webhook has its own. Left out: that."
     )
 
 
@@ -294,6 +295,7 @@ class Pipeline(_Part):
         "there are more, the DAG watch_models tells Slack, once. Left out: no limit.",
     )
     slack: Slack | None = Field(default=None, description="Slack messages. Left out: none are sent.")
+    notify: Notifiers = Field(default=(), description="Further ways to tell people, beside Slack or without it.")
     deploy: Literal["auto", "always", "never"] = Field(
         default="auto",
         description="auto: deploy unless what is live was trained on a later data date; always: deploy over that, too; "

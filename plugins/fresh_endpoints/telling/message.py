@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # A fact is two fields of a section: the label, and beside it the value.
 FACTS_PER_SECTION = slack_text.MOST_FIELDS // 2
+_PROBLEMS = frozenset({"❌", "🚫", "🚨", "⚠️", "⌛", "👻", "⏰", "↩️", "♻️"})
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Message:
     def event(self) -> str:
         """The event's name, such as ``training-started``; a tag remembers it."""
         return self.title.lower().replace(" ", "-")
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether somebody should look at it."""
+        return self.heading.partition(" ")[0] in _PROBLEMS
 
     def text(self, run: Run) -> str:
         """Return the message as one plain line, for notifications and screen readers.

@@ -45,7 +45,7 @@ def notifier(monkeypatch):
     """A notifier whose hook keeps what it sends, or raises its ``error``."""
     sent = []
     settings = SimpleNamespace(connection="slack_default", channel="c", username="u")
-    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=settings))
+    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=settings, notify=()))
     hook = SimpleNamespace(error=None, sent=sent)
 
     def post(content):
@@ -91,7 +91,7 @@ def test_a_record_that_fails_changes_nothing_else(notifier, fails, sent):
 
 
 def test_a_pipeline_without_slack_is_silent():
-    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=None))
+    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=None, notify=()))
     assert notifier.tell(RUN, MESSAGE) is False
     tell_once(notifier, RUN, MESSAGE, client=None, arn="arn")
 
@@ -146,7 +146,7 @@ def test_a_message_that_came_too_soon_is_sent_again_if_slack_asks_for_a_short_wa
         connection = {"conn_type": "slackwebhook", "password": f"http://127.0.0.1:{server.server_port}/services/x"}
         monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
         settings = SimpleNamespace(connection="slack_default", channel="c", username="u")
-        told = PipelineNotifier(SimpleNamespace(name="iris", slack=settings)).tell(RUN, MESSAGE)
+        told = PipelineNotifier(SimpleNamespace(name="iris", slack=settings, notify=())).tell(RUN, MESSAGE)
         server.shutdown()
     assert (told, len(requests)) == (tries == 2, tries)
 
@@ -159,5 +159,5 @@ def test_a_task_that_a_user_has_ended_tells_no_failure():
         "ti": SimpleNamespace(xcom_push=lambda **xcom: pushed.append(xcom)),
     }
     # Without hook, run or task id: any attempt to tell would fail.
-    FailureNotifier(SimpleNamespace(name="iris", slack=None)).notify(context)
+    FailureNotifier(SimpleNamespace(name="iris", slack=None, notify=())).notify(context)
     assert pushed == []

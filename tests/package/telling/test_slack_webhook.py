@@ -74,7 +74,7 @@ run = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3
 for name in sys.argv[1:]:
     slack = SimpleNamespace(connection=name, channel="c", username="u")
     message = Message("X " + name, "An event.")
-    print(name, PipelineNotifier(SimpleNamespace(name="iris", slack=slack)).tell(run, message))
+    print(name, PipelineNotifier(SimpleNamespace(name="iris", slack=slack, notify=())).tell(run, message))
 """
 
 

@@ -52,13 +52,27 @@ def problem_of_arguments(found: type[BaseNotifier], arguments: Mapping[str, Any]
         found: The class.
         arguments: The arguments.
     """
-    signature = inspect.signature(found)
+    names, is_all = _parameters(found)
+    for unknown in [name for name in arguments if name not in names and is_all]:
+        near = near_misses(unknown, names)
+        hint = f"did you mean {near}?" if near else f"allowed {', '.join(names)}"
+        return f"{found.__name__} has no argument {unknown!r}; {hint}"
     try:
-        signature.bind(**arguments)
+        inspect.signature(found).bind(**arguments)
     except TypeError as error:
-        names = [name for name, each in signature.parameters.items() if each.kind != each.VAR_KEYWORD]
         return f"{found.__name__}: {error}; allowed {', '.join(names)}"
     return None
+
+
+def _parameters(found: type) -> tuple[list[str], bool]:
+    """List the arguments that a class takes, and say whether those are all: a class hands on what it does not know."""
+    names: list[str] = []
+    for init in [each.__dict__["__init__"] for each in found.__mro__ if "__init__" in each.__dict__]:
+        _, *parameters = inspect.signature(init).parameters.values()
+        names += [each.name for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+        if not any(each.kind == each.VAR_KEYWORD for each in parameters):
+            return [name for name in dict.fromkeys(names) if name != "context"], True
+    return list(dict.fromkeys(names)), False
 
 
 def _import(name: str) -> ModuleType:

@@ -16,28 +16,10 @@ from fresh_endpoints.telling import slack_retries, slack_webhook
 from fresh_endpoints.telling.callbacks import FailureNotifier
 from fresh_endpoints.telling.message import Message
 from fresh_endpoints.telling.sending import PipelineNotifier, tell_once
+from told_tags import Tags
 
 RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
 MESSAGE = Message("🚀 Training started", 'Starting training job "x".', {"Training job": "x"})
-
-
-class Tags:
-    """The two operations of SageMaker that remember what was told."""
-
-    def __init__(self, fails=()):
-        self.tags, self.fails = {}, fails
-
-    def add_tags(self, **request):
-        if "AddTags" in self.fails:
-            raise ConnectionError("AddTags")
-        self.tags.update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
-
-    def get_paginator(self, operation):
-        assert operation == "list_tags"
-        if "ListTags" in self.fails:
-            raise ConnectionError("ListTags")
-        pages = [{"Tags": [{"Key": key, "Value": value}]} for key, value in self.tags.items()]
-        return SimpleNamespace(paginate=lambda **request: pages)
 
 
 @pytest.fixture

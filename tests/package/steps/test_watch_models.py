@@ -257,3 +257,35 @@ def test_a_message_that_slack_has_not_taken_is_told_the_next_day(watched, local_
     watched.write(slack=slack)
     watched.watch()
     assert watched.pipeline.titles() == ["Model too old"]
+
+
+def test_what_a_day_finds_is_one_thread_in_an_apps_channel(watched):
+    name = watched.pipeline.name
+    slack = {"connection": "slack_api_default", "channel": name}
+    watched.write(slack=slack, max_age_days=2, schedule="@daily", deadline_minutes=1)
+    watched.known_since(datetime.now(timezone.utc) - timedelta(days=2))
+    watched.make_live(date(2019, 3, 4))
+    watched.watch()
+    first, second = [each for each in watched.pipeline.aws.slack_messages() if each.get("channel") == name]
+    assert {each["text"].partition(":")[0] for each in (first, second)} == {"Model too old", "Run never began"}
+    assert "thread_ts" not in first
+    assert second["thread_ts"]
+    assert second["reply_broadcast"] is True
+
+
+def test_the_notifiers_of_a_file_that_has_vanished_are_remembered(watched):
+    sns, sqs = watched.pipeline.aws.client("sns"), watched.pipeline.aws.client("sqs")
+    topic = sns.create_topic(Name=watched.pipeline.name)["TopicArn"]
+    queue = sqs.create_queue(QueueName=watched.pipeline.name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    arguments = {"target_arn": topic, "subject": "{{ title }}", "message": "{{ message }}"}
+    notifier = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
+    watched.write(slack=None, notify=[{"notifier": notifier, "arguments": arguments}])
+    watched.make_live(date(2019, 3, 4))
+    watched.watch()
+    watched.file.unlink()
+    for _ in range(2):
+        watched.watch()
+    [told] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(told["Body"])["Subject"] == "Endpoint without pipeline file"

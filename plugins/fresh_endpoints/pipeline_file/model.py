@@ -45,10 +45,10 @@ def _literal(value: str) -> str:
 
 
 def _connection(value: str) -> str:
-    if "://" in value:
+    if "://" in value or value.startswith("xox"):
         raise ValueError(
-            "it must be the name of an Airflow connection; the webhook's address is a secret, which belongs in that "
-            "connection"
+            "it must be the name of an Airflow connection; the webhook's address, or the token, is a secret, which "
+            "belongs in that connection"
         )
     return value
 

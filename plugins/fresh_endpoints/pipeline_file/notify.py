@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from fresh_endpoints.pipeline_file import limits
 
@@ -39,6 +39,14 @@ class Notify(BaseModel):
         "Airflow connections.",
         examples=[{"target_arn": "arn:aws:sns:ap-northeast-1:123456789012:models", "message": "{{ message }}"}],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _on(cls, values: Any) -> Any:
+        """Take the key ``on`` for what it is: in YAML 1.1, which PyYAML reads, it is another word for true."""
+        if isinstance(values, dict) and True in values and "on" not in values:
+            return {"on" if key is True else key: value for key, value in values.items()}
+        return values
 
 
 Notifiers = Annotated[tuple[Notify, ...], Field(strict=False, max_length=limits.MOST_NOTIFIERS)]

@@ -180,7 +180,7 @@ def _explain(error: dict[str, Any], values: dict[Any, Any]) -> str:
 def _may_be_secret(path: Where, value: Any) -> bool:
     """Tell whether a value may be a webhook's address, or hold a token."""
     holds_arguments = path[0] == "notify" and (path[-1] == "arguments" or isinstance(value, (dict, list)))
-    return holds_arguments or (path[0] in ("slack", "notify") and "://" in str(value))
+    return holds_arguments or (path[0] in ("slack", "notify") and ("://" in str(value) or "xox" in str(value)))
 
 
 def _keys_beside(path: Where) -> tuple[str, ...]:

@@ -33,12 +33,12 @@ log = logging.getLogger(__name__)
 
 
 def tell_notifiers(
-    entries: Sequence[Notify], run: Run, message: Message, context: Mapping[str, Any], *, since: float
+    wanting: Sequence[Notify], run: Run, message: Message, context: Mapping[str, Any], *, since: float
 ) -> bool:
-    """Give a message to the notifiers that it is for; what fails is logged, and changes nothing.
+    """Give a message to notifiers; what fails is logged, and changes nothing.
 
     Args:
-        entries: The pipeline's notifiers.
+        wanting: The notifiers.
         run: The run that the message is about.
         message: What to tell, masked.
         context: The context of the task or callback that tells; maybe empty.
@@ -47,14 +47,13 @@ def tell_notifiers(
     Returns:
         Whether one of them took it.
     """
-    asked = [entry for entry in entries if entry.on == "all" or message.is_problem]
     spent = time.monotonic() - since
     end = time.monotonic() + max(LEAST_SECONDS, min(MOST_SECONDS, MOST_SECONDS_WITH_SLACK - spent))
-    names = _names(run, message) if asked else {}
+    names = _names(run, message)
     told = False
-    for number, entry in enumerate(asked):
+    for number, entry in enumerate(wanting):
         # One that hangs leaves the others their share.
-        seconds = (end - time.monotonic()) / (len(asked) - number)
+        seconds = (end - time.monotonic()) / (len(wanting) - number)
         problem = _send_in_time(entry, names, context, seconds)
         told = told or problem is None
         if problem is None:

@@ -22,6 +22,7 @@ from fresh_endpoints.run import Run
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.pipeline_file.notify import Notify
     from fresh_endpoints.telling.message import Message
     from fresh_endpoints.telling.slack_api import QuietApiHook
     from fresh_endpoints.telling.slack_webhook import QuietWebhookHook
@@ -110,20 +111,34 @@ class PipelineNotifier(BaseNotifier):
         Returns:
             Whether Slack or a notifier took the message.
         """
-        if not (self.pipeline.slack or self.pipeline.notify):
+        if not self.wants(message):
             return False
         begun = time.monotonic()
         message = _masked(message)
-        is_told = self.pipeline.slack is not None and self._tell_slack(run, message)
+        is_told = self._slack_wants(message) and self._tell_slack(run, message)
         return self._tell_notifiers(run, message, begun) or is_told
 
+    def wants(self, message: Message) -> bool:
+        """Tell whether anybody is to be told a message.
+
+        Args:
+            message: What there is to tell.
+        """
+        return self._slack_wants(message) or bool(self._wanting(message))
+
+    def _slack_wants(self, message: Message) -> bool:
+        return self.pipeline.slack is not None
+
+    def _wanting(self, message: Message) -> list[Notify]:
+        return [entry for entry in self.pipeline.notify if entry.on == "all" or message.is_problem]
+
     def _tell_notifiers(self, run: Run, message: Message, begun: float) -> bool:
-        if not self.pipeline.notify:
+        if not (wanting := self._wanting(message)):
             return False
         from fresh_endpoints.telling.notifiers import tell_notifiers
 
         context, _ = self._where()
-        return tell_notifiers(self.pipeline.notify, run, message, context, since=begun)
+        return tell_notifiers(wanting, run, message, context, since=begun)
 
     def _tell_slack(self, run: Run, message: Message) -> bool:
         if problem := self._post(run, message):
@@ -167,7 +182,7 @@ def tell_once(
         arn: The resource that remembers the message.
         is_new: The resource was created in this very call, so it can hold no such tag yet.
     """
-    if not (notifier.pipeline.slack or notifier.pipeline.notify):
+    if not notifier.wants(message):
         return
     try:
         told = [] if is_new else tags.read(client, arn).get(tags.TOLD, "").split()

@@ -44,8 +44,8 @@ _USE = "put the Bot User OAuth Token (xoxb-…) of the installed app into the co
 _FAULT = "A fault of Slack's or of a proxy; see https://slack-status.com if it lasts"
 _TOO_MANY = "Too many messages at once; Slack takes one a second in a channel"
 _MESSAGE = "The message itself was refused, and no other try will help; please report it"
-# What to do, by Slack's word (same page).
-_ADVICE = {
+# What to do, by Slack's word (same page). docs/telling.md has the words that people meet.
+ADVICE = {
     "channel_not_found": "There is no such channel, or the app cannot see it: correct slack.channel (a name, or better "
     "the id from the channel's details), and invite the app into a private channel",
     "not_in_channel": "The app is no member: write /invite @APP in the channel, or give the app the scope "
@@ -152,7 +152,7 @@ def _refusal(response: Any) -> str:
     if word is None:
         advice = _FAULT if isinstance(status, int) and status >= 500 else _ADVICE_ON_ANOTHER
         return f"{status} in words that are not Slack's. {advice}."
-    advice = _ADVICE.get(word) or (_RESTRICTED if word.startswith("restricted_action") else _ADVICE_ON_ANOTHER)
+    advice = ADVICE.get(word) or (_RESTRICTED if word.startswith("restricted_action") else _ADVICE_ON_ANOTHER)
     needed = _said(response, "needed") if word == "missing_scope" else None
     if isinstance(needed, str) and len(needed) <= _LONGEST_WORD and _SCOPES.fullmatch(needed):
         advice = f"Give the app the scope {needed} and install it again"

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from fresh_endpoints import __main__ as commands
+from fresh_endpoints.pipeline_file.loading import load_pipelines
 from pipeline_files import BASE
 
 SNS = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
@@ -146,6 +147,20 @@ def test_an_unknown_key_is_refused_beside_those_that_there_are(problems):
     assert found.startswith("notify: found '(hidden)'")
     [found] = problems(file_with(notifier=SNS, on="failures"))
     assert found == "notify[0].on: found 'failures'; allowed all, problems"
+
+
+@pytest.mark.parametrize("key", ["on", "'on'"])
+def test_the_key_on_needs_no_quotes(folder, key):
+    text = f"{BASE}notify:\n  - notifier: {SNS}\n    {key}: all\n"
+    (folder / "iris.yaml").write_text(text)
+    [pipeline] = load_pipelines(folder).pipelines
+    assert pipeline.notify[0].on == "all"
+
+
+@pytest.mark.parametrize("connection", ["xoxb-1-2", "https://hooks.slack.com/services/T/B/x"])
+def test_a_secret_in_the_place_of_slacks_connection_is_not_shown(problems, connection):
+    [found] = problems(BASE + yaml.safe_dump({"slack": {"connection": connection}}))
+    assert found.startswith("slack.connection: found '(hidden)'; it must be the name of an Airflow connection")
 
 
 def test_loading_a_file_loads_no_class(problems, tmp_path, monkeypatch):

@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 
 import pytest
 
+from sns_topic import SNS_NOTIFIER, Topic
+
 DAY_1 = date(2019, 3, 4)
-SNS = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
-
-
-class Topic:
-    """A topic, and a queue that gets what is published there."""
-
-    def __init__(self, aws, name):
-        sns, self.sqs = aws.client("sns"), aws.client("sqs")
-        self.arn = sns.create_topic(Name=name)["TopicArn"]
-        self.queue = self.sqs.create_queue(QueueName=name)["QueueUrl"]
-        attributes = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]
-        sns.subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=attributes["QueueArn"])
-
-    def notifier(self, **entry):
-        arguments = {
-            "target_arn": self.arn,
-            "subject": "{{ title }}: {{ pipeline }}",
-            "message": "{{ message }}",
-            "region_name": "ap-northeast-1",
-        }
-        return {"notifier": SNS, "arguments": arguments, **entry}
-
-    def got(self):
-        """Subjects and messages, in order of their publication."""
-        found = []
-        while messages := self.sqs.receive_message(QueueUrl=self.queue, MaxNumberOfMessages=10).get("Messages"):
-            found += [json.loads(message["Body"]) for message in messages]
-            for message in messages:
-                self.sqs.delete_message(QueueUrl=self.queue, ReceiptHandle=message["ReceiptHandle"])
-        found.sort(key=lambda each: each["Timestamp"])
-        return [(each["Subject"], each["Message"]) for each in found]
 
 
 @pytest.fixture
-def topic(pipeline):
+def topic(pipeline, monkeypatch):
     pipeline.use_tiny_image(model="m")
     pipeline.upload(DAY_1)
-    return Topic(pipeline.aws, pipeline.name)
+    return Topic(pipeline.aws, pipeline.name, monkeypatch)
 
 
 def test_every_message_of_a_run_is_published_once_where_there_is_no_slack(pipeline, topic):
@@ -75,4 +45,7 @@ def test_a_failure_is_published_beside_slack_and_a_topic_that_is_gone_changes_no
     assert subject == f"Training failed: {pipeline.name}"
     assert "bad data" in message
     assert pipeline.titles()[-1] == "Training failed"
-    assert f"{SNS} did not take the message 'training-failed': NotFoundException: An error occurred" in caplog.text
+    assert (
+        f"{SNS_NOTIFIER} did not take the message 'training-failed': NotFoundException: An error occurred"
+        in caplog.text
+    )

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline_under_test import ROOT
 from sagemaker_requests import ROLE, TINY, wait_for_endpoint
+from sns_topic import Topic
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 VARIABLE = "fresh_endpoints_watch_models"
@@ -273,19 +274,13 @@ def test_what_a_day_finds_is_one_thread_in_an_apps_channel(watched):
     assert second["reply_broadcast"] is True
 
 
-def test_the_notifiers_of_a_file_that_has_vanished_are_remembered(watched):
-    sns, sqs = watched.pipeline.aws.client("sns"), watched.pipeline.aws.client("sqs")
-    topic = sns.create_topic(Name=watched.pipeline.name)["TopicArn"]
-    queue = sqs.create_queue(QueueName=watched.pipeline.name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-    arguments = {"target_arn": topic, "subject": "{{ title }}", "message": "{{ message }}"}
-    notifier = "airflow.providers.amazon.aws.notifications.sns.SnsNotifier"
-    watched.write(slack=None, notify=[{"notifier": notifier, "arguments": arguments}])
+def test_the_notifiers_of_a_file_that_has_vanished_are_remembered(watched, monkeypatch):
+    topic = Topic(watched.pipeline.aws, watched.pipeline.name, monkeypatch)
+    watched.write(slack=None, notify=[topic.notifier()])
     watched.make_live(date(2019, 3, 4))
     watched.watch()
     watched.file.unlink()
     for _ in range(2):
         watched.watch()
-    [told] = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
-    assert json.loads(told["Body"])["Subject"] == "Endpoint without pipeline file"
+    [(subject, _)] = topic.got()
+    assert subject == f"Endpoint without pipeline file: {watched.pipeline.name}"

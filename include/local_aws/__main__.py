@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         state=options.state,
         allowed_hosts=options.allowed_hosts,
         permissions=options.record_permissions,
+        slack_channels=options.slack_channels,
     )
     # moto asks botocore for credentials of its own where a request is not signed.
     os.environ.setdefault("AWS_DEFAULT_REGION", settings.region)
@@ -135,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="folder to put a file in that lists each IAM action that was needed, by whom and on what "
         "(default: the environment variable LOCAL_AWS_RECORD_PERMISSIONS, else none)",
+    )
+    parser.add_argument(
+        "--slack-channels",
+        type=lambda text: tuple(filter(None, text.replace("#", "").split(","))),
+        default=(),
+        metavar="NAME,NAME",
+        help="channels that Slack's chat.postMessage knows (default: whatever can be a channel's name)",
     )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
     return parser

@@ -1,4 +1,4 @@
-"""How an Airflow reaches local AWS: the two connections that the pipelines use, as environment variables."""
+"""How an Airflow reaches local AWS: the connections that pipelines use, as environment variables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 
 
 def airflow_connections(url: str, region: str) -> dict[str, str]:
-    """Return environment variables that define ``aws_default`` and ``slack_default``.
+    """Return environment variables that define ``aws_default``, and Slack as a webhook and as an app.
+
+    The webhook is ``slack_default``, the app ``slack_api_default``.
 
     https://airflow.apache.org/docs/apache-airflow/stable/howto/connection.html#storing-connections-in-environment-variables
 
@@ -22,9 +24,11 @@ def airflow_connections(url: str, region: str) -> dict[str, str]:
         "extra": {"endpoint_url": url, "region_name": region},
     }
     slack = {"conn_type": "slackwebhook", "password": f"{url}/slack/services/T000/B000/local"}
+    app = {"conn_type": "slack", "password": "xoxb-local", "extra": {"base_url": f"{url}/slack/api/"}}
     return {
         "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws),
         "AIRFLOW_CONN_SLACK_DEFAULT": json.dumps(slack),
+        "AIRFLOW_CONN_SLACK_API_DEFAULT": json.dumps(app),
         # The SDK must not look for credentials of a machine in the cloud.
         "AWS_EC2_METADATA_DISABLED": "true",
     }

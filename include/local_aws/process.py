@@ -42,6 +42,7 @@ class LocalAws:
         lists_burst: int = 4,
         state: Path | None = None,
         allowed_hosts: Sequence[str] = (),
+        slack_channels: Sequence[str] = (),
         log: int | None = None,
     ) -> None:
         """Start the server and wait until it listens.
@@ -58,6 +59,7 @@ class LocalAws:
             lists_burst: Requests of a List operation that may come at once.
             state: Folder that keeps its state between two runs; None keeps it in memory only.
             allowed_hosts: Hosts to answer to beside the loopback ones.
+            slack_channels: Channels that chat.postMessage knows; none for whatever can be a channel's name.
             log: File descriptor for the server's errors; None for this process's standard error.
 
         Raises:
@@ -72,6 +74,8 @@ class LocalAws:
             command.append(f"--state={state}")
         if allowed_hosts:
             command.append(f"--allowed-hosts={','.join(allowed_hosts)}")
+        if slack_channels:
+            command.append(f"--slack-channels={','.join(slack_channels)}")
         path = os.pathsep.join(filter(None, [str(_INCLUDE), str(_PLUGINS), os.environ.get("PYTHONPATH")]))
         self._process = subprocess.Popen(
             command,
@@ -156,6 +160,11 @@ class LocalAws:
     def webhook_url(self) -> str:
         """A Slack incoming webhook that local AWS answers."""
         return f"{self.url}/slack/services/T000/B000/local"
+
+    @property
+    def slack_api_url(self) -> str:
+        """What a connection of type *Slack API* has as its ``base_url``, so that local AWS answers."""
+        return f"{self.url}/slack/api/"
 
     def slack_messages(self) -> list[dict[str, Any]]:
         """Get what Slack has received.

@@ -72,7 +72,7 @@ class Application:
         self._faults = Faults()
         self._calls = CallRecord()
         self._permissions = PermissionRecord(settings.permissions)
-        self._slack = Slack()
+        self._slack = Slack(settings.slack_channels)
         self._moto: Any = None
         self._state = StateFolder(settings.state) if settings.state else None
         self._keeper = StateKeeper(self._save)
@@ -195,6 +195,10 @@ class Application:
         return answer
 
     def _answer(self, call: Call, environ: Environ, body: bytes) -> Response:
+        if call.protocol == "slack-api":
+            if call.parameters["Method"] != "chat.postMessage":
+                return _json({"ok": False, "error": "unknown_method"})
+            return self._slack.post_message(body, environ.get("HTTP_AUTHORIZATION", ""))
         if call.service == "slack":
             return self._slack.receive(body, environ.get("CONTENT_TYPE", ""))
         if call.service == "sagemaker":

@@ -30,6 +30,7 @@ class Settings:
         lists_burst: Requests of a List operation that may come at once.
         state: Folder that keeps the state between two runs; None keeps it in memory only.
         allowed_hosts: Hosts to answer to beside 127.0.0.1, localhost and ::1; see strangers.py.
+        slack_channels: Channels that Slack's chat.postMessage knows; empty for whatever can be a channel's name.
         permissions: Folder that a file of the permissions used is put in; None records none.
     """
 
@@ -44,4 +45,5 @@ class Settings:
     lists_burst: int = 4
     state: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
+    slack_channels: tuple[str, ...] = ()
     permissions: Path | None = None

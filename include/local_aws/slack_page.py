@@ -1,4 +1,4 @@
-"""Renders webhook messages as Slack shows them, in one HTML page without other files.
+"""Renders messages as Slack shows them, in one HTML page without other files.
 
 Formats: https://docs.slack.dev/messaging/formatting-message-text and https://docs.slack.dev/reference/block-kit/blocks.
 """
@@ -47,7 +47,8 @@ def render(messages: Sequence[Json]) -> str:
     """Render a page of messages: the newest run first, and in a run the messages in order.
 
     Args:
-        messages: Each with ``received`` (epoch seconds) and ``payload`` (what the webhook took), oldest first.
+        messages: Each with ``received`` (epoch seconds), ``payload`` (what Slack took) and, from a Slack of threads,
+            ``ts``; oldest first.
 
     Returns:
         HTML.
@@ -76,10 +77,24 @@ def _template() -> jinja2.Template:
 def _runs(messages: Sequence[Json]) -> list[list[Json]]:
     """Group the messages by the Airflow run that they link to; one without a run stands alone. Newest run first."""
     runs: dict[str, list[Json]] = {}
+    keys: dict[tuple[str, Any], str] = {}
     for number, message in enumerate(messages):
         link = _RUN.search(json.dumps(message["payload"]))
-        runs.setdefault(link[0] if link else str(number), []).append(message)
-    return sorted(runs.values(), key=lambda run: run[0]["received"], reverse=True)
+        # A reply stands in its thread, whatever it links to.
+        first = (_channel(message), _thread(message))
+        key = keys[first] if first in keys else link[0] if link else str(number)
+        if message.get("ts"):
+            keys[_channel(message), message["ts"]] = key
+        runs.setdefault(key, []).append(message)
+    threaded = [_by_thread(run) for run in runs.values()]
+    return sorted(threaded, key=lambda run: run[0]["received"], reverse=True)
+
+
+def _by_thread(run: Sequence[Json]) -> list[Json]:
+    """Put the replies behind their thread's first message."""
+    first_of = {message["ts"]: number for number, message in enumerate(run) if message.get("ts")}
+    places = [(first_of.get(_thread(message), number), number) for number, message in enumerate(run)]
+    return [run[number] for _, number in sorted(places)]
 
 
 def _shown(before: Json | None, message: Json) -> Json:
@@ -94,7 +109,11 @@ def _shown(before: Json | None, message: Json) -> Json:
         "channel": _channel(message),
         "colour": _AVATARS[sum(map(ord, user)) % len(_AVATARS)],
         "face": icon if icon and not icon.startswith(":") else initials,
+        "is_reply": _thread(message) is not None,
+        "is_first_reply": _thread(message) is not None and (before is None or _thread(before) != _thread(message)),
+        "is_broadcast": bool(message["payload"].get("reply_broadcast")),
         "is_joined": before is not None
+        and _thread(before) == _thread(message)
         and message["received"] - before["received"] < _TOGETHER
         and (_user(before), _channel(before)) == (user, _channel(message)),
     }
@@ -106,6 +125,10 @@ def _user(message: Json) -> str:
 
 def _channel(message: Json) -> str:
     return str(message["payload"].get("channel") or "").lstrip("#")
+
+
+def _thread(message: Json) -> Any:
+    return message["payload"].get("thread_ts") or None
 
 
 def _colour(name: Any) -> str:

@@ -121,12 +121,12 @@ class Call:
     """One request, identified.
 
     Attributes:
-        service: The service's signing name, "slack" for a webhook.
+        service: The service's signing name, "slack" for Slack.
         operation: The API operation as botocore names it; for services whose names cost more to find out, the HTTP
             method and path.
         region: Region of the credential scope, or the server's.
         access_key_id: Who signed; None for unsigned requests.
-        protocol: "json", "query", "rest-xml", "rest-json" or "slack".
+        protocol: "json", "query", "rest-xml", "rest-json", "slack" (a webhook) or "slack-api".
         parameters: The request's top-level names and ARNs, bucket and key.
     """
 
@@ -156,6 +156,8 @@ def identify(environ: Environ, body: bytes, default_region: str) -> Call:
     target: str = environ.get("HTTP_X_AMZ_TARGET", "")
     if path.startswith("/slack/services/"):
         return Call("slack", "slack", region, None, "slack")
+    if path.startswith("/slack/api/"):
+        return Call("slack", "slack", region, None, "slack-api", {"Method": path.removeprefix("/slack/api/")})
     if invocation := INVOCATIONS.match(path):
         name = {"EndpointName": invocation["endpoint"]}
         operation = "InvokeEndpointAsync" if invocation["queue"] else "InvokeEndpoint"
@@ -245,12 +247,22 @@ def _slack_error(error: AwsError, _request_id: str) -> Response:
     return Response("server_error", content_type="text/plain")
 
 
+def _slack_api_error(error: AwsError, _request_id: str) -> Response:
+    words = {"ThrottlingException": "ratelimited", "AccessDenied": "access_denied"}
+    headers = {}
+    if error.code == "ThrottlingException":
+        error.status, headers = 429, {"Retry-After": "1"}
+    content = {"ok": False, "error": words.get(error.code, "internal_error")}
+    return Response(json.dumps(content), headers=headers, content_type="application/json; charset=utf-8")
+
+
 _ERROR_FORMS = {
     "json": _json_error,
     "rest-json": _rest_json_error,
     "rest-xml": _rest_xml_error,
     "query": _query_error,
     "slack": _slack_error,
+    "slack-api": _slack_api_error,
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from fresh_endpoints.pipeline_file.checks.notify import find_notifier_problems
 from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
 from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_among_others, load_pipelines, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
@@ -50,6 +51,10 @@ def check(paths: Sequence[Path]) -> bool:
                 pipelines[path] = load_among_others(path)
             except PipelineFileError as error:
                 errors.append(error)
+    for path, pipeline in list(pipelines.items()):
+        if problems := find_notifier_problems(pipeline) if pipeline.notify else []:
+            errors.append(PipelineFileError(path, problems))
+            del pipelines[path]
     sys.stdout.writelines(f"{pipeline.name}: ok\n" for pipeline in pipelines.values())
     warned = {path: find_warnings(pipeline) for path, pipeline in pipelines.items()}
     sys.stderr.writelines(f"{path}:\n{_indented(warnings)}" for path, warnings in warned.items() if warnings)

@@ -20,6 +20,9 @@ LONGEST_POOL = 256
 # Weights of all tasks that come after one are added up, in a database's integer.
 HIGHEST_PRIORITY = 1000
 LONGEST_SPREAD_MINUTES = 24 * 60
+# The dotted name of a Python class.
+LONGEST_CLASS = 200
+MOST_NOTIFIERS = 10
 LONGEST_SCHEDULE = 200
 LONGEST_TIMEZONE = 64
 LONGEST_PATTERN = 1000

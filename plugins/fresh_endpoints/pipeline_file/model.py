@@ -16,6 +16,7 @@ from typing_extensions import Self
 from fresh_endpoints.pipeline_file import limits, patterns
 from fresh_endpoints.pipeline_file.data import Data
 from fresh_endpoints.pipeline_file.fleet import Fleet
+from fresh_endpoints.pipeline_file.notify import Notifiers
 from fresh_endpoints.pipeline_file.quality import parse_rule
 from fresh_endpoints.pipeline_file.slack_choices import Mention, Runbook, Tell
 
@@ -47,10 +48,10 @@ def _literal(value: str) -> str:
 
 
 def _connection(value: str) -> str:
-    if "://" in value:
+    if "://" in value or value.startswith("xox"):
         raise ValueError(
-            "it must be the name of an Airflow connection; the webhook's address is a secret, which belongs in that "
-            "connection"
+            "it must be the name of an Airflow connection; the webhook's address, or the token, is a secret, which "
+            "belongs in that connection"
         )
     return value
 
@@ -107,13 +108,13 @@ class Slack(_Part):
     """Where the pipeline's messages go."""
 
     connection: Annotated[Text, AfterValidator(_connection)] = Field(
-        default="slack_default", description="Airflow connection of type Slack Incoming Webhook."
+        default="slack_default", description="Airflow connection of type Slack Incoming Webhook or Slack API."
     )
     channel: Text | None = Field(
-        default=None, description="Channel to post to. Left out: the one that the webhook belongs to."
+        default=None, description="Channel to post to. Type Slack API needs it; an app's webhook has its own."
     )
     username: Text | None = Field(
-        default=None, description="Name that the messages carry. Left out: the webhook's own name."
+        default=None, description="Name that the messages carry; an app's webhook has its own. Left out: that."
     )
     tell: Tell = "all"
     mention: Mention = ()
@@ -286,6 +287,7 @@ class Pipeline(_Part, Fleet):
         "there are more, the DAG watch_models tells Slack, once. Left out: no limit.",
     )
     slack: Slack | None = Field(default=None, description="Slack messages. Left out: none are sent.")
+    notify: Notifiers = Field(default=(), description="Further ways to tell people, beside Slack or without it.")
     deploy: Literal["auto", "always", "never"] = Field(
         default="auto",
         description="auto: deploy unless what is live was trained on a later data date; always: deploy over that, too; "

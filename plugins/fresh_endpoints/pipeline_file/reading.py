@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from fresh_endpoints.pipeline_file import bounds
 from fresh_endpoints.pipeline_file.data import Channel, Data
 from fresh_endpoints.pipeline_file.model import Pipeline, Quality, Retention, Slack, SmokeTest
+from fresh_endpoints.pipeline_file.notify import Notify
 from fresh_endpoints.problems import PipelineFileError, Problem, Where, format_path, listed, quoted
 
 
@@ -119,6 +120,7 @@ _QUOTES_IN_QUOTES = re.compile(rb"""(["'])(?:(?!\1).)*\{\{(?:(?!\}\}|\1).)*\1"""
 _PARTS: dict[Any, type[BaseModel]] = {
     "data": Data,
     "slack": Slack,
+    "notify": Notify,
     "quality": Quality,
     "smoke_test": SmokeTest,
     "retention": Retention,
@@ -152,8 +154,8 @@ def _explain(error: dict[str, Any], values: dict[Any, Any]) -> str:
     """Say one of pydantic's errors in this package's words."""
     path = tuple(part for part in error["loc"] if part != "[key]")
     kind, value = error["type"], error["input"]
-    if path[0] == "slack" and "://" in str(value):
-        value = "(hidden)"  # It is likely to be the webhook's address.
+    if _may_be_secret(path, value):
+        value = "(hidden)"
     if kind == "invalid_key":
         return f"{format_path((*path[:-1], str(value)))}: found a key that is no text; put it in quotes"
     if kind == "missing":
@@ -174,6 +176,12 @@ def _explain(error: dict[str, Any], values: dict[Any, Any]) -> str:
         message = error["ctx"]["error"] if kind == "value_error" else error["msg"]
         return f"{format_path(path)}: found {quoted(value)}; {message}"
     return str(problem)
+
+
+def _may_be_secret(path: Where, value: Any) -> bool:
+    """Tell whether a value may be a webhook's address, or hold a token."""
+    holds_arguments = path[0] == "notify" and (path[-1] == "arguments" or isinstance(value, (dict, list)))
+    return holds_arguments or (path[0] in ("slack", "notify") and ("://" in str(value) or "xox" in str(value)))
 
 
 def _keys_beside(path: Where) -> tuple[str, ...]:

@@ -212,7 +212,7 @@ class _Walk:
     def _name(self, node: nodes.Name) -> int:
         if node.name in self._local:
             return self._local[node.name]
-        if node.name in OBJECTS:
+        if node.name in OBJECTS and node.name in self._names:
             raise _Refused(
                 f"{node.name!r} by itself is not allowed, because {_WAY_OUT}; {_choice('', _paths(node.name))}"
             )
@@ -229,7 +229,8 @@ class _Walk:
                 raise _Refused(f"the member {member!r} is not allowed, because it begins with an underscore")
             if isinstance(member, nodes.Node):
                 self._size(member)
-        if not (isinstance(root, nodes.Name) and root.name in OBJECTS and root.name not in self._local):
+        objects = OBJECTS.keys() & set(self._names) - self._local.keys()
+        if not (isinstance(root, nodes.Name) and root.name in objects):
             return self._size(root)
         path = ".".join(member if isinstance(member, str) else "[…]" for member in members)
         # Of a module or class only what is listed, of a fact whatever it has.

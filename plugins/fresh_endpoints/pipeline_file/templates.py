@@ -107,15 +107,20 @@ def _members(tree: jinja2.nodes.Template, name: str) -> set[str]:
 class Templates:
     """Renders templates as far as sample facts reach, and collects what is wrong with them.
 
+    Args:
+        known: The names with sample values, and the values.
+        airflow_names: The names that only a run knows.
+
     Attributes:
         known: The names with sample values, and the values.
         allowed: The names that a template may use.
         problems: What was wrong so far.
     """
 
-    def __init__(self, known: dict[str, str]) -> None:
+    def __init__(self, known: dict[str, str], airflow_names: frozenset[str] = AIRFLOW_NAMES) -> None:
         self.known = known
-        self.allowed = AIRFLOW_NAMES | known.keys()
+        self._airflow_names = airflow_names
+        self.allowed = airflow_names | known.keys()
         self.problems: list[str] = []
         self._count = 0
         # As airflow.sdk's create_template_env makes it, without the cost of importing Airflow.
@@ -228,7 +233,7 @@ class Templates:
             yield f"'var' has no {member!r}; allowed var.value.NAME and var.json.NAME{hint}"
 
     def _why_not(self, name: str) -> str:
-        if name in SECRET_NAMES:
+        if name in SECRET_NAMES and self._airflow_names:
             return (
                 f"{name!r} is not allowed, because rendered fields are shown in Airflow's UI and connections hold "
                 "secrets; let the container read AWS Secrets Manager"
@@ -245,6 +250,8 @@ class Templates:
         return f"the name {name!r} is not known; {hint}"
 
     def _suggested(self) -> str:
+        if not self._airflow_names:
+            return ", ".join(sorted(self.allowed))
         return ", ".join([*sorted(self.allowed & OUR_NAMES), "var", "params"])
 
     def _report(self, path: Where, text: str, problem: str) -> None:

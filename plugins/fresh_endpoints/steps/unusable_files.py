@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import available_timezones
@@ -9,7 +10,9 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
+from fresh_endpoints.pipeline_file import limits
 from fresh_endpoints.pipeline_file.model import Pipeline, Slack
+from fresh_endpoints.pipeline_file.notify import Notify
 from fresh_endpoints.steps.watch_memory import partial_pipeline
 
 if TYPE_CHECKING:
@@ -54,7 +57,7 @@ def pipeline_of(path: Path, memory: Memory) -> Pipeline | None:
         return None
     name = str(read.endpoint.get("EndpointName") or read.name)
     facts = read.model_dump(include={"aws_conn_id", "region", "timezone"})
-    return partial_pipeline(read.name, endpoint=name, slack=_slack(values), **facts)
+    return partial_pipeline(read.name, endpoint=name, slack=_slack(values), notify=_notify(values), **facts)
 
 
 def _values(path: Path) -> dict[str, Any]:
@@ -70,3 +73,13 @@ def _slack(values: dict[str, Any]) -> Slack | None:
         return Slack.model_validate(values["slack"]) if values.get("slack") else None
     except ValidationError:
         return None
+
+
+def _notify(values: dict[str, Any]) -> tuple[Notify, ...]:
+    """Read the notifiers that can be; their arguments are held against the rules when they are used."""
+    entries = values.get("notify")
+    found = []
+    for entry in entries if isinstance(entries, list) else []:
+        with contextlib.suppress(ValidationError):
+            found.append(Notify.model_validate(entry))
+    return tuple(found[: limits.MOST_NOTIFIERS])

@@ -17,6 +17,7 @@ from airflow.sdk import Variable
 from pydantic import ValidationError
 
 from fresh_endpoints.pipeline_file.model import Pipeline, Slack
+from fresh_endpoints.pipeline_file.notify import Notify
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Memory:
             "timezone": pipeline.timezone,
             "endpoint": str(pipeline.endpoint["EndpointName"]),
             "slack": pipeline.slack.model_dump_json() if pipeline.slack else None,
+            "notify": [entry.model_dump(mode="json") for entry in pipeline.notify],
             "due": due,
             "since": before["since"] if before.get("due") == due else now.isoformat(),
         }
@@ -96,6 +98,7 @@ class Memory:
             timezone=known["timezone"],
             endpoint=known["endpoint"],
             slack=_slack(known["slack"]),
+            notify=_notify(known.get("notify")),  # An earlier version remembered none.
         )
 
 
@@ -108,6 +111,13 @@ def partial_pipeline(name: str, *, endpoint: str, **facts: Any) -> Pipeline:
         facts: Fields of Pipeline.
     """
     return Pipeline.model_construct(name=name, endpoint={"EndpointName": endpoint}, **facts)
+
+
+def _notify(entries: Any) -> tuple[Notify, ...]:
+    try:
+        return tuple(Notify.model_validate(entry) for entry in entries or ())
+    except (TypeError, ValidationError):  # Of another version of this package.
+        return ()
 
 
 def _slack(text: str | None) -> Slack | None:

@@ -145,11 +145,12 @@ class Look:
             self._found(subject, pipeline, found.live.data_date, message)
 
     def _neighbour(self, live: LiveModel, place: Place) -> Pipeline:
-        """Return what is known of a pipeline that never had a file here: Slack is that of another one at its place."""
-        slacks = [each.slack for each in self._usable if (each.aws_conn_id, each.region) == place and each.slack]
+        """Return what is known of a pipeline that never had a file here: who is told is as with another one there."""
+        others = [each for each in self._usable if (each.aws_conn_id, each.region) == place]
+        told = next((each for each in others if each.slack or each.notify), None)
+        ways = {"slack": told.slack if told else None, "notify": told.notify if told else ()}
         name, (aws_conn_id, region) = live.pipeline, place
-        slack = slacks[0] if slacks else None
-        return partial_pipeline(name, endpoint=live.endpoint, aws_conn_id=aws_conn_id, region=region, slack=slack)
+        return partial_pipeline(name, endpoint=live.endpoint, aws_conn_id=aws_conn_id, region=region, **ways)
 
     def _find_too_old(self, pipeline: Pipeline, live: LiveModel) -> None:
         today = self._today(pipeline)

@@ -1,15 +1,17 @@
-"""Sends a message to Slack, once an event, and never decides anything.
+"""Tells people a message, by Slack and by notifiers, once an event, and never decides anything.
 
-Messages go through the provider's webhook hook. A message about a SageMaker resource is recorded as a tag on that
-resource, so that neither a retry nor a second worker tells the same event twice. A double message takes a send without
-a record: a process that dies between the two, or an answer of Slack's or of AWS's that is lost.
+Messages go through the provider's hooks, by a webhook or by an app's token. A message about a SageMaker resource is
+recorded as a tag on that resource, so that neither a retry nor a second worker tells the same event twice. A double
+message takes a send without a record: a process that dies between the two, or an answer of Slack's or of AWS's that is
+lost.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +23,19 @@ from fresh_endpoints.telling.remedies import helpful
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.pipeline_file.notify import Notify
     from fresh_endpoints.telling.message import Message
+    from fresh_endpoints.telling.slack_api import QuietApiHook
     from fresh_endpoints.telling.slack_webhook import QuietWebhookHook
 
 log = logging.getLogger(__name__)
 
 
 class PipelineNotifier(BaseNotifier):
-    """Sends one message to a pipeline's channel under its user name.
+    """Sends one message to a pipeline's channel under its user name, and to its notifiers.
 
     Args:
-        pipeline: The pipeline; without a ``slack`` section nothing is sent.
+        pipeline: The pipeline; without ``slack`` and ``notify`` nothing is sent.
     """
 
     template_fields: Sequence[str] = ()
@@ -41,14 +45,48 @@ class PipelineNotifier(BaseNotifier):
         self.pipeline = pipeline
 
     @cached_property
-    def hook(self) -> QuietWebhookHook:
-        """What sends: the provider's hook with the pipeline's connection."""
+    def hook(self) -> QuietWebhookHook | QuietApiHook:
+        """What sends: the provider's hook for the kind of connection that the pipeline names."""
         # Imported here, and for that not by way of the provider's notifier: two HTTP clients come with it, which every
         # parse of a DAG file and every task would import.
+        from airflow.providers.common.compat.sdk import BaseHook
+
+        from fresh_endpoints.telling.slack_api import QuietApiHook
+        from fresh_endpoints.telling.slack_thread import RunThread
         from fresh_endpoints.telling.slack_webhook import QuietWebhookHook
 
-        assert self.pipeline.slack is not None  # Without it tell() sends nothing.
-        return QuietWebhookHook(self.pipeline.slack.connection)
+        slack = self.pipeline.slack
+        assert slack is not None  # Without it tell() sends nothing.
+        if BaseHook.get_connection(slack.connection).conn_type != QuietApiHook.conn_type:
+            return QuietWebhookHook(slack.connection)
+        context, is_executing = self._where()
+        thread = RunThread(context, f"{slack.connection} {slack.channel}", can_write=is_executing)
+        return QuietApiHook(slack.connection, thread)
+
+    def __call__(self, *args: Any) -> None:
+        """Be called back by Airflow.
+
+        Args:
+            args: The context.
+        """
+        self.context = args[0]
+        try:
+            super().__call__(*args)
+        finally:
+            # It is the DAG's, and may be called back for another run.
+            self.context = {}
+            self.__dict__.pop("hook", None)
+
+    def _where(self) -> tuple[Mapping[str, Any], bool]:
+        """Return the context of the callback or the task that tells, and whether that is a task being executed."""
+        if self.context:
+            return self.context, False
+        from airflow.sdk import get_current_context
+
+        try:
+            return get_current_context(), True
+        except RuntimeError:
+            return {}, False
 
     def run_of(self, context: Any) -> Run:
         """Return the facts of the run, or of that part of it that the task is about (a mapped task's data date).
@@ -63,11 +101,15 @@ class PipelineNotifier(BaseNotifier):
         """Do nothing: what is told comes from AWS and is no template."""
 
     def wants(self, message: Message) -> bool:
-        """Tell whether the pipeline file wants a message told: the one place where ``slack.tell`` is heeded.
+        """Tell whether anybody is to be told a message.
 
         Args:
             message: What there is to tell.
         """
+        return self._slack_wants(message) or bool(self._wanting(message))
+
+    def _slack_wants(self, message: Message) -> bool:
+        """Tell whether Slack is told it: the one place where ``slack.tell`` is heeded."""
         return self.pipeline.slack is not None and message.is_told_under(self.pipeline.slack.tell)
 
     @property
@@ -76,18 +118,36 @@ class PipelineNotifier(BaseNotifier):
         return self.pipeline.slack is not None and self.pipeline.slack.tell == "changes"
 
     def tell(self, run: Run, message: Message) -> bool:
-        """Send a message; a fault of Slack's is logged, without the webhook's address, and changes nothing.
+        """Send a message; what fails is logged, without addresses and tokens, and changes nothing.
+
+        One that somebody took is told: it is sent to nobody again, though another one may not have taken it.
 
         Args:
             run: The run that the message is about.
             message: What to tell; a problem gets what is live now, what to do, and where the runbook has more.
 
         Returns:
-            Whether Slack took the message.
+            Whether Slack or a notifier took the message.
         """
         if not self.wants(message):
             return False
+        begun = time.monotonic()
         message = _masked(helpful(message, run, self.pipeline))
+        is_told = self._slack_wants(message) and self._tell_slack(run, message)
+        return self._tell_notifiers(run, message, begun) or is_told
+
+    def _wanting(self, message: Message) -> list[Notify]:
+        return [entry for entry in self.pipeline.notify if entry.on == "all" or message.is_problem]
+
+    def _tell_notifiers(self, run: Run, message: Message, begun: float) -> bool:
+        if not (wanting := self._wanting(message)):
+            return False
+        from fresh_endpoints.telling.notifiers import tell_notifiers
+
+        context, _ = self._where()
+        return tell_notifiers(wanting, run, message, context, since=begun)
+
+    def _tell_slack(self, run: Run, message: Message) -> bool:
         if problem := self._post(run, message):
             log.warning("Slack did not take the message %r: %s; the run goes on.", message.event, problem.rstrip("."))
             return False
@@ -100,19 +160,20 @@ class PipelineNotifier(BaseNotifier):
             return self.hook.post(self._body_of(run, message))
         except Exception as error:
             # Not the error's text: it may hold the webhook's address, which is a secret.
-            from fresh_endpoints.telling.slack_webhook import what_failed
+            from fresh_endpoints.telling.faults import what_failed
 
             return what_failed(error)
 
     def _body_of(self, run: Run, message: Message) -> dict[str, Any]:
         slack = self.pipeline.slack
         assert slack is not None
-        # Only a legacy webhook heeds channel and username, as the article's does. The text stands for the blocks in
-        # notifications; nothing in it is to be read as markup, as a link or as a name either:
+        # An app's webhook heeds neither channel nor username; a legacy one, as the article's, does. The text stands for
+        # the blocks in notifications; nothing in it is to be read as markup, as a link or as a name either:
         # https://docs.slack.dev/messaging/formatting-message-text
         as_it_is = {"mrkdwn": False, "parse": "none", "link_names": False}
         content = {"text": message.text(run), "blocks": message.blocks(run), **as_it_is}
-        return {**content, "channel": slack.channel, "username": slack.username}
+        shown = {"reply_broadcast": True} if message.is_problem else {}
+        return {**content, **shown, "channel": slack.channel, "username": slack.username}
 
 
 def tell_once(
@@ -133,12 +194,12 @@ def tell_once(
     try:
         told = [] if is_new else tags.read(client, arn).get(tags.TOLD, "").split()
         if message.event in told:
-            log.info("Slack has been told %r before.", message.event)
+            log.info("%r has been told before.", message.event)
             return
         if notifier.tell(run, message):
             tags.write(client, arn, {tags.TOLD: " ".join([*told, message.event])})
     except Exception as error:
-        log.warning("Could not read or write the record of Slack messages at %s: %s", arn, error)
+        log.warning("Could not read or write the record of what was told at %s: %s", arn, error)
 
 
 def run_links(context: Any) -> dict[str, str]:

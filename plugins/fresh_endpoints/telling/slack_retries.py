@@ -69,7 +69,9 @@ class ShortRateLimitRetryHandler(RateLimitErrorRetryHandler):
     ) -> bool:
         if response is None or not super()._can_retry(state=state, request=request, response=response, error=error):
             return False
-        [seconds] = [values[0] for name, values in response.headers.items() if name.lower() == "retry-after"] or ["1"]
+        # The client of the API gives it under two names.
+        waits = [values[0] for name, values in response.headers.items() if name.lower() == "retry-after"]
+        seconds = next(iter(waits), "1")
         # It is a date where a proxy says so.
         return seconds.isdecimal() and int(seconds) <= LONGEST_RETRY_AFTER_SECONDS
 

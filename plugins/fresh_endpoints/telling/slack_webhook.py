@@ -13,10 +13,8 @@ import logging
 import re
 from functools import cached_property
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 from airflow.sdk.log import mask_secret
 from slack_sdk import WebhookClient
@@ -77,7 +75,8 @@ class QuietWebhookHook(SlackWebhookHook):
         Raises:
             Exception: Slack was not reached, or the connection is not usable; see what_failed().
         """
-        response = self.client.send_dict(body)
+        # It has no threads, so there is nothing to broadcast from one.
+        response = self.client.send_dict({key: body[key] for key in body if key != "reply_broadcast"})
         return None if response.status_code == 200 else _refusal(response)
 
 
@@ -92,25 +91,6 @@ def secret_parts(url: str) -> list[str]:
     key = path.rpartition("/")[2]
     # What is shorter is no secret, and a word of many texts; Slack's keys have 24 characters.
     return [part for part, least in ((url, 1), (path, 8), (path.strip("/"), 8), (key, 16)) if len(part) >= least]
-
-
-def what_failed(error: BaseException) -> str:
-    """Say why Slack was not reached, without what may hold the address.
-
-    Quoted are the words of Airflow about a missing connection, and those of the operating system, of TLS and of a proxy
-    that is to pass on what is encrypted: they know the host, but no path.
-
-    Args:
-        error: What was raised on the way to Slack.
-    """
-    cause = error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error
-    words = ""
-    if isinstance(cause, AirflowNotFoundException):
-        words = str(cause)
-    elif isinstance(cause, OSError) and not isinstance(cause, URLError):
-        words = str(cause.strerror or cause)
-    kind = type(cause).__name__
-    return f"{kind}: {words[:200]}" if words and "/" not in words else kind
 
 
 def _refusal(response: WebhookResponse) -> str:

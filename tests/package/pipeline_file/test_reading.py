@@ -219,7 +219,7 @@ WRONG = {
         [
             (
                 "slack.connection: found '(hidden)'; it must be the name of an Airflow connection; the webhook's "
-                "address is a secret, which belongs in that connection"
+                "address, or the token, is a secret, which belongs in that connection"
             )
         ],
     ),

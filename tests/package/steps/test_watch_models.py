@@ -13,6 +13,7 @@ import pytest
 
 from pipeline_under_test import ROOT
 from sagemaker_requests import ROLE, TINY, wait_for_endpoint
+from sns_topic import Topic
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 VARIABLE = "fresh_endpoints_watch_models"
@@ -257,3 +258,29 @@ def test_a_message_that_slack_has_not_taken_is_told_the_next_day(watched, local_
     watched.write(slack=slack)
     watched.watch()
     assert watched.pipeline.titles() == ["Model too old"]
+
+
+def test_what_a_day_finds_is_one_thread_in_an_apps_channel(watched):
+    name = watched.pipeline.name
+    slack = {"connection": "slack_api_default", "channel": name}
+    watched.write(slack=slack, max_age_days=2, schedule="@daily", deadline_minutes=1)
+    watched.known_since(datetime.now(timezone.utc) - timedelta(days=2))
+    watched.make_live(date(2019, 3, 4))
+    watched.watch()
+    first, second = [each for each in watched.pipeline.aws.slack_messages() if each.get("channel") == name]
+    assert {each["text"].partition(":")[0] for each in (first, second)} == {"Model too old", "Run never began"}
+    assert "thread_ts" not in first
+    assert second["thread_ts"]
+    assert second["reply_broadcast"] is True
+
+
+def test_the_notifiers_of_a_file_that_has_vanished_are_remembered(watched, monkeypatch):
+    topic = Topic(watched.pipeline.aws, watched.pipeline.name, monkeypatch)
+    watched.write(slack=None, notify=[topic.notifier()])
+    watched.make_live(date(2019, 3, 4))
+    watched.watch()
+    watched.file.unlink()
+    for _ in range(2):
+        watched.watch()
+    [(subject, _)] = topic.got()
+    assert subject == f"Endpoint without pipeline file: {watched.pipeline.name}"

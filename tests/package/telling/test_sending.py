@@ -17,28 +17,10 @@ from fresh_endpoints.telling import live_now, slack_retries, slack_webhook
 from fresh_endpoints.telling.callbacks import FailureNotifier
 from fresh_endpoints.telling.message import Kind, Message
 from fresh_endpoints.telling.sending import PipelineNotifier, tell_once
+from told_tags import Tags
 
 RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
 MESSAGE = Message("🚀 Training started", 'Starting training job "x".', {"Training job": "x"}, kind=Kind.PROGRESS)
-
-
-class Tags:
-    """The two operations of SageMaker that remember what was told."""
-
-    def __init__(self, fails=()):
-        self.tags, self.fails = {}, fails
-
-    def add_tags(self, **request):
-        if "AddTags" in self.fails:
-            raise ConnectionError("AddTags")
-        self.tags.update({tag["Key"]: tag["Value"] for tag in request["Tags"]})
-
-    def get_paginator(self, operation):
-        assert operation == "list_tags"
-        if "ListTags" in self.fails:
-            raise ConnectionError("ListTags")
-        pages = [{"Tags": [{"Key": key, "Value": value}]} for key, value in self.tags.items()]
-        return SimpleNamespace(paginate=lambda **request: pages)
 
 
 @pytest.fixture
@@ -46,7 +28,7 @@ def notifier(monkeypatch):
     """A notifier whose hook keeps what it sends, or raises its ``error``."""
     sent = []
     settings = Slack(channel="c", username="u")
-    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=settings, deploy="never"))
+    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=settings, notify=(), deploy="never"))
     hook = SimpleNamespace(error=None, sent=sent)
 
     def post(content):
@@ -92,7 +74,7 @@ def test_a_record_that_fails_changes_nothing_else(notifier, fails, sent):
 
 
 def test_a_pipeline_without_slack_is_silent():
-    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=None))
+    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=None, notify=()))
     assert notifier.tell(RUN, MESSAGE) is False
     tell_once(notifier, RUN, MESSAGE, client=None, arn="arn")
 
@@ -148,7 +130,7 @@ def test_a_message_that_came_too_soon_is_sent_again_if_slack_asks_for_a_short_wa
         connection = {"conn_type": "slackwebhook", "password": f"http://127.0.0.1:{server.server_port}/services/x"}
         monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
         settings = Slack(channel="c", username="u")
-        told = PipelineNotifier(SimpleNamespace(name="iris", slack=settings)).tell(RUN, MESSAGE)
+        told = PipelineNotifier(SimpleNamespace(name="iris", slack=settings, notify=())).tell(RUN, MESSAGE)
         server.shutdown()
     assert (told, len(requests)) == (tries == 2, tries)
 
@@ -161,5 +143,5 @@ def test_a_task_that_a_user_has_ended_tells_no_failure():
         "ti": SimpleNamespace(xcom_push=lambda **xcom: pushed.append(xcom)),
     }
     # Without hook, run or task id: any attempt to tell would fail.
-    FailureNotifier(SimpleNamespace(name="iris", slack=None)).notify(context)
+    FailureNotifier(SimpleNamespace(name="iris", slack=None, notify=())).notify(context)
     assert pushed == []

@@ -75,7 +75,8 @@ run = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3
 for name in sys.argv[1:]:
     slack = Slack(connection=name, channel="c", username="u")
     message = Message("X " + name, "An event.")
-    print(name, PipelineNotifier(SimpleNamespace(name="iris", slack=slack, deploy="never")).tell(run, message))
+    pipeline = SimpleNamespace(name="iris", slack=slack, notify=(), deploy="never")
+    print(name, PipelineNotifier(pipeline).tell(run, message))
 """
 
 

@@ -15,6 +15,7 @@ from fresh_endpoints.pipeline_file.checks.endpoint import check_endpoint, check_
 from fresh_endpoints.pipeline_file.checks.images import check_images
 from fresh_endpoints.pipeline_file.checks.metrics import check_metrics
 from fresh_endpoints.pipeline_file.checks.model import check_model
+from fresh_endpoints.pipeline_file.checks.notify import check_notify
 from fresh_endpoints.pipeline_file.checks.rendered import render
 from fresh_endpoints.pipeline_file.checks.sections import check_owned
 from fresh_endpoints.pipeline_file.checks.smoke_test import check_smoke_test
@@ -44,6 +45,7 @@ def _problems(pipeline: Pipeline) -> Iterator[str]:
         check_calendar(pipeline),
         check_data(rendered),
         check_tags(pipeline.aws_tags),
+        check_notify(pipeline),
         rendered.templates.problems,
         check_owned(rendered),
         check_training(rendered),

@@ -105,16 +105,16 @@ class Data(_Part):
 
     training: str = Field(
         description="S3 key of the training file, with {{ data_date }} in it.",
-        examples=["input-data-training/{{ data_date }}/multiclass/iris.csv"],
+        examples=["input-data-training/{{ data_date }}/{{ pipeline }}/iris.csv"],
     )
     validation: str = Field(
         description="S3 key of the validation file, in a folder of its own.",
-        examples=["input-data-validation/{{ data_date }}/multiclass/iris.csv"],
+        examples=["input-data-validation/{{ data_date }}/{{ pipeline }}/iris.csv"],
     )
     prediction: str | None = Field(
         default=None,
         description="S3 key of the file to predict on. Leave it out where there is none.",
-        examples=["input-data-prediction/{{ data_date }}/multiclass/iris.csv"],
+        examples=["input-data-prediction/{{ data_date }}/{{ pipeline }}/iris.csv"],
     )
 
 
@@ -154,7 +154,7 @@ class SmokeTest(_Part):
     key: str | None = Field(
         default=None,
         description="S3 key, in the pipeline's bucket, of a file that is the request's body; a template.",
-        examples=["input-data-validation/{{ data_date }}/multiclass/smoke.csv"],
+        examples=["input-data-validation/{{ data_date }}/{{ pipeline }}/smoke.csv"],
     )
     content_type: Text = Field(description="The body's content type.", examples=["text/csv"])
     accept: Text | None = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTransformOperator
@@ -13,7 +14,7 @@ from fresh_endpoints.aws import requests
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, again_while, is_not_found
 from fresh_endpoints.aws.kinds import TRANSFORM_JOB, Answer
-from fresh_endpoints.aws.model import create_model
+from fresh_endpoints.aws.model import create_model, model_request
 from fresh_endpoints.model_facts import fact_tags
 from fresh_endpoints.steps.buttons import LogStreamLink, TransformJobLink
 from fresh_endpoints.steps.job import Job, JobStep
@@ -152,20 +153,36 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             )
         return facts
 
+    def request(self, run: Run, name: str) -> dict[str, Any]:
+        """Make the CreateTransformJob request, of the fields as they are rendered.
+
+        Args:
+            run: The run, with the model's data date.
+            name: The transform job's name.
+        """
+        return requests.create_transform_job(
+            self.config["Transform"],
+            name=name,
+            model_name=self.trained["model"],
+            input_uri=requests.folder_uri(self.bucket, self.key),
+            output_uri=self._output_uri(run),
+            tags={**run.job_tags(self.aws_tags), **fact_tags(self.trained)},
+        )
+
+    def model_request(self, run: Run, training: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the CreateModel request for a model that was not deployed.
+
+        Args:
+            run: The run, with the model's data date.
+            training: What DescribeTrainingJob returned.
+        """
+        name, given = self.trained["model"], self._model_tags(run)
+        return model_request(self.config["Model"], name=name, facts=self.trained, training=training, tags=given)
+
     def _create_transform_job(self, context: Any) -> Job:
         run = self.run_of(context)
         training_job = self.trained["training_job"]
         by_hand = not context["triggering_asset_events"]
-
-        def request_of(name: str) -> dict[str, Any]:
-            return requests.create_transform_job(
-                self.config["Transform"],
-                name=name,
-                model_name=self.trained["model"],
-                input_uri=requests.folder_uri(self.bucket, self.key),
-                output_uri=self._output_uri(run),
-                tags={**run.job_tags(self.aws_tags), **fact_tags(self.trained)},
-            )
 
         def create(**request: Any) -> None:
             def ask() -> None:
@@ -176,7 +193,9 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             again_while(is_not_found, ask)
 
         job, attempt, is_new = self.create_or_attach(
-            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt), request_of, create
+            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt),
+            lambda name: self.request(run, name),
+            create,
         )
         links = self.links_of(job, context)
         message = messages.prediction_started(self.name_of(job), job["ModelName"], attempt=attempt, links=links)
@@ -190,8 +209,11 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         except ClientError as error:
             if not is_not_found(error):
                 raise
-            tags = {**run.tags(self.aws_tags), **fact_tags(self.trained)}
-            create_model(self._client, self.config["Model"], name=name, facts=self.trained, tags=tags)
+            given = self._model_tags(run)
+            create_model(self._client, self.config["Model"], name=name, facts=self.trained, tags=given)
+
+    def _model_tags(self, run: Run) -> dict[str, str]:
+        return {**run.tags(self.aws_tags), **fact_tags(self.trained)}
 
     def _complete(self, context: Any, job: Job) -> dict[str, Any]:
         folder = (job.get("TransformOutput") or {}).get("S3OutputPath") or self._output_uri(self.run_of(context))

@@ -91,18 +91,26 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
             raise self.failure_of(job, reason, message)
         return self._complete(context, job)
 
+    def request(self, run: Run, name: str) -> dict[str, Any]:
+        """Make the CreateTrainingJob request, of the fields as they are rendered.
+
+        Args:
+            run: The run.
+            name: The training job's name.
+        """
+        given = run.job_tags(self.aws_tags)
+        return requests.create_training_job(self.config, name=name, bucket=self.bucket, data=self.data, tags=given)
+
     def _create_training_job(self, context: Any) -> Job:
         run = self.run_of(context)
 
         client = self._client  # First: completing the request takes the client's description of SageMaker.
 
-        def request_of(name: str) -> dict[str, Any]:
-            given = run.job_tags(self.aws_tags)
-            return requests.create_training_job(self.config, name=name, bucket=self.bucket, data=self.data, tags=given)
-
         if run.generation:
             self._stop_cleared_jobs(run)
-        job, attempt, is_new = self.create_or_attach(run.training_job_name, request_of, client.create_training_job)
+        job, attempt, is_new = self.create_or_attach(
+            run.training_job_name, lambda name: self.request(run, name), client.create_training_job
+        )
         links = self.links_of(job, context)
         message = messages.training_started(self.name_of(job), attempt=attempt, links=links)
         tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"], is_new=is_new)

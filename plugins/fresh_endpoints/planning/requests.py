@@ -147,8 +147,9 @@ class _Planner:
         model, config, endpoint = (deploy.config[section] for section in ("Model", "EndpointConfig", "Endpoint"))
         yield _planned(_DEPLOY, "CreateModel", asking.model_request(deployment, training), model)
         yield _planned(_DEPLOY, "CreateEndpointConfig", asking.config_request(deployment), config)
-        # The endpoint's name is the pipeline's, unless the file says otherwise.
-        given = {key: value for key, value in endpoint.items() if (key, value) != ("EndpointName", self._pipeline.name)}
+        # The endpoint's name is the one that AWS knows the pipeline by, unless the file says otherwise.
+        ours = ("EndpointName", deployment.run.tags({})[tags.PIPELINE])
+        given = {key: value for key, value in endpoint.items() if (key, value) != ours}
         create = asking.create_endpoint_request(deployment)
         yield _planned(_DEPLOY, "CreateEndpoint", create, given, when="there is no such endpoint")
         update = asking.update_endpoint_request(deployment.config_name)

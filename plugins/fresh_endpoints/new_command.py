@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import yaml
+from pydantic import ValidationError
 
 from fresh_endpoints.pipeline_file import bounds
 from fresh_endpoints.pipeline_file.lines import lines_of
-from fresh_endpoints.pipeline_file.loading import hold_against_others, load_content, load_pipeline, pipelines_dir
+from fresh_endpoints.pipeline_file.loading import load_among_others, load_pipeline, pipelines_dir
+from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.problems import PipelineFileError
-
-if TYPE_CHECKING:
-    from fresh_endpoints.pipeline_file.model import Pipeline
 
 SAMPLE = "multiclass"
 _DESCRIPTION = "Say here what the model is for."
@@ -51,11 +50,9 @@ def write_new(name: str, like: str, *, out: TextIO, err: TextIO) -> bool:
     path = pipelines_dir() / f"{name}.yaml"
     try:
         old = load_pipeline(source)
+        _refuse_name(name, path)
         text = _renamed(bounds.read(source).decode(), old, name)
-        pipeline = load_content(path, text.encode())  # Before anything is made of the name, such as a path.
-        _refuse_existing(path)
-        hold_against_others(path, pipeline, is_new=True)
-        _write(path, text)
+        pipeline = _written(path, text)
     except PipelineFileError as error:
         err.write(f"{error}\nNothing was written.\n")
         return False
@@ -91,17 +88,30 @@ def _with_own_endpoint(text: str, old: Pipeline, name: str) -> str:
     return "".join(lines)
 
 
-def _refuse_existing(path: Path) -> None:
+def _refuse_name(name: str, path: Path) -> None:
+    """Refuse a name before anything is made of it, such as a path."""
+    try:
+        Pipeline.model_validate({"name": name})
+    except ValidationError as error:
+        for wrong in error.errors():
+            if wrong["loc"] == ("name",):
+                raise PipelineFileError(path, [f"name: found {name!r}; {wrong['ctx']['error']}"]) from None
     if path.exists() or path.is_symlink():
         raise PipelineFileError(path, ["it exists; give the new pipeline another name, or edit that file"])
 
 
-def _write(path: Path, text: str) -> None:
+def _written(path: Path, text: str) -> Pipeline:
+    """Write the file, never over another, and leave it only where it can be used beside the others."""
     try:
         with path.open("x", encoding="utf-8", newline="") as file:
             file.write(text)
     except OSError as error:
         raise PipelineFileError(path, [f"cannot be written: {error.strerror}"]) from error
+    try:
+        return load_among_others(path, is_new=True)
+    except PipelineFileError:
+        path.unlink()
+        raise
 
 
 def _left(pipeline: Pipeline, old: Pipeline, text: str) -> Iterator[str]:

@@ -135,22 +135,6 @@ def load_pipeline(path: Path) -> Pipeline:
         raise PipelineFileError(path, [f"cannot be read: {error.strerror}"]) from error
     except bounds.OutOfBoundsError as error:
         raise PipelineFileError(path, [str(error)]) from error
-    return load_content(path, content)
-
-
-def load_content(path: Path, content: bytes) -> Pipeline:
-    """Read and check what a pipeline file holds, or is to hold.
-
-    Args:
-        path: The file; it need not exist.
-        content: The file's bytes.
-
-    Returns:
-        The pipeline, its templates not yet rendered.
-
-    Raises:
-        PipelineFileError: As load_pipeline() says.
-    """
     entry = memory.entry(path.name, content)
     if (checked := memory.recall(entry, _Checked)) is None:
         checked = _check(path, content)
@@ -176,11 +160,12 @@ def _check(path: Path, content: bytes) -> _Checked:
     return _Checked(pipeline=None if problems else pipeline, problems=tuple(problems))
 
 
-def load_among_others(path: Path) -> Pipeline:
+def load_among_others(path: Path, *, is_new: bool = False) -> Pipeline:
     """Load one pipeline file, and hold it against the others of its folder; one below the pipelines folder, of that.
 
     Args:
         path: The file.
+        is_new: Whether it gives way to any other, also where the endpoint has its name.
 
     Returns:
         The pipeline.
@@ -189,21 +174,6 @@ def load_among_others(path: Path) -> Pipeline:
         PipelineFileError: The file cannot be used, or not beside another one.
     """
     pipeline = load_pipeline(path)
-    hold_against_others(path, pipeline)
-    return pipeline
-
-
-def hold_against_others(path: Path, pipeline: Pipeline, *, is_new: bool = False) -> None:
-    """Hold a pipeline against the others of its file's folder.
-
-    Args:
-        path: The file; it need not exist.
-        pipeline: What is in it.
-        is_new: Whether it gives way to any other, also where the endpoint has its name.
-
-    Raises:
-        PipelineFileError: It cannot be used beside another one.
-    """
     usable = {path: pipeline}
     for other in _paths(_folder_of(path)):
         if other.resolve() != path.resolve():
@@ -215,6 +185,7 @@ def hold_against_others(path: Path, pipeline: Pipeline, *, is_new: bool = False)
     others = [other for other in usable if other != path and endpoint and _endpoint(usable[other]) == endpoint]
     if is_new and others:
         raise _shared_endpoint(path, pipeline, others[0])
+    return pipeline
 
 
 def _folder_of(path: Path) -> Path:

@@ -25,10 +25,11 @@ from airflow.sdk import DAG, AssetAll, task_group
 from fresh_endpoints.aws.kinds import TRANSFORM_JOB
 from fresh_endpoints.model_facts import model_asset
 from fresh_endpoints.pipeline_file.building import build_dags
+from fresh_endpoints.pipeline_file.card import card
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
-from fresh_endpoints.steps.default_args import default_args
+from fresh_endpoints.steps.default_args import default_args, pool_of
 from fresh_endpoints.steps.find_models import FindModelsOperator
 from fresh_endpoints.steps.predict import PredictOperator, WaitForPredictionDataSensor
 from fresh_endpoints.telling.callbacks import BackstopNotifier, NoNewDataNotifier
@@ -43,7 +44,7 @@ def _predict_with(models: Any, pipeline: Pipeline) -> None:
             trained=trained,
             on_skipped_callback=NoNewDataNotifier(pipeline, skipping="its prediction"),
         )
-        wait_for_data >> PredictOperator(task_id="predict", pipeline=pipeline, trained=trained)
+        wait_for_data >> PredictOperator(task_id="predict", pipeline=pipeline, trained=trained, **pool_of(pipeline))
 
     with_model.expand(trained=models)
 
@@ -55,7 +56,7 @@ def batch_predict(pipeline: Pipeline) -> DAG | None:
     with DAG(
         dag_id=f"batch_predict_{pipeline.name}",
         description=f"Predictions of {pipeline.name}",
-        doc_md=f"{pipeline.description}\n\n{__doc__}",
+        doc_md=card(pipeline, __doc__),
         tags=["batch-predict", *pipeline.dag_tags],
         # As a list of one asset means, too; but the list is hashed anew with every arrow between two tasks.
         schedule=AssetAll(model_asset(pipeline)),
@@ -72,9 +73,7 @@ def batch_predict(pipeline: Pipeline) -> DAG | None:
 
     # Last: every base class of every operator copies the params that its DAG has by then.
     dag.params.update(
-        data_date=trigger_form.data_date(
-            "By hand: the day whose file to predict on, with that day's model. Empty: the day before DATE."
-        ),
+        data_date=trigger_form.data_date(pipeline, "Predict, with this day's model, on"),
         wait_minutes=trigger_form.wait_minutes(pipeline),
     )
     return dag

@@ -24,10 +24,11 @@ from zoneinfo import ZoneInfo
 from airflow.sdk import DAG
 
 from fresh_endpoints.pipeline_file.building import build_dags
+from fresh_endpoints.pipeline_file.card import card
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.choose_model import ChooseModelOperator
-from fresh_endpoints.steps.default_args import default_args
+from fresh_endpoints.steps.default_args import default_args, pool_of
 from fresh_endpoints.steps.redeploy import HoldOperator, RedeployOperator
 from fresh_endpoints.telling.callbacks import BackstopNotifier
 
@@ -39,7 +40,7 @@ def redeploy(pipeline: Pipeline) -> DAG | None:
     with DAG(
         dag_id=f"redeploy_{pipeline.name}",
         description=f"Goes back to an earlier model of {pipeline.name}, and holds it",
-        doc_md=f"{pipeline.description}\n\n{__doc__}",
+        doc_md=card(pipeline, __doc__),
         tags=["redeploy", *pipeline.dag_tags],
         schedule=None,
         start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=ZoneInfo(pipeline.timezone)),
@@ -54,7 +55,7 @@ def redeploy(pipeline: Pipeline) -> DAG | None:
     ) as dag:
         choose_model = ChooseModelOperator(task_id="choose_model", pipeline=pipeline)
         hold = HoldOperator(task_id="hold", pipeline=pipeline, chosen=choose_model.output)
-        serve = RedeployOperator(task_id="redeploy", pipeline=pipeline, chosen=choose_model.output)
+        serve = RedeployOperator(task_id="redeploy", pipeline=pipeline, chosen=choose_model.output, **pool_of(pipeline))
 
         choose_model >> hold >> serve
 

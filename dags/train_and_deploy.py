@@ -2,8 +2,8 @@
 
 Every day, for every pipeline file:
 
-1. **wait_for_data** waits in S3 for the training and the validation file of the *data date*, the day before DATE. If
-   they do not come in time, the run ends here: skipped, and Slack says so.
+1. **wait_for_data** waits in S3 for the files of the *data date*, the day before DATE, that the channels of `data`
+   name. If they do not come in time, the run ends here: skipped, and Slack says so.
 2. **train** runs one SageMaker training job. Its name is made from the pipeline, the data date and the run, so a retry
    attaches to the job that exists. To train again, clear the task.
 3. **deploy** creates or updates the endpoint and ends once the endpoint serves the new model. With deploy `auto` it is
@@ -32,10 +32,11 @@ except ImportError:  # Airflow 3.1
 
 from fresh_endpoints.aws.kinds import TRAINING_JOB
 from fresh_endpoints.pipeline_file.building import build_dags
+from fresh_endpoints.pipeline_file.card import card
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.steps import trigger_form
 from fresh_endpoints.steps.abandoned_jobs import AbandonedJobsStopper
-from fresh_endpoints.steps.default_args import default_args
+from fresh_endpoints.steps.default_args import default_args, pool_of
 from fresh_endpoints.steps.deploy import DeployOperator
 from fresh_endpoints.steps.publish import PublishOperator
 from fresh_endpoints.steps.train import TrainOperator
@@ -50,7 +51,7 @@ def train_and_deploy(pipeline: Pipeline) -> DAG:
     with DAG(
         dag_id=f"train_and_deploy_{pipeline.name}",
         description=pipeline.description,
-        doc_md=f"{pipeline.description}\n\n{__doc__}",
+        doc_md=card(pipeline, __doc__),
         tags=["train-and-deploy", *pipeline.dag_tags],
         schedule=pipeline.schedule and CronTriggerTimetable(pipeline.schedule, timezone=pipeline.timezone),
         start_date=datetime.combine(pipeline.start_date, datetime.min.time(), tzinfo=timezone),
@@ -64,9 +65,9 @@ def train_and_deploy(pipeline: Pipeline) -> DAG:
         wait_for_data = WaitForDataSensor(
             task_id="wait_for_data", pipeline=pipeline, on_skipped_callback=NoNewDataNotifier(pipeline)
         )
-        train = TrainOperator(task_id="train", pipeline=pipeline)
+        train = TrainOperator(task_id="train", pipeline=pipeline, **pool_of(pipeline))
         # One at a time: an endpoint takes one change at a time.
-        deploy = DeployOperator(task_id="deploy", pipeline=pipeline, max_active_tis_per_dag=1)
+        deploy = DeployOperator(task_id="deploy", pipeline=pipeline, max_active_tis_per_dag=1, **pool_of(pipeline))
 
         publish = PublishOperator(task_id="publish", pipeline=pipeline)
 
@@ -75,7 +76,7 @@ def train_and_deploy(pipeline: Pipeline) -> DAG:
 
     # Last: every base class of every operator copies the params that its DAG has by then.
     dag.params.update(
-        data_date=trigger_form.data_date("The day whose files to train on. Empty: the day before DATE."),
+        data_date=trigger_form.data_date(pipeline, "Train on"),
         wait_minutes=trigger_form.wait_minutes(pipeline),
         deploy=trigger_form.deploy(pipeline),
     )

@@ -95,7 +95,7 @@ def lines(content: dict[str, Any], prices: Prices, training_seconds: int, transf
         )
         run += cost
     day = 0.0
-    for variant in content["endpoint_config"]["ProductionVariants"]:
+    for variant in content.get("endpoint_config", {}).get("ProductionVariants", []):
         if "InstanceType" not in variant:
             said.append(f"endpoint    variant {variant['VariantName']} is serverless: paid by request, not counted")
             continue

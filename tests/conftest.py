@@ -48,8 +48,13 @@ def airflow_database() -> None:
 def local_aws() -> Iterator[LocalAws]:
     """A running local AWS, one per test process. Use names of your own: other tests of the process share it.
 
-    Beside ``sagemaker-repo`` it has the image ``tiny`` (tests/support/images/tiny), which does what its
-    hyperparameters say.
+    Beside ``sagemaker-repo`` it has the images of tests/support/images: ``tiny``, which does what its hyperparameters
+    say, and small programs in the place of AWS's own images.
     """
-    with LocalAws(images={"tiny": IMAGES / "tiny"}, ping_timeout=20, stop_grace=2, status_seconds=0.1) as aws:
+    images = {
+        "tiny": IMAGES / "tiny",
+        "sagemaker-xgboost": IMAGES / "xgboost",
+        "sagemaker-scikit-learn": IMAGES / "script_mode",
+    }
+    with LocalAws(images=images, ping_timeout=20, stop_grace=2, status_seconds=0.1) as aws:
         yield aws

@@ -173,6 +173,31 @@ def proof_of(found: Mapping[str, str]) -> str:
     return FAILED if tags.has_failed(found) else NOT_PROVEN
 
 
+def with_model(live: LiveModel, endpoint: Endpoint) -> LiveModel:
+    """Add which model it is that an endpoint serves, or has served before.
+
+    Args:
+        live: What is served, with its endpoint config.
+        endpoint: The endpoint.
+
+    Raises:
+        AirflowException: AWS refused to tell.
+    """
+    config, stranger = str(live.config), f"it serves a model that is not of pipeline {live.pipeline}"
+    if not config.startswith(f"{live.pipeline}-"):  # Of what others have made, the tags need not be readable.
+        return _with(live, problem=stranger)
+    found, named = endpoint.config_tags(config), named_parts(config)
+    if (found.get(tags.PIPELINE) or named.get("pipeline")) != live.pipeline:
+        return _with(live, problem=stranger)
+    return _with(
+        live,
+        training_job=found.get(tags.TRAINING_JOB) or named.get("training_job"),
+        data_date=_day(found.get(tags.DATA_DATE) or named.get("data_date", "")),
+        proof=proof_of(found),
+        metrics=tagged_metrics(found),
+    )
+
+
 def _live_model(pipeline: Pipeline, endpoint: Endpoint) -> LiveModel:
     seen = endpoint.describe()
     if seen.status is None:
@@ -188,20 +213,7 @@ def _live_model(pipeline: Pipeline, endpoint: Endpoint) -> LiveModel:
     )
     if seen.live is None or not seen.has_served:
         return live
-    live = _with_hold(live, endpoint)
-    named = named_parts(seen.live)
-    if not seen.live.startswith(f"{pipeline.name}-"):
-        return _with(live, problem=f"it serves a model that is not of pipeline {pipeline.name}")
-    found = endpoint.config_tags(seen.live)
-    if (found.get(tags.PIPELINE) or named.get("pipeline")) != pipeline.name:
-        return _with(live, problem=f"it serves a model that is not of pipeline {pipeline.name}")
-    return _with(
-        live,
-        training_job=found.get(tags.TRAINING_JOB) or named.get("training_job"),
-        data_date=_day(found.get(tags.DATA_DATE) or named.get("data_date", "")),
-        proof=proof_of(found),
-        metrics=tagged_metrics(found),
-    )
+    return with_model(_with_hold(live, endpoint), endpoint)
 
 
 def _with_hold(live: LiveModel, endpoint: Endpoint) -> LiveModel:

@@ -132,5 +132,5 @@ def _left(pipeline: Pipeline, old: Pipeline, text: str) -> Iterator[str]:
 
 
 def _keys(pipeline: Pipeline) -> list[str]:
-    given = pipeline.data.model_dump(exclude_none=True).values()
-    return [str(value["key"] if isinstance(value, dict) else value) for value in given]
+    prediction = [pipeline.data.prediction] if pipeline.data.prediction else []
+    return [*(channel.key for channel in pipeline.data.channels.values()), *prediction]

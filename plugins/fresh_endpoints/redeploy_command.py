@@ -170,11 +170,11 @@ class Plan:
         try:
             chosen = choices.find(self._wish.model, seen)
         except NoSuchModelError as error:
-            refused = refusal(error, choices, self._endpoint, seen, self._pipeline.name)
-            raise CannotRedeployError(refused.sentence) from error
+            refused = refusal(error, choices, seen, self._pipeline.name)
+            raise CannotRedeployError(refused.words) from error
         gate = Gate(self._pipeline, self._endpoint, self._endpoint.client)
         if of_another := taken(gate, self._deployment(chosen), seen):
-            raise CannotRedeployError(of_another.sentence)
+            raise CannotRedeployError(of_another.words)
         return chosen
 
     def _steps(self, chosen: Choice, seen: Seen) -> Iterator[str]:

@@ -39,6 +39,7 @@ for dag in bag.dags.values():
     dag.params.validate()  # The defaults are allowed; a scheduled run has no others.
     dags[dag.dag_id] = {
         "tasks": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
+        "slots": {task.task_id: [task.pool, task.priority_weight] for task in again.tasks},
         "owners": sorted({task.owner for task in dag.tasks}),
         "docs": dag.doc_md,
         "description": dag.description,

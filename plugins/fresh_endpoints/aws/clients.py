@@ -91,11 +91,16 @@ def _mask_token(request: Any, **_: Any) -> None:
     """
     token = request.headers.get("X-Amz-Security-Token")
     if token:
-        _mask_once(token.decode() if isinstance(token, bytes) else str(token))
+        mask_token(token.decode() if isinstance(token, bytes) else str(token))
 
 
 @functools.lru_cache(maxsize=100)
-def _mask_once(token: str) -> None:
+def mask_token(token: str) -> None:
+    """Have Airflow mask a session's token, once: each time, Airflow's supervisor is told.
+
+    Args:
+        token: The token.
+    """
     mask_secret(token)
     if token.strip() != token:  # Python quotes such a one, escaped, when it refuses to send it.
         mask_secret(token.strip())

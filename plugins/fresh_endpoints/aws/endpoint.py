@@ -27,6 +27,7 @@ from fresh_endpoints.aws.errors import (
     explained,
     is_in_progress,
     is_not_found,
+    is_out_of_quota,
     may_heal,
     message_of,
     pause_after_fault,
@@ -157,6 +158,7 @@ class Endpoint:
 
         Raises:
             LiveConfigGoneError: AWS refuses, because what is live has been deleted.
+            OutOfQuotaError: AWS refused for want of a quota that others free.
             AirflowException: AWS refused.
         """
         config_name = request["EndpointConfigName"]
@@ -282,7 +284,7 @@ class Endpoint:
                 if isinstance(error, ClientError):
                     if live and is_not_found(error) and f'endpoint-config/{live.lower()}"' in message_of(error):
                         raise LiveConfigGoneError(live) from error
-                    if not (may_heal(error) or _is_passing(error)):
+                    if is_out_of_quota(error) or not (may_heal(error) or _is_passing(error)):
                         raise
                 self._unanswered += 1
                 if self._unanswered == MAX_UNANSWERED:

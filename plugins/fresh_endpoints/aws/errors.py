@@ -121,6 +121,18 @@ class Quota:
         return self.limit < self.delta
 
 
+class OutOfQuotaError(AirflowException):
+    """AWS has refused a request for want of a quota that frees when others end: the same may be taken later.
+
+    Attributes:
+        quota: The quota; None where AWS's sentence names none.
+    """
+
+    def __init__(self, text: str, quota: Quota | None):
+        super().__init__(text)
+        self.quota = quota
+
+
 def code_of(error: ClientError) -> str:
     """Return the error's code, such as ``ResourceInUse``."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -217,6 +229,12 @@ def quota_of(error: ClientError) -> Quota | None:
     return Quota(found["name"], limit, utilization, delta)
 
 
+def is_out_of_quota(error: ClientError) -> bool:
+    """Tell whether a request was refused for want of a quota that frees when others end."""
+    quota = quota_of(error)
+    return code_of(error) == "ResourceLimitExceeded" and not (quota and quota.can_never_be_met)
+
+
 def is_role_not_ready(error: ClientError) -> bool:
     """Tell whether SageMaker could not assume the execution role.
 
@@ -263,12 +281,15 @@ def explained(doing: str) -> Iterator[None]:
 
     Raises:
         AirflowFailException: AWS refused for good (denied, invalid, missing role): a retry would meet the same.
+        OutOfQuotaError: AWS refused for want of a quota that others free.
         AirflowException: AWS could not answer; Airflow's retries take over.
     """
     try:
         yield
     except ClientError as error:
         text = f"Could not {doing}. AWS says {code_of(error)}: {message_of(error)}{_advice(error)}"
+        if is_out_of_quota(error):
+            raise OutOfQuotaError(text, quota_of(error)) from error
         if may_heal(error):
             raise AirflowException(text) from error
         raise AirflowFailException(text) from error

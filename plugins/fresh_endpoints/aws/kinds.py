@@ -185,6 +185,9 @@ HEALABLE_REASONS = (
     "Unable to provision requested ML compute capacity",
 )
 
+# Of these: AWS has no such instance now.
+CAPACITY_REASONS = ("CapacityError", "Unable to provision requested ML compute capacity")
+
 
 def is_healable(description: Description) -> bool:
     """Tell whether a Failed job or endpoint failed by a fault of AWS's own, which another attempt may not meet.
@@ -194,3 +197,12 @@ def is_healable(description: Description) -> bool:
     """
     reason = str(description.get("FailureReason") or "").lstrip()  # AWS's own may begin with a space.
     return reason.startswith(HEALABLE_REASONS)
+
+
+def lacks_capacity(description: Description) -> bool:
+    """Tell whether a Failed job or endpoint failed because AWS has no such instance now.
+
+    Args:
+        description: What the Describe operation returned.
+    """
+    return str(description.get("FailureReason") or "").lstrip().startswith(CAPACITY_REASONS)

@@ -14,6 +14,8 @@ from fresh_endpoints.aws import service_model
 from fresh_endpoints.aws import tags as aws_tags
 
 Request = dict[str, Any]
+# The channels of a pipeline file's ``data`` by name, rendered: each with ``key``, ``file`` and ``content_type``.
+Channels = Mapping[str, Mapping[str, Any]]
 
 # What a model takes over from its training, as it does image and role: https://docs.aws.amazon.com/sagemaker/latest/dg/host-vpc.html
 TAKEN_OVER = ("VpcConfig", "EnableNetworkIsolation")
@@ -25,30 +27,46 @@ VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
 
 
 def create_training_job(
-    section: Mapping[str, Any], *, name: str, bucket: str, data: Mapping[str, str], tags: Mapping[str, str]
+    section: Mapping[str, Any], *, name: str, bucket: str, data: Channels, tags: Mapping[str, str]
 ) -> Request:
     """Complete the ``training`` section into a CreateTrainingJob request.
 
-    The channels ``training`` and ``validation`` always exist. A channel of these that brings no S3Uri reads the folder
-    of its data file, as the article's do: SageMaker gives a container folders, not files.
+    Each entry of ``data`` is a channel of its name. A channel of that name in the section's InputDataConfig says more
+    of it (how it is compressed, shuffled, shared out); it is not another one.
 
     Args:
         section: The rendered section.
         name: The training job's name.
         bucket: The bucket of the data files.
-        data: The rendered S3 keys of the day's files by channel; at least training and validation.
+        data: The rendered channels of the pipeline file's ``data``.
         tags: Tag values by tag key.
 
     Returns:
-        The request.
+        The request; without InputDataConfig where there is no channel.
     """
     given = section.get("InputDataConfig", [])
     if isinstance(given, list):
         named = [channel.get("ChannelName") for channel in given if isinstance(channel, Mapping)]
-        ours = [{"ChannelName": name} for name in ("training", "validation") if name not in named]
+        ours = [{"ChannelName": name} for name in data if name not in named]
         given = [_channel(channel, bucket, data) for channel in [*given, *ours]]
-    request = {"TrainingJobName": name, **section, "InputDataConfig": given, "Tags": aws_tags.as_list(tags)}
+    channels = {"InputDataConfig": given} if given or "InputDataConfig" in section else {}
+    request = {"TrainingJobName": name, **section, **channels, "Tags": aws_tags.as_list(tags)}
     return service_model.coerce("CreateTrainingJob", request)
+
+
+def channel_uri(bucket: str, channel: Mapping[str, Any]) -> str:
+    """Name what SageMaker reads of a channel of ``data``: it takes each object whose key begins so.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+
+    Args:
+        bucket: The bucket.
+        channel: The channel: ``key``, and ``file``.
+
+    Returns:
+        The S3 URL of the key's folder, or of the key.
+    """
+    return f"s3://{bucket}/{channel['key']}" if channel.get("file") else folder_uri(bucket, channel["key"])
 
 
 def create_model(
@@ -282,14 +300,16 @@ def _model_data(artifact: str, training: Mapping[str, Any]) -> dict[str, Any]:
     return {"ModelDataSource": {"S3DataSource": {"S3Uri": folder, "S3DataType": "S3Prefix", "CompressionType": "None"}}}
 
 
-def _channel(channel: Any, bucket: str, data: Mapping[str, str]) -> Any:
-    if not isinstance(channel, Mapping) or channel.get("ChannelName") not in ("training", "validation"):
+def _channel(channel: Any, bucket: str, data: Channels) -> Any:
+    if not isinstance(channel, Mapping) or not isinstance(channel.get("ChannelName"), str):
         return channel
+    told = data.get(channel["ChannelName"])
     source = channel.get("DataSource", {"S3DataSource": {}})
-    if not isinstance(source, Mapping) or not isinstance(source.get("S3DataSource"), Mapping):
+    if told is None or not isinstance(source, Mapping) or not isinstance(source.get("S3DataSource"), Mapping):
         return channel
-    ours = {"S3DataType": "S3Prefix", "S3Uri": folder_uri(bucket, data[channel["ChannelName"]])}
-    return {**channel, "DataSource": {**source, "S3DataSource": {**ours, **source["S3DataSource"]}}}
+    content_type = {"ContentType": told["content_type"]} if told.get("content_type") else {}
+    ours = {"S3DataType": "S3Prefix", "S3Uri": channel_uri(bucket, told)}
+    return {**channel, **content_type, "DataSource": {**source, "S3DataSource": {**ours, **source["S3DataSource"]}}}
 
 
 def _only_members(operation: str, request: Request) -> Request:

@@ -15,11 +15,19 @@ LONGEST_OWNER = 500
 LONGEST_DESCRIPTION = 10_000
 # dag_tag.name; Airflow's DAG raises for a longer one.
 LONGEST_TAG = 100
+# slot_pool.pool.
+LONGEST_POOL = 256
+# Weights of all tasks that come after one are added up, in a database's integer.
+HIGHEST_PRIORITY = 1000
+LONGEST_SPREAD_MINUTES = 24 * 60
 LONGEST_SCHEDULE = 200
 LONGEST_TIMEZONE = 64
 LONGEST_PATTERN = 1000
 LONGEST_RULE = 300
 MOST_LISTED = 100
+# Slack takes 3000 characters in a text, and links of any number of them.
+MOST_MENTIONED = 10
+LONGEST_ADDRESS = 1000
 # Days whose neighbours exist in every time zone, and that cron can count from.
 FIRST_DAY = dt.date(1970, 1, 2)
 LAST_DAY = dt.date(2199, 12, 31)
@@ -32,3 +40,6 @@ MOST_KEPT = 10_000
 # SageMaker's own limit for a container's start. Asking is done in a worker's slot:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariant.html
 LONGEST_PATIENCE_SECONDS = 3600
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html, InputDataConfig, and API_Channel
+MOST_CHANNELS = 20
+LONGEST_CONTENT_TYPE = 256

@@ -14,7 +14,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from typing_extensions import Self
 
 from fresh_endpoints.pipeline_file import limits, patterns
+from fresh_endpoints.pipeline_file.data import Data
+from fresh_endpoints.pipeline_file.fleet import Fleet
 from fresh_endpoints.pipeline_file.quality import parse_rule
+from fresh_endpoints.pipeline_file.slack_choices import Mention, Runbook, Tell
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
 # A training job's name is the pipeline's name, a date and a digest; SageMaker takes 63 characters in all.
@@ -100,24 +103,6 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Data(_Part):
-    """The S3 keys of one day's files, each a file below a folder. SageMaker reads the whole folder of a file."""
-
-    training: str = Field(
-        description="S3 key of the training file, with {{ data_date }} in it.",
-        examples=["input-data-training/{{ data_date }}/{{ pipeline }}/iris.csv"],
-    )
-    validation: str = Field(
-        description="S3 key of the validation file, in a folder of its own.",
-        examples=["input-data-validation/{{ data_date }}/{{ pipeline }}/iris.csv"],
-    )
-    prediction: str | None = Field(
-        default=None,
-        description="S3 key of the file to predict on. Leave it out where there is none.",
-        examples=["input-data-prediction/{{ data_date }}/{{ pipeline }}/iris.csv"],
-    )
-
-
 class Slack(_Part):
     """Where the pipeline's messages go."""
 
@@ -130,6 +115,9 @@ class Slack(_Part):
     username: Text | None = Field(
         default=None, description="Name that the messages carry. Left out: the webhook's own name."
     )
+    tell: Tell = "all"
+    mention: Mention = ()
+    runbook: Runbook = None
 
 
 class Quality(_Part):
@@ -202,7 +190,7 @@ class Retention(_Part):
     dry_run: bool = Field(default=False, description="true: only list, in the log of deploy, what would be deleted.")
 
 
-class Pipeline(_Part):
+class Pipeline(_Part, Fleet):
     """One pipeline: a model that is trained anew on each day's data, and the endpoint that serves it.
 
     Strings in bucket, data, training, model, endpoint_config, endpoint and transform, and smoke_test.key, are Jinja
@@ -258,7 +246,7 @@ class Pipeline(_Part):
         default=3,
         ge=0,
         le=limits.MOST_RETRIES,
-        description="How often a step is tried again after a fault that may heal: no capacity at AWS, a lost worker.",
+        description="How often a step is tried again after a fault that may heal: throttling at AWS, a lost worker.",
     )
     retry_delay_seconds: int = Field(
         default=300,
@@ -273,7 +261,11 @@ class Pipeline(_Part):
     )
     aws_conn_id: Text = Field(default="aws_default", description="Airflow connection to AWS.")
     bucket: str = Field(description="S3 bucket of the data files.", examples=["sample-bucket"])
-    data: Data
+    data: Data = Field(
+        default_factory=Data,
+        description="The S3 keys of a run's files. Each key but `prediction` is a channel of the training of that "
+        "name: a key that is waited for, or a mapping. Left out: the channels are those of training.InputDataConfig.",
+    )
     wait_minutes: int = Field(
         default=0,
         ge=0,
@@ -306,7 +298,7 @@ class Pipeline(_Part):
     )
     training: dict[str, Any] = Field(
         description=f"The CreateTrainingJob request ({_API}CreateTrainingJob.html), without TrainingJobName, Tags and "
-        "the channels' S3 paths, which are added."
+        "the channels of `data`, which are added. InputDataConfig may hold other channels, and say more of those."
     )
     model: dict[str, Any] = Field(
         default_factory=dict,
@@ -315,8 +307,9 @@ class Pipeline(_Part):
         "VpcConfig: null is no VPC.",
     )
     endpoint_config: dict[str, Any] = Field(
+        default_factory=dict,
         description=f"The CreateEndpointConfig request ({_API}CreateEndpointConfig.html), without EndpointConfigName, "
-        "Tags and the variants' ModelName, which are added."
+        "Tags and the variants' ModelName, which are added. It must be given, unless `deploy` is never.",
     )
     endpoint: dict[str, Any] = Field(
         default_factory=dict,

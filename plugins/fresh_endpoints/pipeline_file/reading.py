@@ -12,7 +12,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from fresh_endpoints.pipeline_file import bounds
-from fresh_endpoints.pipeline_file.model import Data, Pipeline, Quality, Retention, Slack, SmokeTest
+from fresh_endpoints.pipeline_file.data import Channel, Data
+from fresh_endpoints.pipeline_file.model import Pipeline, Quality, Retention, Slack, SmokeTest
 from fresh_endpoints.problems import PipelineFileError, Problem, Where, format_path, listed, quoted
 
 
@@ -176,6 +177,8 @@ def _explain(error: dict[str, Any], values: dict[Any, Any]) -> str:
 
 
 def _keys_beside(path: Where) -> tuple[str, ...]:
+    if len(path) > 2:
+        return tuple(Channel.model_fields)
     return tuple((_PARTS[path[0]] if len(path) > 1 else Pipeline).model_fields)
 
 
@@ -197,6 +200,7 @@ def _where_it_stands(path: Where, values: dict[Any, Any]) -> str:
         if isinstance(value, dict)
         and key in value
         and (section not in _PARTS or key not in _PARTS[section].model_fields)
+        and (section, key) != ("data", "training")
     ]
     if len(path) > 1 or not found:
         return ""

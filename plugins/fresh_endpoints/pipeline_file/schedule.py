@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
+    from croniter import croniter
+
     from fresh_endpoints.pipeline_file.model import Pipeline
 
 # Airflow's own name for it; croniter knows the others.
@@ -23,13 +25,35 @@ def newest_due(pipeline: Pipeline, latest: dt.datetime) -> dt.datetime | None:
     Returns:
         The moment in the pipeline's time zone; None without a schedule, or where none was due since its first day.
     """
+    # croniter looks for the one before, and a run that was due at that very moment is one.
+    moments = _moments(pipeline, latest + dt.timedelta(seconds=1))
+    if moments is None:
+        return None
+    due: dt.datetime = moments.get_prev(dt.datetime)
+    return due.replace(tzinfo=ZoneInfo(pipeline.timezone)) if due.date() >= pipeline.start_date else None
+
+
+def next_due(pipeline: Pipeline, after: dt.datetime) -> dt.datetime | None:
+    """Return when the next run is due.
+
+    Args:
+        pipeline: The pipeline.
+        after: After when; with a time zone.
+
+    Returns:
+        The moment in the pipeline's time zone; None without a schedule.
+    """
+    moments = _moments(pipeline, after)
+    if moments is None:
+        return None
+    due: dt.datetime = moments.get_next(dt.datetime)
+    return due.replace(tzinfo=ZoneInfo(pipeline.timezone))
+
+
+def _moments(pipeline: Pipeline, moment: dt.datetime) -> croniter | None:
     if pipeline.schedule is None:
         return None
     from croniter import croniter  # Not at every parse of a DAG file.
 
-    zone = ZoneInfo(pipeline.timezone)
-    local = latest.astimezone(zone).replace(tzinfo=None)
     schedule = _QUARTERLY if pipeline.schedule == "@quarterly" else pipeline.schedule
-    # croniter looks for the one before, and a run that was due at that very moment is one.
-    due: dt.datetime = croniter(schedule, local + dt.timedelta(seconds=1)).get_prev(dt.datetime)
-    return due.replace(tzinfo=zone) if due.date() >= pipeline.start_date else None
+    return croniter(schedule, moment.astimezone(ZoneInfo(pipeline.timezone)).replace(tzinfo=None))

@@ -14,12 +14,12 @@ from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import requests, tags
 from fresh_endpoints.aws.endpoint import Endpoint, LiveConfigGoneError, Seen
-from fresh_endpoints.aws.errors import explained, is_not_found
+from fresh_endpoints.aws.errors import OutOfQuotaError, explained, is_not_found
 from fresh_endpoints.aws.model import create_model, model_request
 from fresh_endpoints.model_facts import fact_tags
 from fresh_endpoints.run import named_parts
 from fresh_endpoints.steps.decision import Next, SoFar
-from fresh_endpoints.telling import messages
+from fresh_endpoints.telling import failed_deployments
 from fresh_endpoints.telling.failures import StepFailed
 
 if TYPE_CHECKING:
@@ -217,12 +217,13 @@ class Asking:
             self._make_again(deployment, gone.name)
             return False
 
-    def to_go_back(self, seen: Seen, so_far: SoFar) -> SoFar:
+    def to_go_back(self, seen: Seen, so_far: SoFar, *, out_of_quota: Callable[[OutOfQuotaError, SoFar], str]) -> SoFar:
         """Ask for the endpoint to serve again what it goes back to.
 
         Args:
             seen: What the endpoint is like.
             so_far: What the run has done.
+            out_of_quota: Waits for quota; where it has waited as long as it may, it says so.
 
         Returns:
             The same with what has become of it: a refusal must not hide that an unproven model is live.
@@ -234,6 +235,8 @@ class Asking:
             if self._endpoint.update(self.update_endpoint_request(back_to, at_once=True), live=seen.live):
                 return replace(so_far, back_over=seen.version)
             return so_far
+        except OutOfQuotaError as error:
+            return replace(so_far, refused=out_of_quota(error, so_far), may_try_later=False)
         except (AirflowException, LiveConfigGoneError) as error:
             may_try_later = not isinstance(error, (AirflowFailException, LiveConfigGoneError))
             return replace(so_far, refused=str(error), may_try_later=may_try_later)
@@ -247,11 +250,11 @@ class Asking:
     def _create_model(self, deployment: Deployment, name: str, given: Mapping[str, str]) -> None:
         section = self._sections["Model"]
         if found := create_model(self._client, section, name=name, facts=deployment.facts, tags=given):
-            raise StepFailed(messages.name_taken("Model", name, found))
+            raise StepFailed(failed_deployments.name_taken("Model", name, found))
 
     def _create_config(self, name: str, given: Mapping[str, str]) -> None:
         if found := self._endpoint.create_config(self._config_request(name, given)):
-            raise StepFailed(messages.name_taken("Endpoint config", name, found))
+            raise StepFailed(failed_deployments.name_taken("Endpoint config", name, found))
 
     def _make_again(self, deployment: Deployment, live: str) -> None:
         """Make the endpoint config again that is live and was deleted: without it AWS refuses every update.
@@ -260,7 +263,7 @@ class Asking:
         """
         parts = named_parts(live)
         if parts.get("pipeline") != deployment.run.pipeline or not self._has_model(live):
-            raise StepFailed(messages.live_config_gone(deployment, live=live))
+            raise StepFailed(failed_deployments.live_config_gone(deployment, live=live))
         log.warning("Endpoint config %s, which is live, has been deleted; making it again.", live)
         run = deployment.run.for_data_date(dt.date.fromisoformat(parts["data_date"]))
         given = {**run.tags(self._aws_tags), tags.TRAINING_JOB: parts["training_job"]}

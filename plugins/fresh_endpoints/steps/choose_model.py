@@ -10,13 +10,12 @@ from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.steps.choices import LIVE, Choices, NoSuchModelError
 from fresh_endpoints.steps.endpoint_step import EndpointStep
-from fresh_endpoints.steps.way_back import standing
-from fresh_endpoints.telling import decisions, messages
+from fresh_endpoints.telling import decisions, failed_deployments
 from fresh_endpoints.telling.failures import StepFailed
 from fresh_endpoints.telling.sending import run_links
 
 if TYPE_CHECKING:
-    from fresh_endpoints.aws.endpoint import Endpoint, Seen
+    from fresh_endpoints.aws.endpoint import Seen
     from fresh_endpoints.steps.choices import Choice
     from fresh_endpoints.steps.gate import Gate
     from fresh_endpoints.telling.message import Message
@@ -86,7 +85,7 @@ class ChooseModelOperator(RedeployStep):
         try:
             return choices.find(wanted, seen)
         except NoSuchModelError as error:
-            message = refusal(error, choices, self.endpoint, seen, self.pipeline.name)
+            message = refusal(error, choices, seen, self.pipeline.name)
             self.log.error(message.sentence)
             raise StepFailed(message) from error
 
@@ -96,21 +95,19 @@ class ChooseModelOperator(RedeployStep):
             raise StepFailed(replace(message, links=run_links(context)))
 
 
-def refusal(error: NoSuchModelError, choices: Choices, endpoint: Endpoint, seen: Seen, pipeline: str) -> Message:
+def refusal(error: NoSuchModelError, choices: Choices, seen: Seen, pipeline: str) -> Message:
     """Say why there is no such model, and what can be gone back to.
 
     Args:
         error: Why there is none.
         choices: Where it was looked for.
-        endpoint: The endpoint.
-        seen: What it is like.
+        seen: What the endpoint is like.
         pipeline: The pipeline's name.
 
     Raises:
-        AirflowException: AWS refused to tell what is live.
+        AirflowException: AWS refused to tell what there is.
     """
-    live_now = standing(endpoint, seen, pipeline)
-    return decisions.redeploy_refused(pipeline, str(error), standing=live_now, choices=choices.listed(seen))
+    return decisions.redeploy_refused(pipeline, str(error), choices=choices.listed(seen))
 
 
 def taken(gate: Gate, deployment: Deployment, seen: Seen) -> Message | None:
@@ -127,7 +124,7 @@ def taken(gate: Gate, deployment: Deployment, seen: Seen) -> Message | None:
     other = gate.owner(seen.live) if seen.live and seen.has_served else ""
     if not other or other == deployment.run.pipeline:
         return None
-    message = messages.endpoint_of_another(deployment, live=str(seen.live), other=other)
+    message = failed_deployments.endpoint_of_another(deployment, live=str(seen.live), other=other)
     return replace(message, heading="❌ Redeploy failed")
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from fresh_endpoints.aws.endpoint import Seen
 from fresh_endpoints.aws.kinds import Answer, is_healable
-from fresh_endpoints.telling import messages
+from fresh_endpoints.telling import failed_deployments
 
 if TYPE_CHECKING:
     from fresh_endpoints.deployment import Deployment
@@ -147,9 +147,7 @@ def may_heal(seen: Seen, end: Next) -> bool:
     return end in (Next.NOT_DEPLOYED, Next.LEFT_UNPROVEN) and is_healable({"FailureReason": seen.reason})
 
 
-def end_in_words(
-    deployment: Deployment, seen: Seen, so_far: SoFar, end: Next, *, standing: str, minutes: int
-) -> Message:
+def end_in_words(deployment: Deployment, seen: Seen, so_far: SoFar, end: Next, *, minutes: int) -> Message:
     """Say how a deployment has ended that is not live, or not proven.
 
     Args:
@@ -157,22 +155,21 @@ def end_in_words(
         seen: What the endpoint is like.
         so_far: What the run has done.
         end: How it has ended.
-        standing: What is live now, and whether it is proven.
         minutes: How long a change may take.
     """
     status, live, why = seen.status or "gone", seen.live, str(so_far.failed_test)
     if end is Next.UNUSABLE:
-        return messages.endpoint_unusable(deployment, standing, status=status, live=live, reason=seen.reason)
+        return failed_deployments.endpoint_unusable(deployment, status=status, live=live, reason=seen.reason)
     if end is Next.STUCK:
-        return messages.endpoint_stuck(deployment, standing, status=status, live=live, minutes=minutes)
+        return failed_deployments.endpoint_stuck(deployment, status=status, live=live, minutes=minutes)
     if end is Next.TAKEN_BACK:
-        return messages.taken_back(deployment, standing, live=live, why=why)
+        return failed_deployments.taken_back(deployment, live=live, why=why)
     if end is Next.LEFT_UNPROVEN:
         back_to, refused = _why_not_back(seen, so_far)
-        return messages.left_unproven(deployment, standing, status=status, why=why, previous=back_to, refused=refused)
+        return failed_deployments.left_unproven(deployment, status=status, why=why, previous=back_to, refused=refused)
     if seen.answer is not Answer.DONE:
-        return messages.not_deployed(deployment, standing, status=status, reason=seen.reason)
-    return messages.rolled_back(deployment, standing, live=live, reason=seen.reason)
+        return failed_deployments.not_deployed(deployment, status=status, reason=seen.reason)
+    return failed_deployments.rolled_back(deployment, live=live, reason=seen.reason)
 
 
 def _why_not_back(seen: Seen, so_far: SoFar) -> tuple[str | None, str | None]:

@@ -21,9 +21,19 @@ def default_args(pipeline: Pipeline) -> dict[str, Any]:
     """
     return {
         "owner": pipeline.owner,
+        "priority_weight": pipeline.priority,
         "retries": pipeline.retries,
         "retry_delay": timedelta(seconds=pipeline.retry_delay_seconds),
         "retry_exponential_backoff": True,
         "max_retry_delay": timedelta(seconds=max(pipeline.retry_delay_seconds, LONGEST_RETRY_DELAY_SECONDS)),
         "on_failure_callback": FailureNotifier(pipeline),
     }
+
+
+def pool_of(pipeline: Pipeline) -> dict[str, Any]:
+    """Return the pool of a task that asks AWS for instances, as its argument; none where the file names none.
+
+    Args:
+        pipeline: The pipeline.
+    """
+    return {"pool": pipeline.pool} if pipeline.pool else {}

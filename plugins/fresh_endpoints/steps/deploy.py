@@ -8,23 +8,29 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.endpoint import Seen, longest_change
+from fresh_endpoints.aws.errors import OutOfQuotaError
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
 from fresh_endpoints.deployment import Deployment
+from fresh_endpoints.live import LiveModel, with_model
 from fresh_endpoints.model_facts import XCOM_REFUSED
 from fresh_endpoints.steps.buttons import EndpointLink
 from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, next_step
 from fresh_endpoints.steps.endpoint_step import EndpointStep
 from fresh_endpoints.steps.gate import Objection, note_refusal
+from fresh_endpoints.steps.instances_wait import InstancesWait, Wanted
+from fresh_endpoints.steps.own_use import never_in_words
 from fresh_endpoints.steps.retention import delete_expired
 from fresh_endpoints.steps.told_models import facts_of_runs_own
-from fresh_endpoints.steps.way_back import standing, way_back
-from fresh_endpoints.telling import messages
+from fresh_endpoints.steps.way_back import way_back
+from fresh_endpoints.telling import failed_deployments, messages
+from fresh_endpoints.telling.changes import Change, took
 from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow
+from fresh_endpoints.telling.live_now import live_now
 from fresh_endpoints.telling.sending import run_links, tell_once
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.event import WaitEnded
@@ -39,7 +45,7 @@ UNSEEN_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 2.0
 
 
-class DeployOperator(EndpointStep):
+class DeployOperator(InstancesWait, EndpointStep):
     """Makes the endpoint serve the run's model, and says so only when it does.
 
     The endpoint is created or updated, whichever it needs. One that somebody else is changing is waited for, then
@@ -59,6 +65,8 @@ class DeployOperator(EndpointStep):
 
     # What of `SoFar` is carried over a wait, and written nowhere else.
     _carried: Mapping[str, Any] = {}
+    # How the wait before has ended.
+    _ended: WaitEnded | None = None
 
     def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Bring the endpoint to the run's config, or say why not.
@@ -80,9 +88,10 @@ class DeployOperator(EndpointStep):
         if self._mode(context) == "never":
             if deployment:
                 self._stop_at(context, deployment, self.gate.by_itself(deployment))
+                self._tell_only_trained(deployment)
             raise AirflowSkipException("deploy is 'never': the model was trained and is not deployed")
         if deployment is None:
-            raise StepFailed(messages.no_model(self.trained_by))
+            raise StepFailed(failed_deployments.no_model(self.trained_by))
         self._go_on(context, deployment, self._so_far(deployment, ended), ended)
         return self._complete(deployment)
 
@@ -93,6 +102,7 @@ class DeployOperator(EndpointStep):
 
     def _go_on(self, context: Any, deployment: Deployment, so_far: SoFar, ended: WaitEnded | None) -> None:
         """Do what comes next until the endpoint serves the run's config, proven."""
+        self._ended = ended
         expected: float | None = None
         # After a wait the change may still be unseen; a new try asks again.
         unseen_until = time.monotonic() + UNSEEN_SECONDS if ended else 0.0
@@ -109,14 +119,16 @@ class DeployOperator(EndpointStep):
             elif step in (Next.CREATE, Next.RECREATE, Next.UPDATE):
                 self._ask_permission(context, deployment, seen)
                 expected = self.endpoint.seconds_of_last_change(seen)
-                so_far = self._ask(deployment, seen, so_far, step)
+                so_far = self._ask(context, deployment, seen, so_far, step)
                 unseen_until = time.monotonic() + UNSEEN_SECONDS
             elif step is Next.PROVE:
                 so_far = self._prove(deployment, so_far)
                 if so_far.failed_test is None:
                     return
             elif step is Next.PUT_BACK:
-                so_far = self.asking.to_go_back(seen, so_far)
+                so_far = self.asking.to_go_back(
+                    seen, so_far, out_of_quota=lambda error, now: self._wait_for_quota(context, error, now)
+                )
                 unseen_until = time.monotonic() + UNSEEN_SECONDS
             else:
                 raise self._end(context, deployment, seen, so_far, step)
@@ -139,11 +151,14 @@ class DeployOperator(EndpointStep):
             context["ti"].xcom_push(key=XCOM_REFUSED, value=objection.message.sentence)
         raise self._skipped(deployment, objection.message)
 
-    def _ask(self, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> SoFar:
+    def _ask(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> SoFar:
         """Ask for the endpoint to be created, recreated or updated."""
         if self.smoke_tester:
             _ = self.smoke_tester.body  # Without it nothing can be proven, so it is read before anything changes.
-        is_accepted = self._request(deployment, seen, step)
+        try:
+            is_accepted = self._request(deployment, seen, step)
+        except OutOfQuotaError as error:
+            raise AirflowFailException(self._wait_for_quota(context, error, so_far)) from error
         # What has timed out was the wait for the change before.
         so_far = replace(so_far, previous=seen.live or "", is_too_late=False)
         if not is_accepted:
@@ -166,7 +181,7 @@ class DeployOperator(EndpointStep):
         """Write down, for a try that knows no more than AWS does, that the change has been asked for; and tell it."""
         if so_far.asked_over is None:
             self.endpoint.tag_config(deployment.config_name, tags.ASKED_OVER, version)
-        self._tell_of_config(deployment, messages.deployment_started(deployment))
+        self._tell_of_config(deployment, self.after_waiting(messages.deployment_started(deployment), self._ended))
         return replace(so_far, asked_over=version)
 
     def _prove(self, deployment: Deployment, so_far: SoFar) -> SoFar:
@@ -214,6 +229,13 @@ class DeployOperator(EndpointStep):
             timeout=timedelta(seconds=longest_change(self.config)),
         )
 
+    def _wait_for_quota(self, context: Any, error: OutOfQuotaError, so_far: SoFar) -> str:
+        """Wait until it is this task's turn to ask again; where it has waited as long as it may, or in vain, say so."""
+        if never := never_in_words(self.endpoint, error.quota):
+            return f"{error}{never}"
+        wanted = Wanted.by_quota(error, ENDPOINT, self.endpoint.name, so_far.config_name)
+        return self.wait_for_quota(context, wanted, error, self._ended, self._to_carry(so_far))
+
     # What the run knows.
 
     def _deployment(self, context: Any) -> Deployment | None:
@@ -255,11 +277,29 @@ class DeployOperator(EndpointStep):
         self.log.info("Endpoint %s is InService with %s.", self.endpoint.name, deployment.config_name)
         # Unless told: an earlier try may have died before it did.
         self._tell_of_config(deployment, messages.deployment_started(deployment))
-        self._tell_of_config(deployment, messages.deployment_completed(deployment))
+        change = self._change(deployment) if self.notifier.tells_changes else None
+        self._tell_of_config(deployment, messages.deployment_completed(deployment, change))
         if deployment.run.generation:  # What was cleared may have been refused before.
             note_refusal(self.hook.conn, deployment, "")
         self._clean_up(deployment)
         return deployment.deployed_facts
+
+    def _change(self, deployment: Deployment) -> Change:
+        """Find out what the deployment has changed; what cannot be found is said to be so."""
+        try:
+            was = self.endpoint.config_tags(deployment.config_name).get(tags.PREVIOUS_CONFIG)
+            live = LiveModel(self.pipeline.name, self.endpoint.name, config=was)
+            return Change(with_model(live, self.endpoint) if was else None, took(deployment.run))
+        except Exception as error:
+            self.log.warning("What was live before could not be read for the message: %s", error)
+            unknown = LiveModel(self.pipeline.name, self.endpoint.name, problem="what it was could not be read")
+            return Change(unknown, took(deployment.run))
+
+    def _tell_only_trained(self, deployment: Deployment) -> None:
+        if self.notifier.tells_changes:
+            live, time = live_now(self.pipeline), took(deployment.run)
+            message = messages.only_trained(deployment.facts, time, live=live, links=deployment.links)
+            self._tell_of_training(deployment, message)
 
     def _clean_up(self, deployment: Deployment) -> None:
         """Delete what retention does not keep; whatever goes wrong is told, and the next deployment tries again."""
@@ -278,9 +318,8 @@ class DeployOperator(EndpointStep):
         is_another_live = step is Next.NOT_DEPLOYED and seen.answer is Answer.DONE
         if is_another_live and (overtaken := self._overtaken(context, deployment, seen, so_far)):
             return overtaken
-        live_now, minutes = standing(self.endpoint, seen, self.pipeline.name), longest_change(self.config) // 60
-        message = end_in_words(deployment, seen, so_far, step, standing=live_now, minutes=minutes)
-        self.log.error(message.sentence)
+        message = end_in_words(deployment, seen, so_far, step, minutes=longest_change(self.config) // 60)
+        self.log.error(message.words)
         if not (so_far.may_try_later or may_heal(seen, step)):
             return StepFailed(message)
         # The next try is to ask anew.

@@ -13,7 +13,7 @@ from fresh_endpoints.aws.errors import explained, is_not_found
 from fresh_endpoints.model_facts import final_metrics, tagged_metrics
 from fresh_endpoints.pipeline_file.quality import broken_rules
 from fresh_endpoints.run import named_parts
-from fresh_endpoints.telling import messages
+from fresh_endpoints.telling import failed_deployments, messages
 from fresh_endpoints.telling.failures import StepFailed
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Gate:
         if mode != "always":
             other = self.owner(live)
             if other and other != self._pipeline.name:
-                raise StepFailed(messages.endpoint_of_another(deployment, live=live, other=other))
+                raise StepFailed(failed_deployments.endpoint_of_another(deployment, live=live, other=other))
             if objection := self.later_date(deployment, live):
                 return objection
         if self._pipeline.quality is None:

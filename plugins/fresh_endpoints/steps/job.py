@@ -11,23 +11,25 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws import requests, tags
-from fresh_endpoints.aws.console import log_page, sagemaker_page
-from fresh_endpoints.aws.container_logs import last_lines
-from fresh_endpoints.aws.errors import again_while, already_exists, explained, is_not_found, once_role_is_ready
-from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, Kind, is_healable
-from fresh_endpoints.steps.buttons import LogStreamLink
+from fresh_endpoints.aws.errors import (
+    OutOfQuotaError,
+    again_while,
+    already_exists,
+    explained,
+    is_not_found,
+    once_role_is_ready,
+)
+from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, Answer, is_healable
+from fresh_endpoints.steps.capacity_wait import CapacityWait
 from fresh_endpoints.steps.expectation import expected_seconds
-from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.steps.instances_wait import Wanted
+from fresh_endpoints.steps.job_in_words import Job
 from fresh_endpoints.telling import messages
-from fresh_endpoints.telling.failures import StepFailed, StepFailedForNow, failure
-from fresh_endpoints.telling.message import Message
-from fresh_endpoints.telling.sending import run_links
+from fresh_endpoints.telling.failures import StepFailed
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.event import WaitEnded
 from fresh_endpoints.waiting.task_state import state_of
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
-
-Job = Mapping[str, Any]
 
 # A job of which the request does not bound it may be pending for a day. Waits for capacity of up to an hour are
 # reported and must do no harm, and pending costs nothing; but after a day the next day's run is due.
@@ -37,29 +39,19 @@ LONGEST_PENDING_SECONDS = 86_400
 _STATES_OF_A_WANTED_TASK = ("running", "deferred", "up_for_retry", "scheduled", "queued")
 
 
-class JobStep(PipelineStep):
+class JobStep(CapacityWait):
     """A step that is one SageMaker job.
 
     The job's name is the idempotency key: a new try asks SageMaker to create it, and when it exists, attaches to it.
     A job that failed by a fault of AWS's own, or that was stopped, is followed by another one on the next try.
 
     Attributes:
-        kind: The kind of job.
         given_up: A user has marked the running task failed or cleared it. Airflow lets it run on for some seconds;
             what it meets then is no news.
     """
 
-    kind: Kind
-    aws_conn_id: Any
-    region_name: Any
-
-    # What the task's buttons in the UI lead to; see links.py.
-    addresses: Mapping[str, str] = {}
-    # As it was last seen.
-    seen: Job | None = None
     _job: str | None = None
     _created: str | None = None
-    _context: Any = None
     _killed = False
     given_up = False
 
@@ -82,12 +74,12 @@ class JobStep(PipelineStep):
             self.log.info("Did not stop %s %s: %s", self.kind.noun, self._job, error)
 
     def create_or_attach(
-        self, name_of: Callable[[int], str], request_of: Callable[[str], dict[str, Any]], create: Callable[..., Any]
+        self, ended: WaitEnded | None, request_of: Callable[[str], dict[str, Any]], create: Callable[..., Any]
     ) -> tuple[dict[str, Any], int, bool]:
         """Create the step's job, or find the one that an earlier try has created.
 
         Args:
-            name_of: Names the job of an attempt, counted from 1.
+            ended: How a wait for quota or capacity has ended; None on a new try.
             request_of: Makes the request for the job of a name.
             create: Makes the request of SageMaker; the request's members are its arguments.
 
@@ -96,12 +88,19 @@ class JobStep(PipelineStep):
 
         Raises:
             StepFailed: The name is that of another Airflow's job, which is not what this run asks for.
-            AirflowFailException: A user has given the task up meanwhile; there is nothing to tell of its job.
+            AirflowFailException: A user has given the task up meanwhile; there is nothing to tell of its job. Or it has
+                waited for quota as long as it may.
+            AirflowDeferred: AWS has refused it for want of quota.
         """
-        for attempt in itertools.count(1):
-            name = self._job = name_of(attempt)
+        for attempt in itertools.count(ended.attempt if ended else 1):
+            name = self._job = self.job_name(attempt)
             request = request_of(name)
-            created = self._create(name, request, create)
+            try:
+                created = self._create(name, request, create)
+            except OutOfQuotaError as error:
+                self._job = None
+                wanted = Wanted.by_quota(error, self.kind, name, self.job_name(1), attempt)
+                raise AirflowFailException(self.wait_for_quota(self._context, wanted, error, ended)) from error
             job = self._describe(name)
             if created:
                 self._created = name
@@ -153,64 +152,6 @@ class JobStep(PipelineStep):
             job: What the Describe operation returned.
         """
         return LONGEST_PENDING_SECONDS
-
-    def too_long(self, job: Job, reason: str) -> StepFailed:
-        """Make the error for a job that has outlasted its limit.
-
-        Args:
-            job: The job.
-            reason: What has happened.
-        """
-        raise NotImplementedError
-
-    def addresses_of(self, job: Job) -> dict[str, str]:
-        """Return the addresses of the job's pages in the AWS console, by the names of links.py.
-
-        Args:
-            job: What the Describe operation returned.
-        """
-        region, name = str(self.region_name), self.name_of(job)
-        return {
-            self.kind.noun.capitalize(): sagemaker_page(region, f"{self.kind.page}/{name}"),
-            LogStreamLink.name: log_page(region, self.kind.log_group, f"{name}/"),
-        }
-
-    def links_of(self, job: Job, context: Any = None) -> dict[str, str]:
-        """Return the addresses for a message about the job: its console page and, given the context, the task's log.
-
-        Args:
-            job: What the Describe operation returned.
-            context: The task's context.
-        """
-        page = self.kind.noun.capitalize()
-        return {page: self.addresses_of(job)[page], **(run_links(context) if context else {})}
-
-    def failure_of(self, job: Job, reason: str, message: Message) -> StepFailed | StepFailedForNow:
-        """Log why a job has failed, with the last lines of its log, and make the failure.
-
-        Args:
-            job: What the Describe operation returned.
-            reason: Why it has failed.
-            message: What people are told.
-        """
-        name = self.name_of(job)
-        self.log.error("%s %s: %s", self.kind.noun.capitalize(), name, reason)
-        lines = last_lines(self.aws_conn_id, self.region_name, self.kind.log_group, name)
-        if lines:
-            self.log.error("The last lines of its log:\n%s", "\n".join(lines))
-        return failure(message, job)
-
-    def name_of(self, job: Job) -> str:
-        """Return the job's name."""
-        return self.kind.name_of(job)
-
-    def status_of(self, job: Job) -> str:
-        """Return the job's status."""
-        return self.kind.status_of(job)
-
-    def answer_to(self, job: Job) -> Answer:
-        """Return what the job's status means."""
-        return self.kind.answer_to(self.status_of(job))
 
     def _create(self, name: str, request: Mapping[str, Any], create: Callable[..., Any]) -> bool:
         with explained(f"create {self.kind.noun} {name}"):
@@ -332,7 +273,3 @@ class JobStep(PipelineStep):
         except Exception as error:
             self.log.warning("Could not ask Airflow for the task's state (%s); the job goes on.", error)
             return True
-
-    @property
-    def _client(self) -> Any:
-        return self.hook.conn  # type: ignore[attr-defined]

@@ -22,6 +22,7 @@ from fresh_endpoints.steps.step import PipelineStep
 from fresh_endpoints.steps.told_models import ToldModels, deployed_as
 from fresh_endpoints.steps.wait_for_data import WaitForDataSensor
 from fresh_endpoints.telling import messages
+from fresh_endpoints.telling.changes import took
 from fresh_endpoints.telling.failures import StepFailed
 from fresh_endpoints.telling.message import Message
 from fresh_endpoints.telling.sending import tell_once
@@ -65,7 +66,7 @@ class WaitForPredictionDataSensor(OfOneModel, WaitForDataSensor):
     template_fields = (*WaitForDataSensor.template_fields, "trained")
 
     def __init__(self, *, pipeline: Pipeline, trained: Any, **kwargs: Any):
-        super().__init__(pipeline=pipeline, files=("prediction",), **kwargs)
+        super().__init__(pipeline=pipeline, keys=(pipeline.data.prediction or "",), **kwargs)
         self.trained = trained
 
 
@@ -120,9 +121,10 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         name = ended.name if ended else None
         if name is None:
             self.trained = self._looked_up(self.run_of(context))
-        job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context), ended)
+        job = self.wait_for_end(self._describe(name) if name else self._create_transform_job(context, ended), ended)
         if self.answer_to(job) is not Answer.DONE:
             reason = self._reason(job)
+            self.wait_for_capacity(job, reason)
             raise self.failure_of(job, reason, self._failed(job, reason))
         return self._complete(context, job)
 
@@ -179,10 +181,13 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         name, given = self.trained["model"], self._model_tags(run)
         return model_request(self.config["Model"], name=name, facts=self.trained, training=training, tags=given)
 
-    def _create_transform_job(self, context: Any) -> Job:
+    def job_name(self, attempt: int) -> str:
+        """Name the run's transform job of an attempt."""
+        training_job, by_hand = self.trained["training_job"], not self._context["triggering_asset_events"]
+        return self.run_of(self._context).transform_job_name(training_job, by_hand=by_hand, attempt=attempt)
+
+    def _create_transform_job(self, context: Any, ended: WaitEnded | None) -> Job:
         run = self.run_of(context)
-        training_job = self.trained["training_job"]
-        by_hand = not context["triggering_asset_events"]
 
         def create(**request: Any) -> None:
             def ask() -> None:
@@ -192,15 +197,14 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             # The model may not be seen yet, or the clean-up of another run may have deleted it meanwhile.
             again_while(is_not_found, ask)
 
-        job, attempt, is_new = self.create_or_attach(
-            lambda attempt: run.transform_job_name(training_job, by_hand=by_hand, attempt=attempt),
-            lambda name: self.request(run, name),
-            create,
-        )
-        links = self.links_of(job, context)
-        message = messages.prediction_started(self.name_of(job), job["ModelName"], attempt=attempt, links=links)
-        tell_once(self.notifier, run, message, client=self._client, arn=job["TransformJobArn"], is_new=is_new)
+        job, attempt, is_new = self.create_or_attach(ended, lambda name: self.request(run, name), create)
+        self.tell_started(job, attempt, ended, is_new=is_new)
         return job
+
+    def started(self, job: Job, attempt: int) -> Message:
+        """Say that the transform job has been created."""
+        links = self.links_of(job, self._context)
+        return messages.prediction_started(self.name_of(job), job["ModelName"], attempt=attempt, links=links)
 
     def _ensure_model(self, run: Run) -> None:
         name = self.trained["model"]
@@ -216,11 +220,16 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         return {**run.tags(self.aws_tags), **fact_tags(self.trained)}
 
     def _complete(self, context: Any, job: Job) -> dict[str, Any]:
+        self.tell_that_it_ran(job)
         folder = (job.get("TransformOutput") or {}).get("S3OutputPath") or self._output_uri(self.run_of(context))
         output = f"{folder.rstrip('/')}/{self.key.rpartition('/')[2]}.out"
         links = self.links_of(job, context)
-        message = messages.prediction_complete(self.name_of(job), job["ModelName"], output=output, links=links)
-        tell_once(self.notifier, self.run_of(context), message, client=self._client, arn=job["TransformJobArn"])
+        run = self.run_of(context)
+        time = took(run) if self.notifier.tells_changes else None
+        message = messages.prediction_complete(
+            self.name_of(job), job["ModelName"], output=output, links=links, took=time
+        )
+        tell_once(self.notifier, run, message, client=self._client, arn=job["TransformJobArn"])
         return {**self.trained, "transform_job": self.name_of(job), "output": output}
 
     def _output_uri(self, run: Run) -> str:

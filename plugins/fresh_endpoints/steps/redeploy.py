@@ -159,7 +159,7 @@ class RedeployOperator(OfChosenModel, DeployOperator):
         noted = replace(so_far, asked_over=version)
         if so_far.asked_over is None:
             self._write_down(noted)
-        self._tell(deployment, decisions.redeploy_started(deployment, self.decision))
+        self._tell(deployment, self.after_waiting(decisions.redeploy_started(deployment, self.decision), self._ended))
         return noted
 
     def _prove(self, deployment: Deployment, so_far: SoFar) -> SoFar:

@@ -25,6 +25,7 @@ from fresh_endpoints.telling.sending import tell_once
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.run import Run
+    from fresh_endpoints.telling.message import Message
     from fresh_endpoints.waiting.event import WaitEnded
 
 # What SageMaker takes for a request without StoppingCondition:
@@ -40,8 +41,9 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     """Runs the run's one training job to its end.
 
     The job's name is the idempotency key: a new try asks SageMaker to create it, and when it exists, attaches to it.
-    A job that failed by a fault of AWS's own is followed by another one, as many as the task has retries; any other
-    failure fails the task at once with AWS's own words.
+    Want of quota, or of capacity before the job has begun to run, is waited out. A job that failed by another fault of
+    AWS's own is followed by another one, as many as the task has retries; any other failure fails the task at once with
+    AWS's own words.
 
     Args:
         pipeline: The pipeline.
@@ -64,7 +66,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         )
         self.pipeline = pipeline
         self.bucket = "{{ bucket }}"
-        self.data = pipeline.data.model_dump(exclude_none=True)
+        self.data = {name: channel.model_dump(exclude={"wait"}) for name, channel in pipeline.data.channels.items()}
         self.aws_tags = dict(pipeline.aws_tags)
 
     def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
@@ -84,9 +86,10 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         """
         self._context = context
         name = ended.name if ended else None
-        job = self.wait_for_end(self._describe(name) if name else self._create_training_job(context), ended)
+        job = self.wait_for_end(self._describe(name) if name else self._create_training_job(context, ended), ended)
         if self.answer_to(job) is not Answer.DONE:
             reason = _reason(job)
+            self.wait_for_capacity(job, reason)
             message = messages.training_failed(self.name_of(job), reason=reason, links=self.links_of(job))
             raise self.failure_of(job, reason, message)
         return self._complete(context, job)
@@ -101,7 +104,11 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         given = run.job_tags(self.aws_tags)
         return requests.create_training_job(self.config, name=name, bucket=self.bucket, data=self.data, tags=given)
 
-    def _create_training_job(self, context: Any) -> Job:
+    def job_name(self, attempt: int) -> str:
+        """Name the run's training job of an attempt."""
+        return self.run_of(self._context).training_job_name(attempt)
+
+    def _create_training_job(self, context: Any, ended: WaitEnded | None) -> Job:
         run = self.run_of(context)
 
         client = self._client  # First: completing the request takes the client's description of SageMaker.
@@ -109,12 +116,14 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         if run.generation:
             self._stop_cleared_jobs(run)
         job, attempt, is_new = self.create_or_attach(
-            run.training_job_name, lambda name: self.request(run, name), client.create_training_job
+            ended, lambda name: self.request(run, name), client.create_training_job
         )
-        links = self.links_of(job, context)
-        message = messages.training_started(self.name_of(job), attempt=attempt, links=links)
-        tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"], is_new=is_new)
+        self.tell_started(job, attempt, ended, is_new=is_new)
         return job
+
+    def started(self, job: Job, attempt: int) -> Message:
+        """Say that the training job has been created."""
+        return messages.training_started(self.name_of(job), attempt=attempt, links=self.links_of(job, self._context))
 
     def _stop_cleared_jobs(self, run: Run) -> None:
         """Stop what the task trained before it was cleared; the trigger does not, if it had not started by then.
@@ -176,6 +185,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         return StepFailed(messages.training_failed(self.name_of(job), reason=reason, links=self.links_of(job)))
 
     def _complete(self, context: Any, job: Mapping[str, Any]) -> dict[str, Any]:
+        self.tell_that_it_ran(job)
         run = self.run_of(context)
         facts = model_facts(run, job)
         message = messages.training_complete(facts, links=self.links_of(job, context))

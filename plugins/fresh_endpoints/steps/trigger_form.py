@@ -13,13 +13,20 @@ if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
 
 
-def data_date(description: str) -> Param:
+def data_date(pipeline: Pipeline, use: str) -> Param:
     """Make the field for the day whose files are used; empty for the day before DATE.
 
     Args:
-        description: What is said below it.
+        pipeline: The pipeline.
+        use: What is done with the files, such as ``Train on``.
     """
-    return Param(None, type=["null", "string"], format="date", title="Data date", description=description)
+    return Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        title="Data date",
+        description=f"{use} this day's files. Leave empty for yesterday ({pipeline.timezone}).",
+    )
 
 
 def wait_minutes(pipeline: Pipeline) -> Param:
@@ -33,7 +40,7 @@ def wait_minutes(pipeline: Pipeline) -> Param:
         type=["null", "integer"],
         minimum=0,
         title="Wait (minutes)",
-        description=f"How long to wait for the files; 0 looks once. Empty: {pipeline.wait_minutes}.",
+        description=f"Wait this long for the files; 0 looks once. Leave empty for the file's {pipeline.wait_minutes}.",
     )
 
 
@@ -46,9 +53,11 @@ def deploy(pipeline: Pipeline) -> Param:
     return Param(
         pipeline.deploy,
         type="string",
-        enum=["auto", "always", "never"],
+        # Where no file says what serves a model, there is nothing to deploy with.
+        enum=["auto", "always", "never"] if pipeline.endpoint_config else ["never"],
         title="Deploy",
-        description="auto: unless a later data date is live. always: over that, too. never: only train.",
+        description="auto: deploy the model, unless one of a later data date is live. always: deploy it over "
+        "that, too. never: only train.",
     )
 
 

@@ -12,7 +12,9 @@ from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws.clients import S3Hook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, code_of, explained, is_denied
+from fresh_endpoints.steps.spread import begins_at
 from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.waiting.start import StartTrigger
 from fresh_endpoints.waiting.triggers import DataTrigger
 
 if TYPE_CHECKING:
@@ -35,15 +37,15 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
 
     Args:
         pipeline: The pipeline.
-        files: Which of its ``data`` files to wait for.
+        keys: The S3 keys to wait for; None for those that the channels of its ``data`` wait for.
     """
 
     aws_hook_class = S3Hook
 
-    def __init__(self, *, pipeline: Pipeline, files: tuple[str, ...] = ("training", "validation"), **kwargs: Any):
+    def __init__(self, *, pipeline: Pipeline, keys: tuple[str, ...] | None = None, **kwargs: Any):
         super().__init__(
             bucket_name="{{ bucket }}",
-            bucket_key=[getattr(pipeline.data, file) for file in files],
+            bucket_key=list(waited_keys(pipeline) if keys is None else keys),
             aws_conn_id=pipeline.aws_conn_id,
             region_name=pipeline.region,
             botocore_config=BOTOCORE_CONFIG,
@@ -64,6 +66,11 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
             AirflowSkipException: The files are not there and the waiting time is over.
             AirflowFailException: The bucket does not exist.
         """
+        if ended is None:
+            self._wait_to_begin(context)
+        if not self.bucket_key:
+            self.log.info("No channel of `data` is waited for.")
+            return
         wanted = ", ".join(f"s3://{self.bucket_name}/{key}" for key in self.bucket_key)
         with explained(f"look for {wanted}"):
             found = self.poke(context)
@@ -89,6 +96,14 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
             left + GRACE_SECONDS,
         )
 
+    def _wait_to_begin(self, context: Any) -> None:
+        """Wait until it is this pipeline's minute, where those of one schedule are spread."""
+        begins = begins_at(self.pipeline, context["dag_run"], self.run_of(context).scheduled_for)
+        left = begins - time.time()
+        if left > 0:
+            self.log.info("Waiting until %s: spread_minutes spreads the pipelines of one schedule.", _clock(begins))
+            self.wait(StartTrigger(begins), left + GRACE_SECONDS)
+
     def _refuse_missing_bucket(self) -> None:
         """Fail where there is no bucket: HeadObject says the same of it as of a file that may still come, a bare 404.
 
@@ -112,6 +127,17 @@ class WaitForDataSensor(PipelineStep, S3KeySensor):
         chosen = (context.get("params") or {}).get("wait_minutes")
         minutes = self.pipeline.wait_minutes if chosen is None else int(chosen)
         return (self.run_of(context).scheduled_for + timedelta(minutes=minutes)).timestamp()
+
+
+def waited_keys(pipeline: Pipeline) -> list[str]:
+    """List the S3 keys that a training waits for, each once; templates as the file has them.
+
+    Args:
+        pipeline: The pipeline.
+    """
+    channels = pipeline.data.channels.values()
+    found = [channel.wait if isinstance(channel.wait, str) else channel.key for channel in channels if channel.wait]
+    return list(dict.fromkeys(found))
 
 
 def _clock(seconds: float) -> str:

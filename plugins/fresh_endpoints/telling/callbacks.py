@@ -87,10 +87,8 @@ class BackstopNotifier(PipelineNotifier):
         sentence = f"The task was killed, marked failed, or could not tell by itself ({reason})."
         for task_id in dict.fromkeys(silent):
             is_ours = task_id in (None, task_instance.task_id)
-            message = messages.step_failed(
-                task_id or task_instance.task_id, sentence, links=run_links(context) if is_ours else {}
-            )
-            self.tell(run, message)
+            name, links = task_id or task_instance.task_id, run_links(context) if is_ours else {}
+            self.tell(run, messages.step_failed(name, sentence, links=links, remedy=_remedy_of_a_killed_one(name)))
 
 
 def _message_of(context: Any) -> Message:
@@ -100,6 +98,10 @@ def _message_of(context: Any) -> Message:
         return message
     reason = str(error or "The reason is in the task's log.")
     return messages.step_failed(context["ti"].task_id, reason, links={})
+
+
+def _remedy_of_a_killed_one(task_id: str) -> str:
+    return f"Its log says which it was. If nobody meant it, clear {task_id}."
 
 
 def _failed_tasks(task_instance: Any, task_ids: Collection[str]) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.message import Kind, Message
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.hold import Hold
@@ -49,6 +49,7 @@ def redeploy_started(deployment: Deployment, decision: Decision) -> Message:
         f"{_in_brackets(decision.why)}. {_until(decision.hold)}",
         {"Endpoint": deployment.endpoint_name, **_facts_of(decision)},
         deployment.links,
+        kind=Kind.DECISION,
     )
 
 
@@ -60,6 +61,7 @@ def redeployed(deployment: Deployment, decision: Decision) -> Message:
         f"{_in_brackets(decision.why)}. {_until(decision.hold)}",
         {"Endpoint": deployment.endpoint_name, "Live": deployment.config_name, **_facts_of(decision)},
         deployment.links,
+        kind=Kind.DECISION,
     )
 
 
@@ -75,6 +77,7 @@ def hold_set(deployment: Deployment, decision: Decision, *, becoming: str | None
         f"{_how_to_release(deployment.run.pipeline)}",
         {"Endpoint": deployment.endpoint_name, "Live": deployment.config_name, **_facts_of(decision)},
         deployment.links,
+        kind=Kind.DECISION,
     )
 
 
@@ -87,10 +90,11 @@ def hold_released(deployment: Deployment, decision: Decision, *, was: Hold | Non
         f'"{deployment.config_name}" until the next deployment. {before}.',
         {"Endpoint": deployment.endpoint_name, "Live": deployment.config_name},
         deployment.links,
+        kind=Kind.DECISION,
     )
 
 
-def redeploy_refused(pipeline: str, reason: str, *, standing: str, choices: Sequence[str]) -> Message:
+def redeploy_refused(pipeline: str, reason: str, *, choices: Sequence[str]) -> Message:
     """Say why nothing was changed, and what can be gone back to."""
     listed = "\n".join(f"• {choice}" for choice in choices)
     return Message(
@@ -98,7 +102,6 @@ def redeploy_refused(pipeline: str, reason: str, *, standing: str, choices: Sequ
         f"{reason} Nothing was changed. "
         + (f"Of pipeline {pipeline} there can be redeployed, by data date or name:\n{listed}" if choices else "")
         + ("" if choices else f"Of pipeline {pipeline} there is no completed training job that could be redeployed."),
-        {"Live now": standing},
     )
 
 
@@ -117,9 +120,10 @@ def redeploy_overtaken(deployment: Deployment, *, live: str) -> Message:
     return Message(
         "❌ Redeploy overtaken",
         f'"{deployment.config_name}" is not live: somebody else has changed endpoint "{deployment.endpoint_name}" '
-        f'meanwhile, and it serves "{live}". Trigger redeploy_{deployment.run.pipeline} again.',
-        {"Endpoint": deployment.endpoint_name, "Asked for": deployment.config_name, "Live now": live},
+        f'meanwhile, and it serves "{live}".',
+        {"Endpoint": deployment.endpoint_name, "Asked for": deployment.config_name},
         deployment.links,
+        remedy=f"Trigger redeploy_{deployment.run.pipeline} again: its hold keeps the daily runs out.",
     )
 
 
@@ -131,9 +135,11 @@ def deployment_held(deployment: Deployment, hold: Hold, *, live: str) -> Message
     return Message(
         "⏸️ Deployment on hold",
         f'Not deploying "{deployment.training_job}": endpoint "{deployment.endpoint_name}" serves "{live}", which '
-        f"{hold.who} holds until {hold.end}{_because(hold)}. {_how_to_release(deployment.run.pipeline)}",
-        {"Endpoint": deployment.endpoint_name, "Live": live, **_facts(hold)},
+        f"{hold.who} holds until {hold.end}{_because(hold)}.",
+        {"Endpoint": deployment.endpoint_name, **_facts(hold)},
         deployment.links,
+        kind=Kind.PROBLEM,
+        remedy=f"Nothing, or release it and clear deploy. {_how_to_release(deployment.run.pipeline)}",
     )
 
 
@@ -142,10 +148,11 @@ def hold_overridden(deployment: Deployment, hold: Hold, *, live: str) -> Message
     return Message(
         "⚠️ Hold overridden",
         f'Deploying "{deployment.training_job}" with deploy: always over "{live}", which {hold.who} holds until '
-        f"{hold.end}{_because(hold)}. The hold stands: runs with deploy: auto leave alone what is live then. "
-        f"{_how_to_release(deployment.run.pipeline)}",
-        {"Endpoint": deployment.endpoint_name, "Live": live, **_facts(hold)},
+        f"{hold.end}{_because(hold)}. The hold stands: runs with deploy: auto leave alone what is live then.",
+        {"Endpoint": deployment.endpoint_name, **_facts(hold)},
         deployment.links,
+        kind=Kind.PROBLEM,
+        remedy=f"Ask who triggered it. {_how_to_release(deployment.run.pipeline)}",
     )
 
 
@@ -155,8 +162,9 @@ def hold_ended(deployment: Deployment, hold: Hold, *, live: str) -> Message:
         "▶️ Hold ended",
         f'The hold of {hold.who} on endpoint "{deployment.endpoint_name}" has ended at {hold.end}; it served "{live}" '
         f'until now{_because(hold)}. Deployments go on with "{deployment.training_job}".',
-        {"Endpoint": deployment.endpoint_name, "Live": live, **_facts(hold)},
+        {"Endpoint": deployment.endpoint_name, **_facts(hold)},
         deployment.links,
+        kind=Kind.PROBLEM,
     )
 
 

@@ -19,7 +19,7 @@ class StepFailed(AirflowFailException):
     """
 
     def __init__(self, message: Message):
-        super().__init__(message.sentence)
+        super().__init__(message.words)
         self.message = message
 
 
@@ -31,7 +31,7 @@ class StepFailedForNow(AirflowException):
     """
 
     def __init__(self, message: Message):
-        super().__init__(message.sentence)
+        super().__init__(message.words)
         self.message = message
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.live_now import days_ago, in_words
+from fresh_endpoints.telling.message import Kind, Message
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -27,9 +28,9 @@ def pipeline_file_unusable(live: LiveModel, today: dt.date, *, file: str, proble
     return Message(
         "🚨 Pipeline file unusable",
         f"{file} cannot be used: {first}{more}. Until it can, nothing is trained or deployed; endpoint "
-        f'"{live.endpoint}" serves on. '
-        "Correct the file; `fresh-endpoints check` says what is wrong with it.",
-        {"Endpoint": live.endpoint, "Live now": _standing(live, today)},
+        f'"{live.endpoint}" serves on.',
+        {"Endpoint": live.endpoint, "Live now": in_words(live, today)},
+        remedy="Correct the file; `fresh-endpoints check` says what is wrong with it.",
     )
 
 
@@ -37,10 +38,11 @@ def model_too_old(live: LiveModel, today: dt.date, *, most_days: int) -> Message
     """Say that the model which is live is older than the pipeline file allows."""
     return Message(
         "⌛ Model too old",
-        f'Endpoint "{live.endpoint}" serves a model of {live.data_date}, {_days_ago(live, today)}, and max_age_days '
-        f"is {most_days}. Look at the newest runs of train_and_deploy_{live.pipeline}: they have failed, found no "
-        "data, were refused by the quality gate, or never began.",
-        {"Endpoint": live.endpoint, "Live now": _standing(live, today)},
+        f'Endpoint "{live.endpoint}" serves a model of {live.data_date}, {days_ago(live, today)}, and max_age_days '
+        f"is {most_days}.",
+        {"Endpoint": live.endpoint, "Live now": in_words(live, today)},
+        remedy=f"Look at the newest runs of train_and_deploy_{live.pipeline}: they have failed, found no data, were "
+        "refused by the quality gate, are held back, or never began.",
     )
 
 
@@ -49,9 +51,10 @@ def endpoint_without_file(live: LiveModel, today: dt.date, *, instances: Mapping
     return Message(
         "👻 Endpoint without pipeline file",
         f'No pipeline file deploys to endpoint "{live.endpoint}", which serves on with the last model of pipeline '
-        f'"{live.pipeline}". {_cost(instances)} Put the file back, or delete the endpoint; where another Airflow keeps '
-        "it fresh, nothing is to be done.",
-        {"Endpoint": live.endpoint, "Live now": _standing(live, today), "A day": _instance_hours(instances)},
+        f'"{live.pipeline}". {_cost(instances)}',
+        {"Endpoint": live.endpoint, "Live now": in_words(live, today), "A day": _instance_hours(instances)},
+        remedy="Put the file back, or delete the endpoint; where another Airflow keeps it fresh: nothing.",
+        kind=Kind.PROBLEM,
     )
 
 
@@ -62,9 +65,10 @@ def run_never_began(
     return Message(
         "⏰ Run never began",
         f"The run of train_and_deploy_{pipeline} that was due at {due:%Y-%m-%d %H:%M %Z} has never begun, and its "
-        f"deadline, {minutes} minutes later, is over. See whether the DAG is paused, a run before it is still going "
-        "on, or the scheduler is down; then trigger it.",
-        {"Live now": _standing(live, today) if live else "nothing that is known"},
+        f"deadline, {minutes} minutes later, is over.",
+        {"Live now": in_words(live, today)} if live else {},
+        remedy="See whether the DAG is paused, a run before it is still going on, or the scheduler is down; then "
+        "trigger it.",
     )
 
 
@@ -73,21 +77,11 @@ def hold_ended(live: LiveModel, hold: Hold, today: dt.date) -> Message:
     return Message(
         "▶️ Hold ended",
         f'The hold of {hold.who} on endpoint "{live.endpoint}" has ended at {hold.end}. The next run of '
-        f"train_and_deploy_{live.pipeline} deploys again. To hold on to what is live, trigger "
-        f'redeploy_{live.pipeline} with {{"model": "live"}}.',
-        {"Endpoint": live.endpoint, "Live now": _standing(live, today), **({"Why": hold.why} if hold.why else {})},
+        f"train_and_deploy_{live.pipeline} deploys again.",
+        {"Endpoint": live.endpoint, "Live now": in_words(live, today), **({"Why": hold.why} if hold.why else {})},
+        kind=Kind.PROBLEM,
+        remedy=f'Nothing, or, to hold on to what is live, trigger redeploy_{live.pipeline} with {{"model": "live"}}.',
     )
-
-
-def _standing(live: LiveModel, today: dt.date) -> str:
-    if live.data_date is None:
-        return live.problem or "nothing"
-    return f"{live.config}, data date {live.data_date} ({_days_ago(live, today)}), {live.proof}, {live.status}"
-
-
-def _days_ago(live: LiveModel, today: dt.date) -> str:
-    days = live.age(today)
-    return "1 day ago" if days == 1 else f"{days} days ago"
 
 
 def _cost(instances: Mapping[str, int]) -> str:

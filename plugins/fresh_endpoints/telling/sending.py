@@ -17,6 +17,7 @@ from airflow.providers.common.compat.notifier import BaseNotifier
 
 from fresh_endpoints.aws import tags
 from fresh_endpoints.run import Run
+from fresh_endpoints.telling.remedies import helpful
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
@@ -61,19 +62,32 @@ class PipelineNotifier(BaseNotifier):
     def render_template_fields(self, context: Any, jinja_env: Any = None) -> None:
         """Do nothing: what is told comes from AWS and is no template."""
 
+    def wants(self, message: Message) -> bool:
+        """Tell whether the pipeline file wants a message told: the one place where ``slack.tell`` is heeded.
+
+        Args:
+            message: What there is to tell.
+        """
+        return self.pipeline.slack is not None and message.is_told_under(self.pipeline.slack.tell)
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether people are told once a run, at its end, so that this message has to say all."""
+        return self.pipeline.slack is not None and self.pipeline.slack.tell == "changes"
+
     def tell(self, run: Run, message: Message) -> bool:
         """Send a message; a fault of Slack's is logged, without the webhook's address, and changes nothing.
 
         Args:
             run: The run that the message is about.
-            message: What to tell.
+            message: What to tell; a problem gets what is live now, what to do, and where the runbook has more.
 
         Returns:
             Whether Slack took the message.
         """
-        if self.pipeline.slack is None:
+        if not self.wants(message):
             return False
-        message = _masked(message)
+        message = _masked(helpful(message, run, self.pipeline))
         if problem := self._post(run, message):
             log.warning("Slack did not take the message %r: %s; the run goes on.", message.event, problem.rstrip("."))
             return False
@@ -114,7 +128,7 @@ def tell_once(
         arn: The resource that remembers the message.
         is_new: The resource was created in this very call, so it can hold no such tag yet.
     """
-    if notifier.pipeline.slack is None:
+    if not notifier.wants(message):
         return
     try:
         told = [] if is_new else tags.read(client, arn).get(tags.TOLD, "").split()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
+
+from fresh_endpoints.pipeline_file.slack_choices import HANDLE
 
 # https://docs.slack.dev/reference/block-kit/blocks/header-block, …/section-block and …/context-block
 MOST_HEADER_CHARACTERS = 150
@@ -49,6 +51,28 @@ def bold(label: str) -> dict[str, Any]:
     return {"type": "mrkdwn", "text": f"*{fitting(label, MOST_FIELD_CHARACTERS - 2)}*", "verbatim": True}
 
 
+def calling(handles: Iterable[str]) -> dict[str, Any]:
+    """Return a text object that calls people; their handles are the only text from a pipeline file that formats.
+
+    https://docs.slack.dev/messaging/formatting-message-text#mentioning-users
+
+    Args:
+        handles: ``@here``, ``@channel``, or the id of a member (U…, W…) or of a user group (S…).
+
+    Raises:
+        ValueError: One of them is none of these.
+    """
+    return {"type": "mrkdwn", "text": " ".join(_handle(each) for each in handles), "verbatim": True}
+
+
+def _handle(text: str) -> str:
+    if not re.fullmatch(HANDLE, text):
+        raise ValueError(f"nobody in Slack is called {text!r}")
+    if text.startswith("@"):
+        return f"<!{text[1:]}>"
+    return f"<!subteam^{text}>" if text.startswith("S") else f"<@{text}>"
+
+
 def linked(links: Mapping[str, str]) -> dict[str, Any] | None:
     """Return a text object of links; one that does not fit any more is left out whole.
 
@@ -64,7 +88,7 @@ def linked(links: Mapping[str, str]) -> dict[str, Any] | None:
             continue
         link = f"<{escaped(quote(readable(url), safe=_URL_CHARACTERS))}|{escaped(readable(label))}>"
         longer = f"{text} · {link}" if text else link
-        text = longer if _length(longer) <= MOST_TEXT_CHARACTERS else text
+        text = longer if width(longer) <= MOST_TEXT_CHARACTERS else text
     return {"type": "mrkdwn", "text": text, "verbatim": True} if text else None
 
 
@@ -79,12 +103,12 @@ def fitting(text: str, most: int) -> str:
     if not kept.strip():
         return NOTHING
     whole = escaped(kept)
-    if _length(whole) <= most:
+    if width(whole) <= most:
         return whole
-    pieces, length = [], _length(_CUT)
+    pieces, length = [], width(_CUT)
     for character in kept:
         piece = _ENTITIES.get(character, character)
-        length += _length(piece)
+        length += width(piece)
         if length > most:
             break
         pieces.append(piece)
@@ -115,6 +139,10 @@ def _is_unreadable(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs") or character in _TURNING
 
 
-def _length(text: str) -> int:
-    """Count as JavaScript does, in which a character beyond the basic plane is two: no count of Slack's is higher."""
+def width(text: str) -> int:
+    """Count as JavaScript does, in which a character beyond the basic plane is two: no count of Slack's is higher.
+
+    Args:
+        text: Any text.
+    """
     return len(text) + sum(character > "\uffff" for character in text)

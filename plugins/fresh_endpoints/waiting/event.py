@@ -26,6 +26,10 @@ class WaitEnded:
         refusals: How many waits in a row, this one included, have ended with COULD_NOT_LOOK. A task that can look and
             waits again hands it to its next trigger, which then waits longer before it looks (pace.first_look), so
             that a triggerer that AWS refuses wakes a task at most every five minutes, and each time with the reason.
+        refused_since: Since when AWS has refused what the task asks for, for want of quota or capacity, as seconds
+            since the epoch; it is its turn to ask again. None for another wait.
+        is_told: Whether people have been told that it waits for that.
+        attempt: Which of the run's jobs it asks for then, from 1.
     """
 
     name: str | None = None
@@ -34,6 +38,9 @@ class WaitEnded:
     trigger_failed: bool = False
     reason: str | None = None
     refusals: int = 0
+    refused_since: float | None = None
+    is_told: bool = False
+    attempt: int = 1
 
     def to_json(self) -> dict[str, Any]:
         """Return what Airflow carries to the task: only what differs from an event that tells nothing."""

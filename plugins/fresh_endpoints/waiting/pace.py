@@ -2,8 +2,8 @@
 
 Where everything is faster than AWS (tests on real Airflow services with local AWS), environment variables, read once
 when the module is imported, shorten the waits: ``FRESH_ENDPOINTS_WORKER_SECONDS``,
-``FRESH_ENDPOINTS_FIRST_LOOK_SECONDS`` and ``FRESH_ENDPOINTS_SHORTEST_SECONDS`` set the constants of these
-names.
+``FRESH_ENDPOINTS_FIRST_LOOK_SECONDS``, ``FRESH_ENDPOINTS_SHORTEST_SECONDS`` and
+``FRESH_ENDPOINTS_REFUSED_SECONDS`` set the constants of these names.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ LONGEST_SECONDS_BEFORE_WINDOW = 120.0
 
 # Between two looks of a task whose trigger AWS refuses to tell while it tells the task itself.
 LONGEST_SECONDS_AFTER_REFUSALS = 300.0
+
+# From one refusal for want of quota to the next try, as long as nothing of ours is seen to end. A try is a task's start
+# and one Create operation.
+REFUSED_SECONDS = float(os.environ.get("FRESH_ENDPOINTS_REFUSED_SECONDS", "30"))
 
 
 def next_look(elapsed: float, expected: float | None = None) -> float:
@@ -89,6 +93,16 @@ def first_look(refusals: int = 0) -> float:
             The task could, or it would not wait again; so it is woken ever more seldom, to look itself.
     """
     return max(FIRST_LOOK_SECONDS, min(FIRST_LOOK_SECONDS * 2.0 ** min(refusals, 10), LONGEST_SECONDS_AFTER_REFUSALS))
+
+
+def pause_after_refusal(refusals: int, longest: float) -> float:
+    """Return how long to wait before AWS is asked again for what it has refused for want of quota or capacity.
+
+    Args:
+        refusals: How many tries in a row, beside the first, have been refused.
+        longest: The longest such pause, in seconds.
+    """
+    return min(REFUSED_SECONDS * 2.0 ** min(refusals, 10), longest)
 
 
 def _within(seconds: float, longest: float) -> float:

@@ -20,6 +20,7 @@ from fresh_endpoints.aws.kinds import KINDS
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.connections import S3Connection, SageMakerConnection, connection_of
 from fresh_endpoints.waiting.event import COULD_NOT_LOOK, THERE, WaitEnded
+from fresh_endpoints.waiting.refused import note_end
 from fresh_endpoints.waiting.task_state import state_of
 from fresh_endpoints.waiting.watcher import watcher_of
 
@@ -99,6 +100,7 @@ class SageMakerTrigger(BaseTrigger):
             self.log.exception("Cannot look at %s %s.", self.kind, self.name)
             refusals = self.refusals + 1
             return WaitEnded(self.name, trigger_failed=True, reason=_words_of(error), refusals=refusals)
+        note_end(self.aws_conn_id, self.region_name, self.kind)
         return WaitEnded(self.name, status)
 
     async def on_kill(self) -> None:

@@ -8,16 +8,16 @@ from fresh_endpoints.aws.service_model import check_request
 ROLE = "arn:aws:iam::123456789012:role/dev-sagemaker"
 IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/sagemaker-repo:latest"
 DATA = {
-    "training": "input-data-training/2019-03-04/multiclass/iris.csv",
-    "validation": "input-data-validation/2019-03-04/multiclass/iris.csv",
+    "training": {"key": "input-data-training/2019-03-04/multiclass/iris.csv"},
+    "validation": {"key": "input-data-validation/2019-03-04/multiclass/iris.csv"},
 }
 TRAINING = {"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"}, "RoleArn": ROLE}
 TAGS = {"project": "multiclass"}
 TAG_LIST = [{"Key": "project", "Value": "multiclass"}]
 
 
-def training_job(section):
-    return requests.create_training_job(section, name="job", bucket="sample-bucket", data=DATA, tags=TAGS)
+def training_job(section, data=DATA):
+    return requests.create_training_job(section, name="job", bucket="sample-bucket", data=data, tags=TAGS)
 
 
 def model(section, training=TRAINING):
@@ -47,23 +47,41 @@ def test_training_job_of_the_article():
     assert section == untouched
 
 
-def test_a_channels_options_are_kept_and_its_own_source_wins():
+def test_the_channels_are_the_keys_of_data_and_no_other_is_added():
+    data = {
+        "train": {"key": "in/2019-03-04/_SUCCESS", "file": False, "content_type": "text/csv"},
+        "code": {"key": "code/v1/sourcedir.tar.gz", "file": True, "content_type": None},
+    }
+    request = training_job(TRAINING, data)
+    source = {"S3DataType": "S3Prefix", "S3Uri": "s3://sample-bucket/code/v1/sourcedir.tar.gz"}
+    assert request["InputDataConfig"] == [
+        channel("train", "in/2019-03-04", ContentType="text/csv"),
+        {"ChannelName": "code", "DataSource": {"S3DataSource": source}},
+    ]
+    assert "InputDataConfig" not in training_job(TRAINING, {})
+
+
+def test_other_channels_and_what_more_is_said_of_one_are_the_sections_own():
     elsewhere = {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": "s3://other/manifest"}}
-    files = {"FileSystemDataSource": {"FileSystemId": "fs-0123456789a"}}
     given = [
         {"ChannelName": "vocabulary", "DataSource": elsewhere},
-        {"ChannelName": "validation", "DataSource": elsewhere},
         {"ChannelName": "training", "ContentType": "text/csv"},
     ]
     assert training_job({"InputDataConfig": given})["InputDataConfig"] == [
         given[0],
-        given[1],
         channel("training", "input-data-training/2019-03-04/multiclass", ContentType="text/csv"),
-    ]
-    assert training_job({"InputDataConfig": [{"ChannelName": "training", "DataSource": files}]})["InputDataConfig"] == [
-        {"ChannelName": "training", "DataSource": files},
         channel("validation", "input-data-validation/2019-03-04/multiclass"),
     ]
+
+
+def test_a_manifest_is_the_key_itself():
+    given = {"ChannelName": "train", "DataSource": {"S3DataSource": {"S3DataType": "ManifestFile"}}}
+    data = {"train": {"key": "manifests/2019-03-04.json", "file": True}}
+    [train] = training_job({"InputDataConfig": [given]}, data)["InputDataConfig"]
+    assert train["DataSource"]["S3DataSource"] == {
+        "S3DataType": "ManifestFile",
+        "S3Uri": "s3://sample-bucket/manifests/2019-03-04.json",
+    }
 
 
 def test_a_source_without_a_path_keeps_its_options():

@@ -72,6 +72,25 @@ def test_the_form_of_a_redeploy_has_its_three_fields_and_nothing_starts_it_but_a
     assert dag["tasks"] == {"choose_model": ["hold", "redeploy"], "hold": ["redeploy"], "redeploy": []}
 
 
+def test_a_file_chooses_the_pool_of_what_asks_aws_for_instances_and_the_priority_of_all(tmp_path, shipped):
+    everywhere = [slots for dag in shipped["dags"].values() for slots in dag["slots"].values()]
+    assert {tuple(slots) for slots in everywhere} == {("default_pool", 1)}
+
+    pipelines = tmp_path / "pipelines"
+    pipelines.mkdir()
+    chosen = MULTICLASS.replace("name: multiclass", "name: multiclass\npool: sagemaker\npriority: 7")
+    (pipelines / "multiclass.yaml").write_text(chosen)
+    parsed = parse(tmp_path, PIPELINES_DIR=str(pipelines))
+    assert parsed["errors"] == {}
+    slots = {
+        task: slots for dag_id in parsed["dags"] if "multiclass" in dag_id
+        for task, slots in parsed["dags"][dag_id]["slots"].items()
+    }  # fmt: skip
+    asking = {task for task, (pool, _) in slots.items() if pool == "sagemaker"}
+    assert asking == {"train", "deploy", "predict", "redeploy"}
+    assert {weight for _, weight in slots.values()} == {7}
+
+
 def test_a_second_file_is_a_second_pipeline_and_a_broken_one_takes_no_other_with_it(tmp_path):
     pipelines = tmp_path / "pipelines"
     pipelines.mkdir()

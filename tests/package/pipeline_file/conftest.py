@@ -6,7 +6,8 @@ import tempfile
 
 import pytest
 
-from fresh_endpoints.pipeline_file.loading import load_pipelines
+from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
+from fresh_endpoints.pipeline_file.loading import load_pipeline, load_pipelines
 from guarded_loading import guarded_loader
 from pipeline_files import BASE
 
@@ -39,6 +40,17 @@ def problems(folder):
             assert str(error) == "\n  ".join([f"{path}:", *error.problems])
             assert "pydantic" not in str(error)
         return [problem.replace(str(path), path.name) for error in errors for problem in error.problems]
+
+    return load
+
+
+@pytest.fixture
+def warnings(folder):
+    """Loads a right text as iris.yaml; what is said of it all the same, but for what every text here lacks."""
+
+    def load(text):
+        (folder / "iris.yaml").write_text(f"{text}endpoint: {{RetainAllVariantProperties: true}}\n", encoding="utf-8")
+        return find_warnings(load_pipeline(folder / "iris.yaml"))
 
     return load
 

@@ -24,8 +24,10 @@ def test_the_sample_file_is_the_articles_pipeline():
     assert (pipeline.wait_minutes, pipeline.deploy, pipeline.catchup) == (0, "auto", False)
     assert (pipeline.slack.channel, pipeline.slack.username) == ("aws_notify", "incoming-webhook")
     assert "'sample-bucket'" in pipeline.bucket
-    assert pipeline.data.training == "input-data-training/{{ data_date }}/{{ pipeline }}/iris.csv"
-    assert pipeline.data.validation == "input-data-validation/{{ data_date }}/{{ pipeline }}/iris.csv"
+    assert {name: channel.key for name, channel in pipeline.data.channels.items()} == {
+        "training": "input-data-training/{{ data_date }}/{{ pipeline }}/iris.csv",
+        "validation": "input-data-validation/{{ data_date }}/{{ pipeline }}/iris.csv",
+    }
     assert pipeline.data.prediction == "input-data-prediction/{{ data_date }}/{{ pipeline }}/iris.csv"
     assert pipeline.training["HyperParameters"] == {
         "objective": "multiclass",

@@ -13,15 +13,28 @@ WRONG = {
             "regoin: found an unknown key; did you mean 'region'?",
         ],
     ),
-    "misspelt key in data": (
-        [("  validation: ", "  validaton: ")],
+    "misspelt key of a channel": (
+        [("training: training/{{ data_date }}/iris.csv", "training: {key: t/x.csv, fil: true}")],
+        ["data.training.fil: found an unknown key; allowed key, wait, file, content_type; did you mean 'file'?"],
+    ),
+    "a channel without a key": (
+        [("training: training/{{ data_date }}/iris.csv", "training: {wait: false}")],
+        ["data.training.key: found nothing; a value is required here"],
+    ),
+    "a channel that is no key": (
+        [("training: training/{{ data_date }}/iris.csv", "training: [t/x.csv]")],
+        [("data.training: found ['t/x.csv']; it must be an S3 key, or a mapping of key, wait, file, content_type")],
+    ),
+    "a channel's choices that are none": (
+        [("training: training/{{ data_date }}/iris.csv", "training: {key: t/x.csv, wait: 3, file: 'no'}")],
         [
-            "data.validation: found nothing; a value is required here",
-            (
-                "data.validaton: found an unknown key; allowed training, validation, prediction; "
-                "did you mean 'validation'?"
-            ),
+            "data.training.file: found 'no' (a string); it must be true or false",
+            "data.training.wait: found 3; it must be true, false, or the S3 key to wait for",
         ],
+    ),
+    "a prediction that is a channel's": (
+        [("data:\n", "data:\n  prediction: {key: x}\n")],
+        ["data.prediction: found {'key': 'x'} (a mapping); it must be a string"],
     ),
     "misspelt key in slack": (
         [("name: iris\n", "name: iris\nslack: {chanel: aws_notify}\n")],
@@ -129,16 +142,13 @@ WRONG = {
                 "region: found nothing; a value is required here; one stands in data, where it is a level too deep; "
                 "move it to the top"
             ),
-            "data.region: found an unknown key; it belongs at the top; move it there",
         ],
     ),
     "a section a level too deep": (
         [("endpoint_config:\n  ProductionVariants:\n    -", "  endpoint_config:\n    ProductionVariants:\n      -")],
         [
-            (
-                "endpoint_config: found nothing; a value is required here; one stands in training, where it is a level "
-                "too deep; move it to the top"
-            )
+            "endpoint_config: found nothing; a value is required here, unless deploy is never",
+            "training.endpoint_config: found an unknown key; it belongs at the top; move it there",
         ],
     ),
     "a missing section whose name is a key elsewhere": (
@@ -266,3 +276,12 @@ def test_hostile_content_is_an_error_of_its_file_only(folder, content, problem):
     [error] = loaded.errors
     assert error.path == folder / "a.yaml"
     assert problem in str(error)
+
+
+def test_there_are_no_more_channels_than_sagemaker_takes(problems):
+    channels = [f"c{number}: c{number}/{{{{ data_date }}}}/x" for number in range(19)]
+    text = changed(("data:\n", "".join(["data:\n", *(f"  {channel}\n" for channel in channels[:18])])))
+    assert problems(text) == []
+    [problem] = problems(text.replace("data:\n", f"data:\n  {channels[18]}\n"))
+    assert problem.startswith("data: found {'c18': 'c18/{{ data_date }}/x', ")
+    assert problem.endswith("; these are 21 channels; SageMaker takes 20; remove some")

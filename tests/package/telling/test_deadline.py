@@ -41,7 +41,7 @@ def told(monkeypatch):
 )
 def test_it_says_how_the_run_stands(told, state, says):
     [sentence] = told(state=state)
-    assert sentence.startswith("No model is live ")
+    assert sentence.startswith("No new model is live ")
     assert sentence.endswith(says)
 
 

@@ -11,14 +11,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from fresh_endpoints.pipeline_file.model import Slack
 from fresh_endpoints.run import Run
 from fresh_endpoints.telling import slack_retries, slack_webhook
 from fresh_endpoints.telling.callbacks import FailureNotifier
-from fresh_endpoints.telling.message import Message
+from fresh_endpoints.telling.message import Kind, Message
 from fresh_endpoints.telling.sending import PipelineNotifier, tell_once
 
 RUN = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
-MESSAGE = Message("🚀 Training started", 'Starting training job "x".', {"Training job": "x"})
+MESSAGE = Message("🚀 Training started", 'Starting training job "x".', {"Training job": "x"}, kind=Kind.PROGRESS)
 
 
 class Tags:
@@ -44,8 +45,8 @@ class Tags:
 def notifier(monkeypatch):
     """A notifier whose hook keeps what it sends, or raises its ``error``."""
     sent = []
-    settings = SimpleNamespace(connection="slack_default", channel="c", username="u")
-    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=settings))
+    settings = Slack(channel="c", username="u")
+    notifier = PipelineNotifier(SimpleNamespace(name="iris", slack=settings, deploy="never"))
     hook = SimpleNamespace(error=None, sent=sent)
 
     def post(content):
@@ -127,7 +128,7 @@ def test_a_message_that_came_too_soon_is_sent_again_if_slack_asks_for_a_short_wa
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     requests = []
 
-    class Slack(BaseHTTPRequestHandler):
+    class TooMany(BaseHTTPRequestHandler):
         def do_POST(self):
             requests.append(self.path)
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -140,12 +141,12 @@ def test_a_message_that_came_too_soon_is_sent_again_if_slack_asks_for_a_short_wa
         def log_message(self, *args):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Slack) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), TooMany) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         connection = {"conn_type": "slackwebhook", "password": f"http://127.0.0.1:{server.server_port}/services/x"}
         monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(connection))
-        settings = SimpleNamespace(connection="slack_default", channel="c", username="u")
+        settings = Slack(channel="c", username="u")
         told = PipelineNotifier(SimpleNamespace(name="iris", slack=settings)).tell(RUN, MESSAGE)
         server.shutdown()
     assert (told, len(requests)) == (tries == 2, tries)

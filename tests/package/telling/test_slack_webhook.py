@@ -60,6 +60,7 @@ import logging, sys
 from datetime import date, datetime, timezone
 from types import SimpleNamespace
 
+from fresh_endpoints.pipeline_file.model import Slack
 from fresh_endpoints.run import Run
 from fresh_endpoints.telling import slack_webhook
 from fresh_endpoints.telling.message import Message
@@ -72,9 +73,9 @@ logging.getLogger("slack_sdk.webhook.client").debug("What this logger says is he
 slack_webhook.TIMEOUT_SECONDS = 1
 run = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
 for name in sys.argv[1:]:
-    slack = SimpleNamespace(connection=name, channel="c", username="u")
+    slack = Slack(connection=name, channel="c", username="u")
     message = Message("X " + name, "An event.")
-    print(name, PipelineNotifier(SimpleNamespace(name="iris", slack=slack)).tell(run, message))
+    print(name, PipelineNotifier(SimpleNamespace(name="iris", slack=slack, deploy="never")).tell(run, message))
 """
 
 

@@ -48,5 +48,7 @@ def test_a_missed_deadline_is_told(airflow: AirflowServices, aws: LocalAws) -> N
     [run] = airflow.runs(DAG_ID)
     assert airflow.wait_for_run(DAG_ID, run["dag_run_id"])["state"] == "success"
     data_date = recent_days(0)[0] - timedelta(days=1)
-    assert told[0].startswith(f"Deadline missed: multiclass, data date {data_date}. No model is live 1 minutes after")
+    assert told[0].startswith(
+        f"Deadline missed: multiclass, data date {data_date}. No new model is live 1 minutes after"
+    )
     assert sum(m["text"].startswith("Deadline missed") for m in aws.slack_messages()) == 1

@@ -64,6 +64,11 @@ def warn_calendar(pipeline: Pipeline) -> Iterator[str]:
             f"deadline_minutes: found {deadline}, below wait_minutes, {wait}; Slack is told that no model is live "
             "while a run may still wait for its data; raise it, unless that is what it is for"
         )
+    if deadline is not None and deadline <= pipeline.spread_minutes:
+        yield (
+            f"deadline_minutes: found {deadline}, not above spread_minutes, {pipeline.spread_minutes}; the deadline "
+            "may be over before a run begins; raise it, or lower spread_minutes"
+        )
 
 
 def _ever_comes(schedule: str) -> bool:

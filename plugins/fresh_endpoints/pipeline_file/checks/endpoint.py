@@ -22,6 +22,10 @@ def check_endpoint_config(rendered: Rendered) -> Iterator[str]:
         One sentence for each problem.
     """
     section = rendered.sections["endpoint_config"]
+    if not section:
+        if rendered.pipeline.deploy != "never":
+            yield f"{Problem(('endpoint_config',), 'missing', None, '')}, unless deploy is never"
+        return
     request = requests.create_endpoint_config(section, name="sample", model_name="sample", tags={})
     yield from check_section("CreateEndpointConfig", "endpoint_config", section, request)
     found = variants(section)

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 
 from fresh_endpoints.pipeline_file.checks.calendar import check_calendar, warn_calendar
-from fresh_endpoints.pipeline_file.checks.data import check_data
+from fresh_endpoints.pipeline_file.checks.data import check_data, warn_data
 from fresh_endpoints.pipeline_file.checks.endpoint import check_endpoint, check_endpoint_config, warn_endpoint
 from fresh_endpoints.pipeline_file.checks.images import check_images
 from fresh_endpoints.pipeline_file.checks.metrics import check_metrics
@@ -19,7 +19,7 @@ from fresh_endpoints.pipeline_file.checks.rendered import render
 from fresh_endpoints.pipeline_file.checks.sections import check_owned
 from fresh_endpoints.pipeline_file.checks.smoke_test import check_smoke_test
 from fresh_endpoints.pipeline_file.checks.tags import check_tags
-from fresh_endpoints.pipeline_file.checks.training import check_training
+from fresh_endpoints.pipeline_file.checks.training import check_training, warn_training
 from fresh_endpoints.pipeline_file.checks.transform import check_transform
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.problems import first_problems
@@ -66,4 +66,5 @@ def find_warnings(pipeline: Pipeline) -> list[str]:
     Returns:
         One sentence for each, beginning with the field's path.
     """
-    return [*warn_calendar(pipeline), *warn_endpoint(render(pipeline))]
+    rendered = render(pipeline)
+    return [*warn_calendar(pipeline), *warn_data(rendered), *warn_training(rendered), *warn_endpoint(rendered)]

@@ -20,14 +20,16 @@ class Rendered:
     Attributes:
         pipeline: The pipeline as its file has it.
         bucket: The bucket.
-        keys: The S3 keys that are given under ``data``, by their names there.
+        channels: The channels of ``data`` by name, as mappings of their members.
+        prediction: The S3 key of the file to predict on; None where there is none.
         sections: The sections that are requests, by name; empty where there is none.
         templates: What has rendered them, with what was wrong.
     """
 
     pipeline: Pipeline
     bucket: str
-    keys: Mapping[str, str]
+    channels: Mapping[str, dict[str, Any]]
+    prediction: str | None
     sections: Mapping[str, dict[str, Any]]
     templates: Templates
 
@@ -46,6 +48,8 @@ def render(pipeline: Pipeline) -> Rendered:
     sections = {name: templates.render(getattr(pipeline, name) or {}, (name,)) for name in SECTIONS}
     if pipeline.smoke_test and pipeline.smoke_test.key:
         templates.render(pipeline.smoke_test.key, ("smoke_test", "key"))
-    given = {name: key for name, key in dict(pipeline.data).items() if key is not None}
-    keys = {name: templates.render(key, ("data", name)) for name, key in given.items()}
-    return Rendered(pipeline, bucket, keys, sections, templates)
+    prediction = templates.render(pipeline.data.prediction, ("data", "prediction"))
+    channels = {
+        name: templates.render(channel.model_dump(), ("data", name)) for name, channel in pipeline.data.channels.items()
+    }
+    return Rendered(pipeline, bucket, channels, prediction, sections, templates)

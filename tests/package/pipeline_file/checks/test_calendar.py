@@ -74,3 +74,12 @@ def test_a_deadline_within_the_wait_for_data_is_warned_of(warnings):
         "deadline_minutes: found 119, below wait_minutes, 120; Slack is told that no model is live while a run may "
         "still wait for its data; raise it, unless that is what it is for"
     )
+
+
+def test_a_deadline_that_may_be_over_before_a_run_begins_is_warned_of(warnings):
+    assert warnings("spread_minutes: 120", "deadline_minutes: 121") == []
+    [warning] = warnings("spread_minutes: 120", "deadline_minutes: 120")
+    assert warning == (
+        "deadline_minutes: found 120, not above spread_minutes, 120; the deadline may be over before a run begins; "
+        "raise it, or lower spread_minutes"
+    )

@@ -50,33 +50,6 @@ WRONG = {
             ),
         ],
     ),
-    "the same file every day": (
-        [("training/{{ data_date }}/iris.csv", "training/iris.csv")],
-        [
-            (
-                "data.training: found 'training/iris.csv'; every day has a file of its own; "
-                "put {{ data_date }} where the day stands"
-            )
-        ],
-    ),
-    "the same file every day, but for what is the same every day": (
-        [("training/{{ data_date }}/iris.csv", "training/{{ pipeline }}/{{ var.value.x }}/{{ params.data_date }}.csv")],
-        [
-            (
-                "data.training: found 'training/{{ pipeline }}/{{ var.value.x }}/{{ params.data_date }}.csv'; every "
-                "day has a file of its own; put {{ data_date }} where the day stands"
-            )
-        ],
-    ),
-    "the same file every month": (
-        [("training/{{ data_date }}/iris.csv", "training/{{ data_date[-2:] }}/iris.csv")],
-        [
-            (
-                "data.training: found 'training/{{ data_date[-2:] }}/iris.csv'; every day has a file of its own; put "
-                "{{ data_date }} where the day stands"
-            )
-        ],
-    ),
     "one folder for the files of all days": (
         [("training/{{ data_date }}/iris.csv", "training/{{ data_date }}.csv")],
         [
@@ -168,11 +141,13 @@ WRONG = {
         [
             (
                 "data.training: found 'training/{{ data_date }}/*.csv'; S3 knows no wildcards, so no file is ever "
-                "found; write the whole key, without *"
+                "found; write a whole key, without *, such as that of the file _SUCCESS that is written last: "
+                "SageMaker reads the files beside it, too"
             ),
             (
                 "data.validation: found 'validation/{{ data_date }}/{{ macros.uuid.uuid4() }}[0-9].csv'; S3 knows no "
-                "wildcards, so no file is ever found; write the whole key, without ["
+                "wildcards, so no file is ever found; write a whole key, without [, such as that of the file _SUCCESS "
+                "that is written last: SageMaker reads the files beside it, too"
             ),
         ],
     ),
@@ -219,21 +194,6 @@ def test_wrong_files_say_what_is_wrong(problems, changes, expected):
     assert sorted(problems(changed(*changes))) == sorted(expected)
 
 
-def test_two_channels_that_bring_their_own_sources_may_share_the_data_folder(problems):
-    sources = "".join(
-        (
-            f"\n    - {{ChannelName: {name}, DataSource: {{S3DataSource: {{S3DataType: S3Prefix, S3Uri: "
-            f"s3://b/{name}/}}}}}}"
-        )
-        for name in ("training", "validation")
-    )
-    text = changed(
-        ("  validation: validation/", "  validation: training/"),
-        ("training:\n  Algo", f"training:\n  InputDataConfig:{sources}\n  Algo"),
-    )
-    assert problems(text) == []
-
-
 @pytest.mark.parametrize(
     "keys_folder",
     [
@@ -257,17 +217,133 @@ def test_a_key_in_a_block_of_its_own(problems, day):
     assert problems(text) == []
 
 
-def test_a_channel_that_brings_its_own_source_needs_no_folder_of_the_day(problems):
-    source = "{S3DataSource: {S3DataType: S3Prefix, S3Uri: s3://b/all/}}"
+def test_a_channel_of_one_file_needs_no_folder(problems):
+    for key in ("training/{{ data_date }}.csv", "{{ data_date }}.csv"):
+        given = f"training: {{key: '{key}', file: true}}"
+        assert problems(changed(("training: training/{{ data_date }}/iris.csv", given))) == []
+
+
+def test_two_files_of_a_folder_may_be_two_channels(problems):
     text = changed(
-        ("training/{{ data_date }}/iris.csv", "training/{{ data_date }}.csv"),
+        ("training: training/{{ data_date }}/iris.csv", "training: {key: 'in/{{ data_date }}/a.csv', file: true}"),
         (
-            "training:\n  Algo",
-            f"training:\n  InputDataConfig: [{{ChannelName: training, DataSource: {source}}}]\n  Algo",
+            "validation: validation/{{ data_date }}/iris.csv",
+            "validation: {key: 'in/{{ data_date }}/b.csv', file: true}",
         ),
     )
     assert problems(text) == []
-    assert problems(text.replace("training/{{ data_date }}.csv", "'{{ data_date }}.csv'")) == []
+    assert problems(text.replace("a.csv', file: true", "a.csv'")) == [
+        (
+            "data.validation: found 'in/2019-03-04/b.csv' beside or below data.training, 'in/2019-03-04/a.csv'; "
+            "SageMaker reads whole folders, so each needs a folder of its own"
+        ),
+    ]
+    assert problems(text.replace("b.csv", "a.csv.gz")) == [
+        (
+            "data.validation: found 'in/2019-03-04/a.csv.gz', which begins with data.training, 'in/2019-03-04/a.csv'; "
+            "SageMaker reads each object whose key begins so; give one of them another key"
+        ),
+    ]
+
+
+WINDOWS = {
+    "a month to date": "{key: 'in/{{ data_date[:7] }}', file: true, wait: 'in/{{ data_date }}/_SUCCESS'}",
+    "a folder of months": "{key: 'in/{{ data_date[:4] }}/', file: true, wait: 'in/{{ data_date }}/_SUCCESS'}",
+    "the day before": "in/{{ macros.ds_add(data_date, -1) }}/_SUCCESS",
+    "the files that a manifest names": "{key: 'manifests/{{ data_date }}.json', file: true}",
+}
+
+
+@pytest.mark.parametrize("channel", WINDOWS.values(), ids=WINDOWS)
+def test_a_moving_window_is_right_and_not_warned_of(problems, warnings, channel):
+    text = changed(("training: training/{{ data_date }}/iris.csv", f"training: {channel}"))
+    assert problems(text) == []
+    assert warnings(text) == []
+
+
+def test_a_key_that_is_waited_for_is_a_files(problems):
+    text = changed(("training/{{ data_date }}/iris.csv", "{key: 'in/{{ data_date }}/', file: true}"))
+    assert problems(text.replace("training: training: ", "training: ")) == [
+        "data.training: found 'in/{{ data_date }}/'; it must be a file's key, not a folder's"
+    ]
+    text = changed(("training: training/{{ data_date }}/iris.csv", "training: {key: 'in/a.csv', wait: 's3://b/x'}"))
+    assert problems(text) == ["data.training.wait: found 's3://b/x'; write the key alone, as the bucket is in `bucket`"]
+
+
+def test_a_channel_has_a_name_that_sagemaker_takes(problems):
+    assert problems(changed(("training: training/", "my training: training/"))) == [
+        (
+            "data.my training: found a channel's name that SageMaker does not take; allowed letters, digits, dots, "
+            "hyphens and underscores, 64 at most"
+        ),
+    ]
+    assert problems(changed(("training: training/", "my.train_ing-1: training/"))) == []
+
+
+FIXED = {
+    "the same file every day": "training/iris.csv",
+    "the same file every day, but for what is the same every day": (
+        "training/{{ pipeline }}/{{ var.value.x }}/{{ params.data_date }}.csv"
+    ),
+    "the same file every month": "training/{{ data_date[-2:] }}/iris.csv",
+}
+
+
+@pytest.mark.parametrize("key", FIXED.values(), ids=FIXED)
+def test_a_key_that_is_the_same_every_day_is_allowed_and_said(problems, warnings, key):
+    text = changed(("training/{{ data_date }}/iris.csv", key))
+    assert problems(text) == []
+    assert warnings(text) == [
+        (
+            f"data.training: found {key!r}, which is not another one each day, so a run may train on what an earlier "
+            "one has trained on; put {{ data_date }} where the day stands, or write wait: false if it is meant"
+        ),
+    ]
+    assert (
+        warnings(changed(("training: training/{{ data_date }}/iris.csv", f"training: {{key: '{key}', wait: false}}")))
+        == []
+    )
+
+
+def test_a_prediction_file_that_is_the_same_every_day_is_allowed_and_said(warnings):
+    assert warnings(changed(("  validation: ", "  prediction: p/x.csv\n  validation: "))) == [
+        (
+            "data.prediction: found 'p/x.csv', which is not another one each day; put {{ data_date }} where the day "
+            "stands, unless each model is to predict on the same file"
+        ),
+    ]
+
+
+def test_what_waits_for_nothing_is_said(problems, warnings):
+    text = changed(
+        ("training: training/{{ data_date }}/iris.csv", "training: {key: 't/{{ data_date }}/x', wait: false}"),
+        ("  validation: validation/{{ data_date }}/iris.csv\n", ""),
+    )
+    waits_for_nothing = (
+        "data: found no channel that a run waits for, so it trains whether there is new data or not; write the key of "
+        "a file that each day brings"
+    )
+    assert problems(text) == []
+    assert warnings(text) == [waits_for_nothing]
+    for changes in (
+        [("data:", "data: {}"), ("  training: training/{{ data_date }}/iris.csv\n", "")],
+        [("data:\n", ""), ("  training: training/{{ data_date }}/iris.csv\n", "")],
+    ):
+        text = changed(*changes, ("  validation: validation/{{ data_date }}/iris.csv\n", ""))
+        assert problems(text) == []
+        assert warnings(text) == [
+            waits_for_nothing,
+            (
+                "training: found no channel, neither under data nor in InputDataConfig, so the container is given no "
+                "data; write one, unless it needs none"
+            ),
+        ]
+
+
+def test_a_channel_whose_name_is_nearly_prediction_is_said(warnings):
+    assert warnings(changed(("  validation: ", "  predictions: "))) == [
+        "data.predictions: found another key than 'prediction', so it is a channel; did you mean 'prediction'?"
+    ]
 
 
 def test_a_prediction_file_that_nothing_reads_needs_no_folder(problems):

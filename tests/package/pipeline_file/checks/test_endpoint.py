@@ -4,7 +4,7 @@ import pytest
 
 from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
 from fresh_endpoints.pipeline_file.loading import load_pipeline
-from pipeline_files import changed
+from pipeline_files import BASE, changed
 
 ALL_TRAFFIC = "- {VariantName: AllTraffic, InstanceType: ml.m4.xlarge, InitialInstanceCount: 1}"
 WRONG = {
@@ -173,3 +173,10 @@ def test_instances_whose_number_each_deployment_sets_back_are_warned_of(folder, 
     warnings = find_warnings(load_pipeline(folder / "iris.yaml"))
     assert len(warnings) == count
     assert all(warning.startswith("endpoint.RetainAllVariantProperties: found nothing; ") for warning in warnings)
+
+
+def test_what_serves_a_model_may_be_left_out_where_nothing_is_deployed(problems):
+    text = BASE[: BASE.index("endpoint_config")]
+    assert problems(text) == ["endpoint_config: found nothing; a value is required here, unless deploy is never"]
+    assert problems(f"{text}endpoint_config: {{}}\n") == problems(text)
+    assert problems(f"{text}deploy: never\n") == []

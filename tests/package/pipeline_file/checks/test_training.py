@@ -4,6 +4,11 @@ import pytest
 
 from pipeline_files import changed
 
+ELSEWHERE = "DataSource: {S3DataSource: {S3DataType: S3Prefix, S3Uri: 's3://b/x/'}}"
+FILE_SYSTEM = (
+    "DataSource: {FileSystemDataSource: {FileSystemId: fs-0123456789a, FileSystemAccessMode: ro, FileSystemType: EFS, "
+    "DirectoryPath: /x}}"
+)
 WRONG = {
     "misspelt key in training": (
         [("  ResourceConfig", "  ResorceConfig")],
@@ -109,6 +114,75 @@ WRONG = {
         [("training:\n  Algo", "training:\n  InputDataConfig: [{ChannelName: extra}]\n  Algo")],
         ["training.InputDataConfig[0].DataSource: found nothing; a value is required here"],
     ),
+    "a channel of data with a source of its own": (
+        [("training:\n  Algo", f"training:\n  InputDataConfig: [{{ChannelName: training, {ELSEWHERE}}}]\n  Algo")],
+        [
+            (
+                "training.InputDataConfig[0].DataSource.S3DataSource.S3Uri: found for the channel 'training', whose "
+                "data data.training names; remove one of them"
+            )
+        ],
+    ),
+    "a channel of data in a file system": (
+        [
+            (
+                "training:\n  Algo",
+                f"training:\n  InputDataConfig: [{{ChannelName: training, {FILE_SYSTEM}}}]\n  Algo",
+            )
+        ],
+        [
+            (
+                "training.InputDataConfig[0].DataSource.FileSystemDataSource: found for the channel 'training', whose "
+                "data data.training names; remove one of them"
+            )
+        ],
+    ),
+    "two content types": (
+        [
+            (
+                "training: training/{{ data_date }}/iris.csv",
+                "training: {key: 't/{{ data_date }}/x', content_type: a/b}",
+            ),
+            ("training:\n  Algo", "training:\n  InputDataConfig: [{ChannelName: training, ContentType: c/d}]\n  Algo"),
+        ],
+        [
+            (
+                "training.InputDataConfig[0].ContentType: found 'c/d' beside data.training.content_type; remove one of "
+                "them"
+            )
+        ],
+    ),
+    "two channels of a name": (
+        [
+            (
+                "training:\n  Algo",
+                f"training:\n  InputDataConfig: [{', '.join([f'{{ChannelName: a, {ELSEWHERE}}}'] * 2)}]\n  Algo",
+            )
+        ],
+        [
+            (
+                "training.InputDataConfig[1].ChannelName: found 'a', the name of training.InputDataConfig[0]; each "
+                "channel needs a name of its own; change one"
+            )
+        ],
+    ),
+    "more channels than SageMaker takes, in two places": (
+        [
+            (
+                "training:\n  Algo",
+                "training:\n  InputDataConfig:\n"
+                + "".join(f"    - {{ChannelName: c{number}, {ELSEWHERE}}}\n" for number in range(19))
+                + "  Algo",
+            )
+        ],
+        [
+            (
+                "training.InputDataConfig: found [{'ChannelName': 'c0', 'DataSource': {'S3DataSource': {'S3DataType': "
+                "'S3Prefix', 'S3Uri': 's3://b/x/'}}}, {'ChannelName… (21 items); it must have length less than or "
+                "equal to 20"
+            )
+        ],
+    ),
 }
 
 
@@ -139,3 +213,12 @@ def test_spot_training_with_its_limits(problems, spot, limits):
 def test_checkpoints_of_each_day(problems, day):
     config = f"CheckpointConfig: {{S3Uri: 's3://{{{{ bucket }}}}/checkpoints/{day}/'}}"
     assert problems(changed(("  RoleArn", f"  {config}\n  RoleArn"))) == []
+
+
+def test_channels_of_data_beside_others_with_what_only_aws_says_of_them(problems):
+    channels = f"""
+    - ChannelName: training
+      CompressionType: Gzip
+      DataSource: {{S3DataSource: {{S3DataType: ManifestFile, S3DataDistributionType: ShardedByS3Key}}}}
+    - {{ChannelName: vocabulary, {ELSEWHERE}}}"""
+    assert problems(changed(("training:\n  Algo", f"training:\n  InputDataConfig:{channels}\n  Algo"))) == []

@@ -1,0 +1,240 @@
+"""Want of quota or of capacity is a wait: told once, without a retry, until it is over or the time is."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from datetime import date
+
+import pytest
+
+from fresh_endpoints.aws.endpoint import Endpoint
+from fresh_endpoints.steps import instances_wait
+from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.refused import RefusedTrigger
+from sagemaker_requests import deploy, new_bucket, new_config, new_model, start_training, training_job, unique
+
+DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
+TRAINED = ["Training started", "Training complete"]
+DEPLOYED = ["Deployment started", "Deployment completed"]
+NO_INSTANCE = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different instance."
+)
+
+
+@pytest.fixture(autouse=True)
+def soon(fast, monkeypatch):
+    """A pipeline that is asked again soon, and has no retry to use up."""
+    monkeypatch.setattr(pace, "REFUSED_SECONDS", 0.3)
+    fast.write(lambda content: content.update(retries=0))
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The triggers that the steps have waited with."""
+    seen = []
+    run = RefusedTrigger.run
+
+    def noted(self):
+        seen.append(self)
+        return run(self)
+
+    monkeypatch.setattr(RefusedTrigger, "run", noted)
+    return seen
+
+
+def names(pipeline):
+    return [job["TrainingJobName"] for job in pipeline.jobs()]
+
+
+@contextmanager
+def once(is_so, act):
+    """Acts, beside what is done in the block, as soon as something is so."""
+
+    def watch():
+        deadline = time.monotonic() + 180
+        while time.monotonic() < deadline and not is_so():
+            time.sleep(0.05)
+        act()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        watching.join()
+
+
+@contextmanager
+def training_of_a_stranger(pipeline, until):
+    """Has somebody else train, with an instance of the type of ours, until something is so."""
+    condition = {"MaxRuntimeInSeconds": 600}
+    request = training_job(new_bucket(pipeline.aws), {"wait": "yes"}, StoppingCondition=condition)
+    name = start_training(pipeline.aws, request)
+    with once(until, lambda: pipeline.sagemaker.stop_training_job(TrainingJobName=name)):
+        yield
+
+
+def test_a_training_waits_for_quota_and_starts_once_it_is_free(fast, faults, waits):
+    fast.upload(DAY_1)
+    with (
+        faults({"kind": "quota", "operation": "CreateTrainingJob", "limit": 1}),
+        training_of_a_stranger(fast, until=lambda: len(waits) > 2),
+    ):
+        ended = fast.run(DAY_1)
+    assert ended.state == "success"
+    assert fast.titles() == ["Waiting for quota", *TRAINED, *DEPLOYED]
+    [waiting, started, *_] = fast.slack()
+    assert 'AWS allows 1 of "ml.m4.xlarge for training job usage": 1 are in use, and this asks for 1.' in waiting
+    assert started.endswith("It waited less than a minute for quota.")
+    [name] = names(fast)
+    assert {(wait.key, wait.since) for wait in waits} == {(name, waits[0].since)}
+
+
+def test_a_training_that_has_waited_as_long_as_it_may_fails_with_what_to_do(fast, faults, monkeypatch):
+    monkeypatch.setattr(instances_wait, "LONGEST_SECONDS", 2.0)
+    fast.upload(DAY_1)
+    with (
+        faults({"kind": "quota", "operation": "CreateTrainingJob", "limit": 1}),
+        training_of_a_stranger(fast, until=lambda: fast.titles()[-1:] == ["Training failed"]),
+    ):
+        ended = fast.run(DAY_1)
+    assert ended.tasks == {**ended.tasks, "train": "failed", "deploy": "upstream_failed"}
+    assert fast.titles() == ["Waiting for quota", "Training failed"]
+    assert "AWS says ResourceLimitExceeded: The account-level service limit" in fast.slack()[-1]
+    assert "It has waited less than a minute for quota, as long as it may without quota_wait_min" in fast.slack()[-1]
+    assert names(fast) == []
+
+
+def test_a_file_may_say_not_to_wait(fast, faults):
+    fast.upload(DAY_1)
+    fast.write(lambda content: content.update(quota_wait_minutes=0))
+    with (
+        faults({"kind": "quota", "operation": "CreateTrainingJob", "limit": 1}),
+        training_of_a_stranger(fast, until=lambda: bool(fast.titles())),
+    ):
+        assert fast.run(DAY_1).tasks["train"] == "failed"
+    assert fast.titles() == ["Training failed"]
+    assert "as long as quota_wait_minutes lets it. Ask AWS for a higher quota" in fast.slack()[-1]
+
+
+@pytest.fixture
+def endpoint_of_a_stranger(fast):
+    """An endpoint with an instance of the type of ours."""
+    aws = fast.aws
+    name = deploy(aws, new_config(aws, new_model(aws, new_bucket(aws), "other")))
+    yield name
+    if fast.listed("list_endpoints", NameContains=name):
+        fast.sagemaker.delete_endpoint(EndpointName=name)
+
+
+def test_an_update_waits_for_quota(fast, faults, waits, endpoint_of_a_stranger):
+    fast.upload(DAY_1)
+    fast.upload(DAY_2)
+    assert fast.run(DAY_1).state == "success"
+    told = len(fast.titles())
+
+    def leave():
+        fast.sagemaker.delete_endpoint(EndpointName=endpoint_of_a_stranger)
+
+    with (
+        faults({"kind": "quota", "operation": "UpdateEndpoint", "limit": 2}),
+        once(lambda: len(waits) > 1, leave),
+    ):
+        ended = fast.run(DAY_2)
+    assert ended.state == "success"
+    assert fast.live() == names(fast)[-1]
+    assert fast.titles()[told:] == [*TRAINED, "Waiting for quota", *DEPLOYED]
+    assert "It waited less than a minute for quota." in fast.slack()[-2]
+
+
+def test_an_update_that_the_endpoint_itself_leaves_no_quota_for_fails_at_once(fast, faults):
+    fast.upload(DAY_1)
+    fast.upload(DAY_2)
+    assert fast.run(DAY_1).state == "success"
+    before = fast.aws.count("UpdateEndpoint")
+    with faults({"kind": "quota", "operation": "UpdateEndpoint", "limit": 1}):
+        assert fast.run(DAY_2).tasks["deploy"] == "failed"
+    assert fast.aws.count("UpdateEndpoint") == before + 1
+    assert fast.titles()[-1] == "Deployment failed"
+    assert "The endpoint itself uses 1, and its update runs 1 beside them, so it is not tried again" in fast.slack()[-1]
+
+
+def test_the_way_back_from_a_model_that_fails_its_test_waits_for_quota(fast, faults, waits, monkeypatch):
+    fast.upload(DAY_1)
+    fast.upload(DAY_2)
+    fast.write(lambda content: content.update(smoke_test={"body": "1", "content_type": "text/csv", "expect": "good:1"}))
+    assert fast.run(DAY_1).state == "success"
+    fast.use_tiny_image(model="bad")
+    fast.write(lambda content: content.update(smoke_test={"body": "1", "content_type": "text/csv", "expect": "good:1"}))
+    update, asked = Endpoint.update, []
+
+    def refused_twice(self, section, config_name, **options):
+        asked.append(config_name)
+        if options.get("at_once") and asked.count(config_name) == 1:
+            fast.aws.add_faults({"kind": "quota", "operation": "UpdateEndpoint", "limit": 2, "times": 2})
+        return update(self, section, config_name, **options)
+
+    monkeypatch.setattr(Endpoint, "update", refused_twice)
+    aws = fast.aws
+    other = deploy(aws, new_config(aws, new_model(aws, new_bucket(aws), "other")))
+    try:
+        assert fast.run(DAY_2).tasks["deploy"] == "failed"
+    finally:
+        fast.sagemaker.delete_endpoint(EndpointName=other)
+    assert len(waits) == 2
+    assert fast.live() == names(fast)[0]
+    assert fast.titles()[-3:] == ["Smoke test failed", "Waiting for quota", "Rolled back"]
+
+
+def transform_of_a_stranger(pipeline):
+    """Somebody else's prediction, with an instance of the type of ours."""
+    bucket = new_bucket(pipeline.aws, {"in/rows.csv": b"1"})
+    pipeline.sagemaker.create_transform_job(
+        TransformJobName=unique("transform"),
+        ModelName=new_model(pipeline.aws, bucket, "other"),
+        TransformInput={"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{bucket}/in"}}},
+        TransformOutput={"S3OutputPath": f"s3://{bucket}/out"},
+        TransformResources={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1},
+    )
+
+
+def test_a_prediction_waits_for_quota(fast, faults, waits):
+    fast.upload(DAY_1)
+    assert fast.run(DAY_1, deploy="never").state == "success"
+    told = len(fast.titles())
+    [held] = fast.aws.add_faults({"kind": "hold_status", "operation": "transform-job:InProgress"})
+    transform_of_a_stranger(fast)
+    with (
+        faults({"kind": "quota", "operation": "CreateTransformJob", "limit": 1}),
+        once(lambda: len(waits) > 1, lambda: fast.aws.remove_fault(held)),
+    ):
+        ended = fast.predict(data_date=str(DAY_1))
+    assert ended.state == "success"
+    assert fast.titles()[told:] == ["Waiting for quota", "Prediction started", "Prediction complete"]
+    assert 'of "ml.m4.xlarge for transform job usage": 1 are in use' in fast.slack()[told]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_training_for_which_aws_has_no_instance_is_tried_again_without_a_retry(fast, faults, waits, times):
+    fast.upload(DAY_1)
+    with faults({"kind": "fail_training", "failure_reason": NO_INSTANCE, "times": times}):
+        ended = fast.run(DAY_1)
+    assert ended.state == "success"
+    first, *others = names(fast)
+    assert others == [f"{first}-a{attempt}" for attempt in range(2, times + 2)]
+    assert fast.titles() == ["Training started", "Waiting for capacity", *TRAINED, *DEPLOYED]
+    assert "nothing is billed for it. CapacityError" in fast.slack()[1]
+    assert f"(attempt {times + 1}). It waited less than a minute for capacity." in fast.slack()[2]
+    assert [(wait.name, wait.key) for wait in waits] == [(name, first) for name in others]
+
+
+def test_want_of_capacity_for_as_long_as_a_run_may_wait_fails_it(fast, faults, monkeypatch):
+    monkeypatch.setattr(instances_wait, "LONGEST_SECONDS", 3.0)
+    fast.upload(DAY_1)
+    with faults({"kind": "fail_training", "failure_reason": NO_INSTANCE}):
+        assert fast.run(DAY_1).tasks["train"] == "failed"
+    assert fast.titles() == ["Training started", "Waiting for capacity", "Training failed"]
+    assert "It has waited less than a minute for capacity" in fast.slack()[-1]
+    assert "Choose another instance type" in fast.slack()[-1]

@@ -80,7 +80,7 @@ def write_pipelines(folder: Path, count: int) -> Path:
     sample = SAMPLE.read_text()
     for number in range(count):
         name = f"model-{number:04}"
-        text = sample.replace("name: multiclass", f"name: {name}").replace("Name: multiclass", f"Name: {name}")
+        text = sample.replace("name: multiclass", f"name: {name}")
         (folder / f"{name}.yaml").write_text(text)
     return folder
 

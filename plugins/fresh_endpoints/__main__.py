@@ -9,14 +9,12 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TextIO
 
-from fresh_endpoints.pipeline_file.checks.notify import find_notifier_problems
-from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
-from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_among_others, load_pipelines, pipelines_dir
+from fresh_endpoints import check_command, new_command, plan_command
+from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_pipelines, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
-from fresh_endpoints.problems import PipelineFileError, near_misses
+from fresh_endpoints.problems import near_misses
 
 
 def json_schema() -> dict[str, Any]:
@@ -29,57 +27,13 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Pipeline file"}
 
 
-def check(paths: Sequence[Path]) -> bool:
-    """Check pipeline files: the usable ones are named on stdout, problems and warnings said on stderr.
-
-    Args:
-        paths: Files, each of which is held against the others of its folder, and folders; none for the pipelines
-            folder.
-
-    Returns:
-        Whether all can be used. A warning takes nothing from that.
-    """
-    pipelines: dict[Path, Pipeline] = {}
-    errors: list[PipelineFileError] = []
-    for path in dict.fromkeys(paths or [pipelines_dir()]):
-        if path.is_dir() or not paths:
-            loaded = _load_folder(path)
-            pipelines |= {path / f"{pipeline.name}.yaml": pipeline for pipeline in loaded.pipelines}
-            errors += loaded.errors
-        else:
-            try:
-                pipelines[path] = load_among_others(path)
-            except PipelineFileError as error:
-                errors.append(error)
-    for path, pipeline in list(pipelines.items()):
-        if problems := find_notifier_problems(pipeline) if pipeline.notify else []:
-            errors.append(PipelineFileError(path, problems))
-            del pipelines[path]
-    sys.stdout.writelines(f"{pipeline.name}: ok\n" for pipeline in pipelines.values())
-    warned = {path: find_warnings(pipeline) for path, pipeline in pipelines.items()}
-    sys.stderr.writelines(f"{path}:\n{_indented(warnings)}" for path, warnings in warned.items() if warnings)
-    sys.stderr.writelines(f"{error}\n" for error in errors)
-    return not errors
-
-
-def _load_folder(folder: Path) -> LoadedPipelines:
-    loaded = load_pipelines(folder)
-    if loaded.pipelines or loaded.errors:
-        return loaded
-    problem = "holds no pipeline file; allowed are files that end in .yaml; put one there, or name another folder"
-    return LoadedPipelines([], [PipelineFileError(folder, [problem])])
-
-
-def _indented(warnings: Sequence[str]) -> str:
-    return "".join(f"  warning: {warning}\n" for warning in warnings)
-
-
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
     parser = argparse.ArgumentParser(prog="fresh-endpoints", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    check_command = commands.add_parser("check", help="check pipeline files")
-    check_command.add_argument("path", nargs="*", type=Path, help="file or folder; default: the pipelines folder")
+    check_command.add_parser(commands)
+    new_command.add_parser(commands)
+    plan_command.add_parser(commands)
     commands.add_parser("schema", help="print the JSON Schema of pipeline files")
     _add_status(commands)
     _add_history(commands)
@@ -98,7 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = make_parser().parse_args(arguments)
     if options.command == "check":
-        return 0 if check(options.path) else 1
+        return 0 if check_command.check(options.path, options.format, out=sys.stdout, err=sys.stderr) else 1
+    if options.command == "new":
+        return 0 if new_command.write_new(options.name, options.like, out=sys.stdout, err=sys.stderr) else 1
     if options.command in _ASKING_AWS:
         # Airflow logs to stdout, as soon as it is loaded; what is asked for is to be all that is there.
         os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
@@ -187,8 +143,18 @@ def _redeploy(options: argparse.Namespace, out: TextIO) -> int:
     return 0 if is_done else 1
 
 
+def _plan(options: argparse.Namespace, out: TextIO) -> int:
+    loaded = load_pipelines()
+    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
+    if options.pipeline not in known:
+        return _no_such_pipeline(options.pipeline, loaded)
+    wanted = known[options.pipeline]
+    is_told = plan_command.print_plan(wanted, options.date, live=options.live, as_json=options.json, out=out)
+    return 0 if is_told else 1
+
+
 # They load Airflow and boto3, which `check` does not need.
-_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy}
+_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy, "plan": _plan}
 
 
 def _no_such_pipeline(name: str, loaded: LoadedPipelines) -> int:

@@ -37,6 +37,9 @@ def folder(tmp_path):
     return folder
 
 
+COUNTED = "1 pipeline file: 1 ok, 0 cannot be used, 0 warnings\n"
+
+
 def write(folder, name, more="endpoint: {RetainAllVariantProperties: true}\n"):
     (folder / f"{name}.yaml").write_text(changed(("name: iris", f"name: {name}")) + more)
     return folder / f"{name}.yaml"
@@ -45,17 +48,19 @@ def write(folder, name, more="endpoint: {RetainAllVariantProperties: true}\n"):
 def test_check_names_what_can_be_used_and_says_what_is_wrong_with_the_rest(run, folder):
     iris, rose = write(folder, "iris"), write(folder, "rose", "endpint: {}\n")
     right = "iris: ok\n"
-    wrong = "pipelines/rose.yaml:\n  endpint: found an unknown key; did you mean 'endpoint'?\n"
+    [line] = [n for n, line in enumerate(rose.read_text().splitlines(), 1) if line.startswith("endpint")]
+    wrong = f"pipelines/rose.yaml:{line}: error: endpint: found an unknown key; did you mean 'endpoint'?\n"
+    wrong += "2 pipeline files: 1 ok, 1 cannot be used, 0 warnings\n"
     assert run("check", iris, rose) == (1, right, wrong)
     assert run("check", folder) == (1, right, wrong)
-    assert run("check", folder, iris) == (1, right, wrong)
-    assert run("check", iris) == (0, right, "")
+    assert run("check", folder, rose, iris) == (1, right, wrong)
+    assert run("check", iris) == (0, right, COUNTED)
 
 
 def test_check_without_arguments_checks_the_pipelines_folder(run, folder, monkeypatch):
     write(folder, "iris")
     monkeypatch.setenv("PIPELINES_DIR", str(folder))
-    assert run("check") == (0, "iris: ok\n", "")
+    assert run("check") == (0, "iris: ok\n", COUNTED)
 
 
 def test_a_warning_leaves_a_file_usable(run, folder):
@@ -63,12 +68,50 @@ def test_a_warning_leaves_a_file_usable(run, folder):
     for argument in (folder, path):
         status, out, err = run("check", argument)
         assert (status, out) == (0, "iris: ok\n")
-        first, *warnings = err.splitlines()
-        assert first == "pipelines/iris.yaml:"
+        *warnings, summary = err.splitlines()
         assert [line.partition(": found")[0] for line in warnings] == [
-            "  warning: schedule",
-            "  warning: endpoint.RetainAllVariantProperties",
+            f"pipelines/iris.yaml:{len(path.read_text().splitlines())}: warning: schedule",
+            "pipelines/iris.yaml: warning: endpoint.RetainAllVariantProperties",
         ]
+        assert summary == "1 pipeline file: 1 ok, 0 cannot be used, 2 warnings"
+
+
+def test_a_program_gets_the_same_as_json(run, folder):
+    write(folder, "iris", "schedule: '@hourly'\n")
+    write(folder, "rose", "deploy: {}\n").write_bytes(b"name: ]")
+    status, out, err = run("check", folder, "--format", "json")
+    found = json.loads(out)
+    assert (status, err, found["ok"], found["usable"]) == (1, "", False, ["iris"])
+    assert found["summary"] == "2 pipeline files: 1 ok, 1 cannot be used, 2 warnings"
+    assert [(finding["level"], finding["line"]) for finding in found["findings"]] == [
+        ("warning", number_of(folder / "iris.yaml", "schedule")),
+        ("warning", None),
+        ("error", 1),
+    ]
+    assert found["findings"][2]["file"] == str(folder / "rose.yaml")
+    assert run("check", folder / "iris.yaml", "--format", "json")[0] == 0
+
+
+def test_a_workflow_of_github_shows_it_beside_the_code(run, folder, monkeypatch):
+    write(folder, "iris", "schedule: '@hourly'\n")
+    write(folder, "rose", "owner: '100%\\n'\n").write_text(changed(("name: iris", "name: a,b:c%")))
+    monkeypatch.chdir(folder.parent)
+    status, out, err = run("check", "pipelines", "--format", "github")
+    *annotations, summary = out.splitlines()
+    assert (status, err, summary) == (1, "", "2 pipeline files: 1 ok, 1 cannot be used, 2 warnings")
+    line = number_of(folder / "iris.yaml", "schedule")
+    begun = [annotation.partition(": found")[0] for annotation in annotations]
+    assert begun == [
+        f"::warning file=pipelines/iris.yaml,line={line}::schedule",
+        "::warning file=pipelines/iris.yaml::endpoint.RetainAllVariantProperties",
+        "::error file=pipelines/rose.yaml,line=1::name",
+    ]
+    assert "found 'a,b:c%25'; allowed letters" in annotations[2]
+
+
+def number_of(path, key):
+    [number] = [n for n, line in enumerate(path.read_text().splitlines(), 1) if line.startswith(f"{key}:")]
+    return number
 
 
 def test_what_is_warned_of_is_no_import_error(folder, tmp_path, monkeypatch):
@@ -80,7 +123,7 @@ def test_what_is_warned_of_is_no_import_error(folder, tmp_path, monkeypatch):
 
 def test_a_folder_without_a_pipeline_file_is_said(run, folder, monkeypatch):
     problem = "holds no pipeline file; allowed are files that end in .yaml; put one there, or name another folder"
-    said = f"pipelines:\n  {problem}\n"
+    said = f"pipelines: error: {problem}\n0 pipeline files: 0 ok, 0 cannot be used, 0 warnings\n"
     (folder / "notes.txt").touch()
     assert run("check", folder) == (1, "", said)
     monkeypatch.setenv("PIPELINES_DIR", str(folder))
@@ -92,20 +135,20 @@ def test_one_file_is_held_against_the_others_of_its_folder(run, folder, monkeypa
     second = write(folder, "b")
     third = write(folder, "c", "endpoint: {EndpointName: b, RetainAllVariantProperties: true}\ndeploy: never\n")
     (folder / "d.yaml").write_text("name: [")
-    problem = "endpoint.EndpointName: found {!r}, which {} deploys to; give one of them another\n"
-    assert run("check", first) == (1, "", "pipelines/a.yaml:\n  " + problem.format("B", "b.yaml"))
-    assert run("check", second) == (1, "", "pipelines/b.yaml:\n  " + problem.format("b", "a.yaml"))
-    assert run("check", third) == (0, "c: ok\n", "")
+    problem = "error: endpoint.EndpointName: found 'B', which b.yaml deploys to; leave it out, and this pipeline's "
+    problem += "endpoint is named a; or give it another name\n1 pipeline file: 0 ok, 1 cannot be used, 0 warnings\n"
+    line = number_of(first, "endpoint")
+    assert run("check", first) == (1, "", f"pipelines/a.yaml:{line}: {problem}")
+    assert run("check", second) == (0, "b: ok\n", COUNTED)
+    assert run("check", third) == (0, "c: ok\n", COUNTED)
     monkeypatch.chdir(folder)
-    assert run("check", "a.yaml") == (1, "", "a.yaml:\n  " + problem.format("B", "b.yaml"))
+    assert run("check", "a.yaml") == (1, "", f"a.yaml:{line}: {problem}")
 
 
 def test_a_path_that_is_not_there_is_said(run, folder):
-    assert run("check", folder / "iris.yaml") == (
-        1,
-        "",
-        "pipelines/iris.yaml:\n  cannot be read: No such file or directory\n",
-    )
+    said = "pipelines/iris.yaml: error: cannot be read: No such file or directory\n"
+    counted = "1 pipeline file: 0 ok, 1 cannot be used, 0 warnings\n"
+    assert run("check", folder / "iris.yaml") == (1, "", said + counted)
 
 
 def test_the_json_schema_is_current(capsys):

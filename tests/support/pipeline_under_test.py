@@ -49,10 +49,8 @@ class PipelineUnderTest:
         if "sample-bucket" not in [bucket["Name"] for bucket in self.s3.list_buckets()["Buckets"]]:
             self.s3.create_bucket(Bucket="sample-bucket", CreateBucketConfiguration={"LocationConstraint": aws.region})
         self.content: dict[str, Any] = yaml.safe_load((ROOT / "include/pipelines/multiclass.yaml").read_text())
-        self.content["name"] = self.content["endpoint"]["EndpointName"] = self.name
+        self.content["name"] = self.name
         self.content["retry_delay_seconds"] = 0
-        for kind in ("training", "validation", "prediction"):
-            self.content["data"][kind] = f"input-data-{kind}/{{{{ data_date }}}}/{self.name}/iris.csv"
         self.write()
 
     def write(self, change: Callable[[dict[str, Any]], None] = lambda content: None) -> None:

@@ -44,8 +44,6 @@ DEFAULT_START_SECONDS = 3_600
 LONGEST_POLICY_SECONDS = 28_800
 # How many requests to change the endpoint one try may find unanswered or throttled.
 MAX_UNANSWERED = 8
-# What of the ``endpoint`` section says how traffic is shifted, and on which alarms it goes back.
-_HOW_TO_DEPLOY = ("DeploymentConfig", "RetainDeploymentConfig")
 
 
 class LiveConfigGoneError(Exception):
@@ -143,35 +141,27 @@ class Endpoint:
                     return Seen()
                 raise
 
-    def create(self, section: Mapping[str, Any], config_name: str, with_tags: Mapping[str, str]) -> bool:
+    def create(self, request: requests.Request) -> bool:
         """Ask for the endpoint to be created; False if it has to be looked at again first.
 
         Args:
-            section: The rendered ``endpoint`` section.
-            config_name: The endpoint config that it is to serve.
-            with_tags: Tag values by tag key.
+            request: The CreateEndpoint request.
         """
-        request = requests.create_endpoint(section, config_name=config_name, tags=with_tags)
         return self._change("create_endpoint", request)
 
-    def update(self, section: Mapping[str, Any], config_name: str, *, live: str | None, at_once: bool = False) -> bool:
+    def update(self, request: requests.Request, *, live: str | None) -> bool:
         """Ask for the endpoint to serve another config; False if it has to be looked at again first.
 
         Args:
-            section: The rendered ``endpoint`` section.
-            config_name: The endpoint config that it is to serve.
+            request: The UpdateEndpoint request.
             live: The endpoint config that it serves.
-            at_once: Whether all traffic is to be shifted at once, whatever the section's DeploymentConfig says, and
-                without its alarms: those that a bad model trips would end the way back from it, too.
 
         Raises:
             LiveConfigGoneError: AWS refuses, because what is live has been deleted.
             OutOfQuotaError: AWS refused for want of a quota that others free.
             AirflowException: AWS refused.
         """
-        if at_once:
-            section = {key: value for key, value in section.items() if key not in _HOW_TO_DEPLOY}
-        request = requests.update_endpoint(section, config_name=config_name)
+        config_name = request["EndpointConfigName"]
         return self._change("update_endpoint", request, live=live if live != config_name else None)
 
     def delete(self) -> bool:

@@ -15,6 +15,35 @@ from fresh_endpoints.aws.errors import again_while, already_exists, explained, i
 log = logging.getLogger(__name__)
 
 
+def model_request(
+    section: Mapping[str, Any],
+    *,
+    name: str,
+    facts: Mapping[str, Any],
+    training: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> requests.Request:
+    """Make the CreateModel request for a training's model.
+
+    Args:
+        section: The rendered ``model`` section.
+        name: The model's name.
+        facts: The facts of the training, with ``artifact``, an S3 URL.
+        training: What DescribeTrainingJob returned, or what it will: the CreateTrainingJob request.
+        tags: Tag values by tag key.
+
+    Returns:
+        The request.
+
+    Raises:
+        AirflowFailException: It is not clear which container of the section gets the training's model.
+    """
+    try:
+        return requests.create_model(section, name=name, artifact=facts["artifact"], training=training, tags=tags)
+    except ValueError as error:
+        raise AirflowFailException(f"Could not create model {name}. {error}") from error
+
+
 def create_model(
     client: Any, section: Mapping[str, Any], *, name: str, facts: Mapping[str, Any], tags: Mapping[str, str]
 ) -> list[str]:
@@ -36,10 +65,7 @@ def create_model(
     """
     with explained(f"describe training job {facts['training_job']}"):
         training = client.describe_training_job(TrainingJobName=facts["training_job"])
-    try:
-        request = requests.create_model(section, name=name, artifact=facts["artifact"], training=training, tags=tags)
-    except ValueError as error:
-        raise AirflowFailException(f"Could not create model {name}. {error}") from error
+    request = model_request(section, name=name, facts=facts, training=training, tags=tags)
     with explained(f"create model {name}"):
         try:
             once_role_is_ready(lambda: client.create_model(**request))

@@ -21,6 +21,8 @@ Channels = Mapping[str, Mapping[str, Any]]
 TAKEN_OVER = ("VpcConfig", "EnableNetworkIsolation")
 # What may give a container its model; where one of them is given, the artifact of the training has no place.
 MODEL_SOURCES = ("ModelDataUrl", "ModelDataSource", "ModelPackageName")
+# What of the ``endpoint`` section says how traffic is shifted, and on which alarms it goes back.
+_HOW_TO_DEPLOY = ("DeploymentConfig", "RetainDeploymentConfig")
 VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
 
 
@@ -208,7 +210,7 @@ def create_endpoint(section: Mapping[str, Any], *, config_name: str, tags: Mappi
     return service_model.coerce("CreateEndpoint", _only_members("CreateEndpoint", request))
 
 
-def update_endpoint(section: Mapping[str, Any], *, config_name: str) -> Request:
+def update_endpoint(section: Mapping[str, Any], *, config_name: str, at_once: bool = False) -> Request:
     """Complete the ``endpoint`` section into an UpdateEndpoint request; what only CreateEndpoint takes is left out.
 
     UpdateEndpoint takes no tags: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateEndpoint.html.
@@ -216,11 +218,14 @@ def update_endpoint(section: Mapping[str, Any], *, config_name: str) -> Request:
     Args:
         section: The rendered section.
         config_name: The endpoint config's name.
+        at_once: Whether all traffic is to be shifted at once, whatever the section's DeploymentConfig says, and without
+            its alarms: those that a bad model trips would end the way back from it, too.
 
     Returns:
         The request.
     """
-    request = {**section, "EndpointConfigName": config_name}
+    given = {key: value for key, value in section.items() if not (at_once and key in _HOW_TO_DEPLOY)}
+    request = {**given, "EndpointConfigName": config_name}
     return service_model.coerce("UpdateEndpoint", _only_members("UpdateEndpoint", request))
 
 

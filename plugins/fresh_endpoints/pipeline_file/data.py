@@ -67,7 +67,7 @@ class Data(BaseModel):
     prediction: str | None = Field(
         default=None,
         description="S3 key of the file to predict on. Leave it out where there is none.",
-        examples=["input-data-prediction/{{ data_date }}/multiclass/iris.csv"],
+        examples=["input-data-prediction/{{ data_date }}/{{ pipeline }}/iris.csv"],
     )
 
     @property

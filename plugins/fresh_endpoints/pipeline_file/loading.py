@@ -5,8 +5,10 @@ Importing this module costs pydantic and PyYAML and no more, because the dag-pro
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,17 +78,18 @@ def load_pipelines(folder: Path | None = None) -> LoadedPipelines:
     except OSError as error:
         problem = f"cannot be listed: {error.strerror}; make the folder, or set PIPELINES_DIR to the one that exists"
         return LoadedPipelines([], [PipelineFileError(folder, [problem])])
-    pipelines, errors = [], []
-    taken: dict[Endpoint, Path] = {}
+    usable: dict[Path, Pipeline] = {}
+    errors: dict[Path, PipelineFileError] = {}
     for path in paths:
         try:
-            pipeline = load_pipeline(path)
-            if (endpoint := _endpoint(pipeline)) and (other := taken.setdefault(endpoint, path)) != path:
-                raise _shared_endpoint(path, pipeline, other)
-            pipelines.append(pipeline)
+            usable[path] = load_pipeline(path)
         except PipelineFileError as error:
-            errors.append(error)
-    return LoadedPipelines(sorted(pipelines, key=lambda pipeline: pipeline.name), errors)
+            errors[path] = error
+    errors |= _shared_endpoints(usable)
+    pipelines = [pipeline for path, pipeline in usable.items() if path not in errors]
+    return LoadedPipelines(
+        sorted(pipelines, key=lambda pipeline: pipeline.name), [errors[path] for path in paths if path in errors]
+    )
 
 
 def load_pipelines_of_dags(dag_id_prefix: str) -> list[Pipeline]:
@@ -157,11 +160,12 @@ def _check(path: Path, content: bytes) -> _Checked:
     return _Checked(pipeline=None if problems else pipeline, problems=tuple(problems))
 
 
-def load_among_others(path: Path) -> Pipeline:
-    """Load one pipeline file, and hold it against the others of its folder.
+def load_among_others(path: Path, *, is_new: bool = False) -> Pipeline:
+    """Load one pipeline file, and hold it against the others of its folder; one below the pipelines folder, of that.
 
     Args:
         path: The file.
+        is_new: Whether it gives way to any other, also where the endpoint has its name.
 
     Returns:
         The pipeline.
@@ -170,14 +174,24 @@ def load_among_others(path: Path) -> Pipeline:
         PipelineFileError: The file cannot be used, or not beside another one.
     """
     pipeline = load_pipeline(path)
-    for other in _paths(path.parent):
-        try:
-            is_shared = other.name != path.name and _endpoint(load_pipeline(other)) == _endpoint(pipeline)
-        except PipelineFileError:
-            continue  # It deploys nothing.
-        if is_shared and _endpoint(pipeline):
-            raise _shared_endpoint(path, pipeline, other)
+    usable = {path: pipeline}
+    for other in _paths(_folder_of(path)):
+        if other.resolve() != path.resolve():
+            with contextlib.suppress(PipelineFileError):  # Such a file deploys nothing.
+                usable[other] = load_pipeline(other)
+    if shared := _shared_endpoints(usable).get(path):
+        raise shared
+    endpoint = _endpoint(pipeline)
+    others = [other for other in usable if other != path and endpoint and _endpoint(usable[other]) == endpoint]
+    if is_new and others:
+        raise _shared_endpoint(path, pipeline, others[0])
     return pipeline
+
+
+def _folder_of(path: Path) -> Path:
+    """Return the folder whose files a file is loaded with."""
+    folder = pipelines_dir()
+    return folder if folder.resolve() in path.resolve().parents else path.parent
 
 
 def _paths(folder: Path) -> list[Path]:
@@ -193,7 +207,30 @@ def _endpoint(pipeline: Pipeline) -> Endpoint | None:
     return pipeline.aws_conn_id, pipeline.region, name.lower()
 
 
+def _shared_endpoints(usable: Mapping[Path, Pipeline]) -> dict[Path, PipelineFileError]:
+    """Find the files that deploy to an endpoint of another's.
+
+    An endpoint is that of the file whose name it has, for a copy of that file is what names it by mistake; where no
+    file has its name, that of the first.
+    """
+    sharing: dict[Endpoint, list[Path]] = {}
+    for path in sorted(usable, key=lambda path: (path.name, path)):
+        if endpoint := _endpoint(usable[path]):
+            sharing.setdefault(endpoint, []).append(path)
+    errors: dict[Path, PipelineFileError] = {}
+    for (*_, name), paths in sharing.items():
+        owner = next((path for path in paths if usable[path].name.lower() == name), paths[0])
+        errors |= {path: _shared_endpoint(path, usable[path], owner) for path in paths if path != owner}
+    return errors
+
+
 def _shared_endpoint(path: Path, pipeline: Pipeline, other: Path) -> PipelineFileError:
     name = str(pipeline.endpoint["EndpointName"])
-    problem = f"endpoint.EndpointName: found {name!r}, which {other.name} deploys to; give one of them another"
+    problem = f"endpoint.EndpointName: found {name!r}, which {other.name} deploys to; {_what_to_do(pipeline, name)}"
     return PipelineFileError(path, [problem])
+
+
+def _what_to_do(pipeline: Pipeline, name: str) -> str:
+    if pipeline.name.lower() == name.lower():  # Another connection's or region's file may be of the same name.
+        return "give one of them another"
+    return f"leave it out, and this pipeline's endpoint is named {pipeline.name}; or give it another name"

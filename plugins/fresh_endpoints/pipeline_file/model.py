@@ -143,7 +143,7 @@ class SmokeTest(_Part):
     key: str | None = Field(
         default=None,
         description="S3 key, in the pipeline's bucket, of a file that is the request's body; a template.",
-        examples=["input-data-validation/{{ data_date }}/multiclass/smoke.csv"],
+        examples=["input-data-validation/{{ data_date }}/{{ pipeline }}/smoke.csv"],
     )
     content_type: Text = Field(description="The body's content type.", examples=["text/csv"])
     accept: Text | None = Field(

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from fresh_endpoints.aws import requests, tags
 from fresh_endpoints.aws.endpoint import Endpoint, LiveConfigGoneError, Seen
 from fresh_endpoints.aws.errors import OutOfQuotaError, explained, is_not_found
-from fresh_endpoints.aws.model import create_model
+from fresh_endpoints.aws.model import create_model, model_request
 from fresh_endpoints.model_facts import fact_tags
 from fresh_endpoints.run import named_parts
 from fresh_endpoints.steps.decision import Next, SoFar
@@ -57,6 +57,52 @@ class Asking:
         self._sections = sections
         self._aws_tags = aws_tags
 
+    def model_request(self, deployment: Deployment, training: Mapping[str, Any]) -> requests.Request:
+        """Make the CreateModel request of a deployment.
+
+        Args:
+            deployment: What is to be live.
+            training: What DescribeTrainingJob returned, or what it will: the CreateTrainingJob request.
+        """
+        section, name, given = self._sections["Model"], deployment.config_name, self._tags_of(deployment)
+        return model_request(section, name=name, facts=deployment.facts, training=training, tags=given)
+
+    def config_request(self, deployment: Deployment) -> requests.Request:
+        """Make the CreateEndpointConfig request of a deployment.
+
+        Args:
+            deployment: What is to be live.
+        """
+        return self._config_request(deployment.config_name, self._tags_of(deployment))
+
+    def create_endpoint_request(
+        self, deployment: Deployment, with_tags: Mapping[str, str] = MappingProxyType({})
+    ) -> requests.Request:
+        """Make the CreateEndpoint request of a deployment.
+
+        Args:
+            deployment: What is to be live.
+            with_tags: Further tags.
+        """
+        given = {**deployment.run.tags(self._aws_tags), **with_tags}
+        return requests.create_endpoint(self._sections["Endpoint"], config_name=deployment.config_name, tags=given)
+
+    def update_endpoint_request(self, config_name: str, *, at_once: bool = False) -> requests.Request:
+        """Make the UpdateEndpoint request for an endpoint config.
+
+        Args:
+            config_name: The endpoint config that is to be live.
+            at_once: Whether all traffic is to be shifted at once; see requests.update_endpoint().
+        """
+        return requests.update_endpoint(self._sections["Endpoint"], config_name=config_name, at_once=at_once)
+
+    def _tags_of(self, deployment: Deployment) -> dict[str, str]:
+        return {**deployment.run.tags(self._aws_tags), **fact_tags(deployment.deployed_facts)}
+
+    def _config_request(self, name: str, given: Mapping[str, str]) -> requests.Request:
+        section = self._sections["EndpointConfig"]
+        return requests.create_endpoint_config(section, name=name, model_name=name, tags=given)
+
     def to_deploy(
         self, deployment: Deployment, seen: Seen, step: Next, *, is_overtaken: Callable[[], bool] = lambda: False
     ) -> bool:
@@ -97,7 +143,7 @@ class Asking:
             seen: What the endpoint is like.
             step: CREATE, RECREATE or UPDATE.
             with_tags: Further tags of an endpoint that is created.
-            at_once: Whether all traffic is to be shifted at once; see Endpoint.update().
+            at_once: Whether all traffic is to be shifted at once; see requests.update_endpoint().
 
         Returns:
             Whether SageMaker has taken it; else the endpoint has to be looked at again first.
@@ -122,7 +168,7 @@ class Asking:
             AirflowException: AWS refused.
         """
         name = deployment.config_name
-        given = {**deployment.run.tags(self._aws_tags), **fact_tags(deployment.deployed_facts)}
+        given = self._tags_of(deployment)
         gone = self.what_is_gone(deployment)
         for model in gone.models:
             log.info("Model %s has been deleted; making it again.", model)
@@ -162,11 +208,11 @@ class Asking:
         with_tags: Mapping[str, str] = MappingProxyType({}),
         at_once: bool = False,
     ) -> bool:
-        section, run_tags = self._sections["Endpoint"], deployment.run.tags(self._aws_tags)
         if step is Next.CREATE:
-            return self._endpoint.create(section, deployment.config_name, {**run_tags, **with_tags})
+            return self._endpoint.create(self.create_endpoint_request(deployment, with_tags))
         try:
-            return self._endpoint.update(section, deployment.config_name, live=seen.live, at_once=at_once)
+            request = self.update_endpoint_request(deployment.config_name, at_once=at_once)
+            return self._endpoint.update(request, live=seen.live)
         except LiveConfigGoneError as gone:
             self._make_again(deployment, gone.name)
             return False
@@ -186,7 +232,7 @@ class Asking:
         log.info("Putting endpoint config %s back.", back_to)
         so_far = replace(so_far, asks=so_far.asks + 1, is_too_late=False)
         try:
-            if self._endpoint.update(self._sections["Endpoint"], back_to, live=seen.live, at_once=True):
+            if self._endpoint.update(self.update_endpoint_request(back_to, at_once=True), live=seen.live):
                 return replace(so_far, back_over=seen.version)
             return so_far
         except OutOfQuotaError as error:
@@ -197,7 +243,7 @@ class Asking:
 
     def _create_model_and_config(self, deployment: Deployment) -> None:
         """Create both, or reuse what an earlier try has created, if it is what this one would create."""
-        given = {**deployment.run.tags(self._aws_tags), **fact_tags(deployment.deployed_facts)}
+        given = self._tags_of(deployment)
         self._create_model(deployment, deployment.config_name, given)
         self._create_config(deployment.config_name, given)
 
@@ -207,9 +253,7 @@ class Asking:
             raise StepFailed(failed_deployments.name_taken("Model", name, found))
 
     def _create_config(self, name: str, given: Mapping[str, str]) -> None:
-        section = self._sections["EndpointConfig"]
-        config = requests.create_endpoint_config(section, name=name, model_name=name, tags=given)
-        if found := self._endpoint.create_config(config):
+        if found := self._endpoint.create_config(self._config_request(name, given)):
             raise StepFailed(failed_deployments.name_taken("Endpoint config", name, found))
 
     def _make_again(self, deployment: Deployment, live: str) -> None:
@@ -223,8 +267,7 @@ class Asking:
         log.warning("Endpoint config %s, which is live, has been deleted; making it again.", live)
         run = deployment.run.for_data_date(dt.date.fromisoformat(parts["data_date"]))
         given = {**run.tags(self._aws_tags), tags.TRAINING_JOB: parts["training_job"]}
-        section = self._sections["EndpointConfig"]
-        self._endpoint.create_config(requests.create_endpoint_config(section, name=live, model_name=live, tags=given))
+        self._endpoint.create_config(self._config_request(live, given))
 
     def _has_model(self, name: str) -> bool:
         with explained(f"describe model {name}"):

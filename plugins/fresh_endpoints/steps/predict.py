@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTransformOperator
@@ -13,7 +14,7 @@ from fresh_endpoints.aws import requests
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, again_while, is_not_found
 from fresh_endpoints.aws.kinds import TRANSFORM_JOB, Answer
-from fresh_endpoints.aws.model import create_model
+from fresh_endpoints.aws.model import create_model, model_request
 from fresh_endpoints.model_facts import fact_tags
 from fresh_endpoints.steps.buttons import LogStreamLink, TransformJobLink
 from fresh_endpoints.steps.job import Job, JobStep
@@ -154,6 +155,32 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             )
         return facts
 
+    def request(self, run: Run, name: str) -> dict[str, Any]:
+        """Make the CreateTransformJob request, of the fields as they are rendered.
+
+        Args:
+            run: The run, with the model's data date.
+            name: The transform job's name.
+        """
+        return requests.create_transform_job(
+            self.config["Transform"],
+            name=name,
+            model_name=self.trained["model"],
+            input_uri=requests.folder_uri(self.bucket, self.key),
+            output_uri=self._output_uri(run),
+            tags={**run.job_tags(self.aws_tags), **fact_tags(self.trained)},
+        )
+
+    def model_request(self, run: Run, training: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the CreateModel request for a model that was not deployed.
+
+        Args:
+            run: The run, with the model's data date.
+            training: What DescribeTrainingJob returned.
+        """
+        name, given = self.trained["model"], self._model_tags(run)
+        return model_request(self.config["Model"], name=name, facts=self.trained, training=training, tags=given)
+
     def job_name(self, attempt: int) -> str:
         """Name the run's transform job of an attempt."""
         training_job, by_hand = self.trained["training_job"], not self._context["triggering_asset_events"]
@@ -161,16 +188,6 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
 
     def _create_transform_job(self, context: Any, ended: WaitEnded | None) -> Job:
         run = self.run_of(context)
-
-        def request_of(name: str) -> dict[str, Any]:
-            return requests.create_transform_job(
-                self.config["Transform"],
-                name=name,
-                model_name=self.trained["model"],
-                input_uri=requests.folder_uri(self.bucket, self.key),
-                output_uri=self._output_uri(run),
-                tags={**run.job_tags(self.aws_tags), **fact_tags(self.trained)},
-            )
 
         def create(**request: Any) -> None:
             def ask() -> None:
@@ -180,7 +197,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
             # The model may not be seen yet, or the clean-up of another run may have deleted it meanwhile.
             again_while(is_not_found, ask)
 
-        job, attempt, is_new = self.create_or_attach(ended, request_of, create)
+        job, attempt, is_new = self.create_or_attach(ended, lambda name: self.request(run, name), create)
         self.tell_started(job, attempt, ended, is_new=is_new)
         return job
 
@@ -196,8 +213,11 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         except ClientError as error:
             if not is_not_found(error):
                 raise
-            tags = {**run.tags(self.aws_tags), **fact_tags(self.trained)}
-            create_model(self._client, self.config["Model"], name=name, facts=self.trained, tags=tags)
+            given = self._model_tags(run)
+            create_model(self._client, self.config["Model"], name=name, facts=self.trained, tags=given)
+
+    def _model_tags(self, run: Run) -> dict[str, str]:
+        return {**run.tags(self.aws_tags), **fact_tags(self.trained)}
 
     def _complete(self, context: Any, job: Job) -> dict[str, Any]:
         self.tell_that_it_ran(job)

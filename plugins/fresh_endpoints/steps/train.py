@@ -94,6 +94,16 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
             raise self.failure_of(job, reason, message)
         return self._complete(context, job)
 
+    def request(self, run: Run, name: str) -> dict[str, Any]:
+        """Make the CreateTrainingJob request, of the fields as they are rendered.
+
+        Args:
+            run: The run.
+            name: The training job's name.
+        """
+        given = run.job_tags(self.aws_tags)
+        return requests.create_training_job(self.config, name=name, bucket=self.bucket, data=self.data, tags=given)
+
     def job_name(self, attempt: int) -> str:
         """Name the run's training job of an attempt."""
         return self.run_of(self._context).training_job_name(attempt)
@@ -103,13 +113,11 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
 
         client = self._client  # First: completing the request takes the client's description of SageMaker.
 
-        def request_of(name: str) -> dict[str, Any]:
-            given = run.job_tags(self.aws_tags)
-            return requests.create_training_job(self.config, name=name, bucket=self.bucket, data=self.data, tags=given)
-
         if run.generation:
             self._stop_cleared_jobs(run)
-        job, attempt, is_new = self.create_or_attach(ended, request_of, client.create_training_job)
+        job, attempt, is_new = self.create_or_attach(
+            ended, lambda name: self.request(run, name), client.create_training_job
+        )
         self.tell_started(job, attempt, ended, is_new=is_new)
         return job
 

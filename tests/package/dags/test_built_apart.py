@@ -54,11 +54,8 @@ trigger_form.wait_minutes = wait_minutes
 
 
 def write(folder: Path, name: str, text: str = MULTICLASS) -> Path:
-    renamed = text.replace("name: multiclass", f"name: {name}").replace(
-        "EndpointName: multiclass", f"EndpointName: {name}"
-    )
     path = folder / f"{name}.yaml"
-    path.write_text(renamed)
+    path.write_text(text.replace("name: multiclass", f"name: {name}"))
     return path
 
 

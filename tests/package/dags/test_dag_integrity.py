@@ -95,11 +95,7 @@ def test_a_second_file_is_a_second_pipeline_and_a_broken_one_takes_no_other_with
     pipelines = tmp_path / "pipelines"
     pipelines.mkdir()
     (pipelines / "multiclass.yaml").write_text(MULTICLASS)
-    (pipelines / "flowers.yaml").write_text(
-        MULTICLASS.replace("name: multiclass", "name: flowers").replace(
-            "EndpointName: multiclass", "EndpointName: flowers"
-        )
-    )
+    (pipelines / "flowers.yaml").write_text(MULTICLASS.replace("name: multiclass", "name: flowers"))
     (pipelines / "broken.yaml").write_text(MULTICLASS.replace("name: multiclass", "name: broken\nbuckett: x"))
 
     parsed = parse(tmp_path, PIPELINES_DIR=str(pipelines))

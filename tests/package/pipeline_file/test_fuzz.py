@@ -34,9 +34,7 @@ MEGABYTES = 250.0
 
 
 def renamed(name: str, text: str = SAMPLE) -> str:
-    return text.replace("name: multiclass", f"name: {name}").replace(
-        "EndpointName: multiclass", f"EndpointName: {name}"
-    )
+    return text.replace("name: multiclass", f"name: {name}")
 
 
 RIGHT = renamed("bad")

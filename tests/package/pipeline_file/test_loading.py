@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from fresh_endpoints.pipeline_file.loading import load_pipelines, load_pipelines_of_dags, pipelines_dir
+from fresh_endpoints.pipeline_file.loading import (
+    load_among_others,
+    load_pipelines,
+    load_pipelines_of_dags,
+    pipelines_dir,
+)
 from fresh_endpoints.problems import PipelineFileError
 from pipeline_files import BASE, changed
 
@@ -39,9 +44,44 @@ def test_two_pipelines_may_not_deploy_to_one_endpoint(folder):
     )
     loaded = load_pipelines(folder)
     assert [pipeline.name for pipeline in loaded.pipelines] == ["a", "c", "d"]
-    assert [error.problems for error in loaded.errors] == [
-        ("endpoint.EndpointName: found 'A', which a.yaml deploys to; give one of them another",)
-    ]
+    [error] = loaded.errors
+    problem = (
+        "endpoint.EndpointName: found 'A', which a.yaml deploys to; leave it out, and this pipeline's endpoint is "
+    )
+    assert (error.path.name, error.problems) == ("b.yaml", (f"{problem}named b; or give it another name",))
+
+
+def test_a_shared_endpoint_is_charged_to_the_file_whose_name_it_has_not(folder):
+    """The first by name is the copy here: that of the two which a person has just written."""
+    (folder / "iris.yaml").write_text(BASE)
+    (folder / "copy.yaml").write_text(changed(("name: iris", "name: copy")) + "endpoint: {EndpointName: iris}\n")
+    loaded = load_pipelines(folder)
+    assert [pipeline.name for pipeline in loaded.pipelines] == ["iris"]
+    assert [error.path.name for error in loaded.errors] == ["copy.yaml"]
+    assert load_among_others(folder / "iris.yaml").name == "iris"
+    with pytest.raises(PipelineFileError, match=r"found .iris., which iris\.yaml deploys to"):
+        load_among_others(folder / "copy.yaml")
+
+
+def test_an_endpoint_of_no_files_name_is_that_of_the_first(folder):
+    for name in ("b", "a", "c"):
+        text = changed(("name: iris", f"name: {name}")) + "endpoint: {EndpointName: shared}\n"
+        (folder / f"{name}.yaml").write_text(text)
+    assert [error.path.name for error in load_pipelines(folder).errors] == ["b.yaml", "c.yaml"]
+
+
+def test_a_file_below_the_pipelines_folder_is_held_against_that_folder(folder, monkeypatch):
+    monkeypatch.setenv("PIPELINES_DIR", str(folder))
+    (folder / "iris.yaml").write_text(BASE)
+    (folder / "below").mkdir()
+    path = folder / "below" / "copy.yaml"
+    path.write_text(changed(("name: iris", "name: copy")) + "endpoint: {EndpointName: iris}\n")
+    monkeypatch.chdir(path.parent)
+    for way in (path, Path("copy.yaml"), Path("../below/copy.yaml")):
+        with pytest.raises(PipelineFileError, match=r"which iris\.yaml deploys to"):
+            load_among_others(way)
+    monkeypatch.chdir(folder)
+    assert load_among_others(Path("iris.yaml")).name == "iris"
 
 
 def test_a_missing_folder_is_an_error_that_says_what_to_do(tmp_path):

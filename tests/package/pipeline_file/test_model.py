@@ -25,10 +25,10 @@ def test_the_sample_file_is_the_articles_pipeline():
     assert (pipeline.slack.channel, pipeline.slack.username) == ("aws_notify", "incoming-webhook")
     assert "'sample-bucket'" in pipeline.bucket
     assert {name: channel.key for name, channel in pipeline.data.channels.items()} == {
-        "training": "input-data-training/{{ data_date }}/multiclass/iris.csv",
-        "validation": "input-data-validation/{{ data_date }}/multiclass/iris.csv",
+        "training": "input-data-training/{{ data_date }}/{{ pipeline }}/iris.csv",
+        "validation": "input-data-validation/{{ data_date }}/{{ pipeline }}/iris.csv",
     }
-    assert pipeline.data.prediction == "input-data-prediction/{{ data_date }}/multiclass/iris.csv"
+    assert pipeline.data.prediction == "input-data-prediction/{{ data_date }}/{{ pipeline }}/iris.csv"
     assert pipeline.training["HyperParameters"] == {
         "objective": "multiclass",
         "num_class": "{{ var.value.get('sagemaker_num_class', '3') }}",

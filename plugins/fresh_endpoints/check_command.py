@@ -127,8 +127,8 @@ def _check(paths: Sequence[Path]) -> Checked:
     for path, pipeline in list(pipelines.items()):
         # Their classes are imported here, never by a parse.
         if pipeline.notify and (problems := find_notifier_problems(pipeline)):
-            error = PipelineFileError(path, problems)
-            errors[str(error)] = error
+            refused = PipelineFileError(path, problems)
+            errors[str(refused)] = refused
             del pipelines[path]
     return Checked(pipelines, list(errors.values()))
 

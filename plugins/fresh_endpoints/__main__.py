@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from fresh_endpoints import invoke_command
 from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
 from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_among_others, load_pipelines, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
@@ -79,6 +80,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_history(commands)
     _add_redeploy(commands)
+    invoke_command.add_parser(commands)
     return parser
 
 
@@ -182,8 +184,16 @@ def _redeploy(options: argparse.Namespace, out: TextIO) -> int:
     return 0 if is_done else 1
 
 
+def _invoke(options: argparse.Namespace, out: TextIO) -> int:
+    loaded = load_pipelines()
+    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
+    if options.pipeline not in known:
+        return _no_such_pipeline(options.pipeline, loaded)
+    return 0 if invoke_command.invoke(known[options.pipeline], options, out=out, err=sys.stderr) else 1
+
+
 # They load Airflow and boto3, which `check` does not need.
-_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy}
+_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy, "invoke": _invoke}
 
 
 def _no_such_pipeline(name: str, loaded: LoadedPipelines) -> int:

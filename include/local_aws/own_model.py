@@ -1,0 +1,96 @@
+"""What a person brings to a laptop: programs for an image, files for a channel, a pipeline; else the sample's."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from local_aws import pipeline_data, sample_data
+from local_aws.images import read_image
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options by which a person brings something.
+
+    Args:
+        parser: The parser of a command line.
+    """
+    images = "image and the folder with its programs train and serve; may be repeated"
+    parser.add_argument("--image", action="append", default=[], metavar="NAME=FOLDER", help=images)
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="files for the pipeline's data")
+    parser.add_argument("--pipeline", default=pipeline_data.SAMPLE, help="name or file (default: %(default)s)")
+    parser.add_argument("--data-date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="the day of the data")
+    parser.add_argument("--fresh", action="store_true", help="forget what the last one has left")
+
+
+class OwnModel:
+    """What a command line names; whatever it does not is the sample's.
+
+    Attributes:
+        images: Names and folders.
+        pipeline: The pipeline.
+        pipelines_dir: The folder of its file, where it is not the package's own; else None.
+        is_sample: Whether it is the sample pipeline with the sample's data.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Look at what is there.
+
+        Args:
+            options: What add_options() has added.
+
+        Raises:
+            ValueError: An image's folder or the pipeline cannot be used.
+        """
+        self.images = [read_image(text) for text in options.image]
+        self.pipeline, folder = pipeline_data.choose_pipeline(options.pipeline)
+        self.pipelines_dir = None if folder == pipeline_data.PIPELINES else folder
+        self._data: Path | None = options.data
+        is_sample_pipeline = self.pipelines_dir is None and self.pipeline.name == pipeline_data.SAMPLE
+        self.is_sample = is_sample_pipeline and self._data is None
+
+    def newest_data_date(self) -> dt.date:
+        """Return the day that the pipeline's newest run trains on."""
+        return pipeline_data.newest_data_date(self.pipeline, dt.datetime.now(dt.timezone.utc))
+
+    def files(self, data_date: dt.date) -> pipeline_data.Matched | None:
+        """Find out which of the person's files go where; None where they bring none.
+
+        Args:
+            data_date: The day of the data.
+
+        Raises:
+            ValueError: They do not fit the pipeline's data, or only a run knows where its data is.
+        """
+        if self._data is None:
+            return None
+        return pipeline_data.match(self._data, pipeline_data.place_of(self.pipeline, data_date).keys)
+
+    def put(self, s3: Any, data_date: dt.date, sample_days: Sequence[dt.date]) -> list[str]:
+        """Put the person's files into S3, or the sample's.
+
+        Args:
+            s3: A boto3 S3 client of the pipeline's region.
+            data_date: The day of the person's files.
+            sample_days: The days of the sample's.
+
+        Returns:
+            What was done, a line each.
+
+        Raises:
+            ValueError: As files() does.
+        """
+        region = self.pipeline.region
+        if found := self.files(data_date):
+            return pipeline_data.put(s3, region, pipeline_data.place_of(self.pipeline, data_date), found)
+        if self.is_sample:
+            urls = sample_data.upload(s3, region, sample_days)
+            days = f"{sample_days[0]} to {sample_days[-1]}"
+            is_long = len(sample_days) > 1
+            return (
+                [f"Sample data for {days} is in s3://{sample_data.BUCKET}"] if is_long else [f"Put {u}" for u in urls]
+            )
+        return [f"No data is put for {self.pipeline.name}: DATA=FOLDER would put some"]

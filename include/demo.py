@@ -30,7 +30,6 @@ from fresh_endpoints.aws.tags import DATA_DATE  # noqa: E402
 from fresh_endpoints.live import endpoint_of  # noqa: E402
 from fresh_endpoints.pipeline_file.model import Pipeline  # noqa: E402
 from local_aws.connections import airflow_connections  # noqa: E402
-from local_aws.images import keep_images  # noqa: E402
 from local_aws.own_model import OwnModel, add_options  # noqa: E402
 from local_aws.pipeline_data import PIPELINES  # noqa: E402
 from local_aws.process import LocalAws  # noqa: E402 - found through the line above
@@ -55,7 +54,7 @@ def main() -> int:
     if options.fresh:
         shutil.rmtree(STATE, ignore_errors=True)
     try:
-        own = OwnModel(options)
+        own = OwnModel(options, STATE / "own_model.json")
         data_date = options.data_date or _next_data_date(own.pipeline)
         own.files(data_date)
     except ValueError as error:
@@ -63,8 +62,8 @@ def main() -> int:
         return 2
     STATE.mkdir(parents=True, exist_ok=True)
     say(f"Data date {data_date}; Airflow's own log goes to {os.path.relpath(LOG)}")
-    images = keep_images(STATE / "images.json", own.images)
-    with LocalAws(state=STATE / "aws", images=images, region=own.pipeline.region) as aws:
+    own.remember()
+    with LocalAws(state=STATE / "aws", images=own.images, region=own.pipeline.region) as aws:
         say(f"Local AWS answers at {aws.url}")
         is_live = _run(own, data_date, aws)
     if is_live:

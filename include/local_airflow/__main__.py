@@ -25,7 +25,6 @@ from local_airflow.ready_lines import ready_lines, write_terminal
 from local_airflow.services import ROOT, AirflowServices
 from local_aws import sample_data
 from local_aws.connections import airflow_connections
-from local_aws.images import keep_images
 from local_aws.own_model import OwnModel, add_options
 from local_aws.process import LocalAws
 
@@ -82,24 +81,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _up(options: argparse.Namespace) -> int:
+    state: Path = options.state.resolve()
     try:
-        own = OwnModel(options)
+        own = OwnModel(options, state / "own_model.json")
         data_date = options.data_date or own.newest_data_date()
         own.files(data_date)
     except ValueError as error:
         _say(str(error))
         return 2
-    state: Path = options.state.resolve()
     _forget(state, everything=options.fresh)
-    images = keep_images(state / "images.json", own.images)
+    own.remember()
     try:
-        aws = LocalAws(port=options.aws_port, region=own.pipeline.region, images=images, state=state / "aws")
+        aws = LocalAws(port=options.aws_port, region=own.pipeline.region, images=own.images, state=state / "aws")
     except RuntimeError as error:
         _say(f"{error}. `make up FRESH=1` starts anew.")
         return 1
     with aws:
         _say(f"Local AWS: {aws.url}")
-        for name, folder in images.items():
+        for name, folder in own.images.items():
             _say(f"Image {name}: {folder}")
         for line in own.put(aws.client("s3"), data_date, sample_data.recent_days(_SAMPLE_DAYS)):
             _say(line)
@@ -113,7 +112,6 @@ def _forget(state: Path, *, everything: bool) -> None:
     shutil.rmtree(state / "aws", ignore_errors=True)
     shutil.rmtree(state / "airflow" / "logs", ignore_errors=True)
     (state / "airflow" / "airflow.db").unlink(missing_ok=True)
-    (state / "images.json").unlink(missing_ok=True)
 
 
 def _run_airflow(port: int, own: OwnModel, data_date: dt.date, aws: LocalAws, state: Path) -> int:

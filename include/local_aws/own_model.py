@@ -1,9 +1,13 @@
-"""What a person brings to a laptop: programs for an image, files for a channel, a pipeline; else the sample's."""
+"""What a person brings to a laptop: programs for an image, files for a channel, a pipeline; else the sample's.
+
+Images and the pipeline are remembered: what is kept between two runs is of them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,36 +25,48 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     images = "image and the folder with its programs train and serve; may be repeated"
     parser.add_argument("--image", action="append", default=[], metavar="NAME=FOLDER", help=images)
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="files for the pipeline's data")
-    parser.add_argument("--pipeline", default=pipeline_data.SAMPLE, help="name or file (default: %(default)s)")
+    pipeline = f"name or file (default: the last one's, else {pipeline_data.SAMPLE})"
+    parser.add_argument("--pipeline", help=pipeline)
     parser.add_argument("--data-date", type=dt.date.fromisoformat, metavar="YYYY-MM-DD", help="the day of the data")
     parser.add_argument("--fresh", action="store_true", help="forget what the last one has left")
 
 
 class OwnModel:
-    """What a command line names; whatever it does not is the sample's.
+    """What a command line names; what it does not is as it was the last time, else the sample's.
 
     Attributes:
-        images: Names and folders.
+        images: Name to folder.
         pipeline: The pipeline.
         pipelines_dir: The folder of its file, where it is not the package's own; else None.
         is_sample: Whether it is the sample pipeline with the sample's data.
     """
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, memory: Path) -> None:
         """Look at what is there.
 
         Args:
             options: What add_options() has added.
+            memory: The file in which remember() has written what was named the last time.
 
         Raises:
             ValueError: An image's folder or the pipeline cannot be used.
         """
-        self.images = [read_image(text) for text in options.image]
-        self.pipeline, folder = pipeline_data.choose_pipeline(options.pipeline)
+        last = {} if options.fresh or not memory.exists() else json.loads(memory.read_text())
+        kept = {name: Path(folder) for name, folder in last.get("images", {}).items() if Path(folder).is_dir()}
+        self.images = kept | dict(map(read_image, options.image))
+        self._memory = memory
+        self._named: str = options.pipeline or last.get("pipeline", pipeline_data.SAMPLE)
+        self.pipeline, folder = pipeline_data.choose_pipeline(self._named)
         self.pipelines_dir = None if folder == pipeline_data.PIPELINES else folder
         self._data: Path | None = options.data
         is_sample_pipeline = self.pipelines_dir is None and self.pipeline.name == pipeline_data.SAMPLE
         self.is_sample = is_sample_pipeline and self._data is None
+
+    def remember(self) -> None:
+        """Write what is to be used the next time, unless that names something else."""
+        named = str(Path(self._named).expanduser().resolve()) if self.pipelines_dir else self._named
+        images = {name: str(folder) for name, folder in self.images.items()}
+        self._memory.write_text(json.dumps({"pipeline": named, "images": images}, indent=2) + "\n")
 
     def newest_data_date(self) -> dt.date:
         """Return the day that the pipeline's newest run trains on."""

@@ -83,7 +83,8 @@ class OwnModel:
         """
         if self._data is None:
             return None
-        return pipeline_data.match(self._data, pipeline_data.place_of(self.pipeline, data_date).keys)
+        place = pipeline_data.place_of(self.pipeline, data_date)
+        return pipeline_data.match(self._data, place.keys, place.markers)
 
     def put(self, s3: Any, data_date: dt.date, sample_days: Sequence[dt.date]) -> list[str]:
         """Put the person's files into S3, or the sample's.

@@ -38,10 +38,12 @@ class Place:
     Attributes:
         bucket: The bucket.
         keys: S3 key by channel.
+        markers: By channel, the S3 key that a run waits for in that one's place.
     """
 
     bucket: str
     keys: Mapping[str, str]
+    markers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -113,16 +115,20 @@ def place_of(pipeline: Pipeline, data_date: dt.date) -> Place:
         "var": {"value": {}, "json": {}},  # nobody has set any
     }
     names["bucket"] = _render("bucket", pipeline.bucket, names)
-    keys = {channel: _render(f"data.{channel}", key, names) for channel, key in _data_keys(pipeline).items()}
-    return Place(names["bucket"], keys)
+    keys, markers = (
+        {channel: _render(f"data.{channel}", key, names) for channel, key in _data_keys(pipeline, member).items()}
+        for member in ("key", "wait")
+    )
+    return Place(names["bucket"], keys, markers)
 
 
-def match(folder: Path, keys: Mapping[str, str]) -> Matched:
+def match(folder: Path, keys: Mapping[str, str], markers: Mapping[str, str] | None = None) -> Matched:
     """Find out which files of a folder go where.
 
     Args:
         folder: The folder.
         keys: S3 key by channel.
+        markers: By channel, the S3 key that is waited for in that one's place.
 
     Raises:
         ValueError: There is no such folder, nothing in it belongs to a channel, or a channel's folder has files and
@@ -137,6 +143,8 @@ def match(folder: Path, keys: Mapping[str, str]) -> Matched:
         found.puts += puts
         if not puts:
             found.missing[channel] = key
+        elif (marker := (markers or {}).get(channel)) and marker not in [key for _, key in puts]:
+            found.puts.append((None, marker))
     taken = {file for file, _ in found.puts}
     found.left = [file for file in files if file not in taken]
     if not found.puts:
@@ -170,14 +178,11 @@ def put(s3: Any, region: str, place: Place, found: Matched) -> list[str]:
     return lines + [f"No channel for {file}, so it is not put" for file in found.left]
 
 
-def _data_keys(pipeline: Pipeline) -> dict[str, str]:
+def _data_keys(pipeline: Pipeline, member: str) -> dict[str, str]:
     """Return the S3 key of each channel that has one; a channel's value is its key, or a mapping with it."""
-    found = {}
-    for channel, value in pipeline.model_dump(mode="json")["data"].items():
-        key = value.get("key") if isinstance(value, dict) else value
-        if isinstance(key, str):
-            found[channel] = key
-    return found
+    data = pipeline.model_dump(mode="json")["data"]
+    mappings = {channel: value if isinstance(value, dict) else {"key": value} for channel, value in data.items()}
+    return {channel: value[member] for channel, value in mappings.items() if isinstance(value.get(member), str)}
 
 
 def _render(field_name: str, template: str, names: Mapping[str, Any]) -> str:

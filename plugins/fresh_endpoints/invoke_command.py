@@ -145,12 +145,14 @@ def _answer(pipeline: Pipeline, question: Question) -> bytes:
 
 
 def _in_words(error: ClientError, pipeline: Pipeline, endpoint: Endpoint, url: str) -> str:
-    from fresh_endpoints.aws.errors import code_of, is_not_found, message_of
+    from fresh_endpoints.aws.errors import code_of, is_not_found, message_of, speaker_of
 
     if is_not_found(error):
         return _is_not_there(pipeline, endpoint)
     if code_of(error) != "ModelError":
-        return f"Endpoint {endpoint.name} cannot be asked. AWS says {code_of(error)}: {message_of(error)}"
+        return (
+            f"Endpoint {endpoint.name} cannot be asked. {speaker_of(error)} says {code_of(error)}: {message_of(error)}"
+        )
     status = error.response.get("OriginalStatusCode", "no status")
     said = str(error.response.get("OriginalMessage") or message_of(error)).strip()
     return f"The model answered with {status}: {said}\nIts log: {_log(endpoint.name, pipeline.region, url)}"

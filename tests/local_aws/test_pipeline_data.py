@@ -68,6 +68,12 @@ def test_a_marker_is_put_after_the_parts_where_the_folder_has_none(tmp_path: Pat
     ]
 
 
+def test_what_is_waited_for_in_a_keys_place_is_put_after_the_channels_files(tmp_path: Path) -> None:
+    folder = write(tmp_path, "train/rows.csv")
+    found = match(folder, KEYS, {"train": "in/train/done", "validation": "in/validation/done"})
+    assert found.puts == [(folder / "train/rows.csv", KEYS["train"]), (None, "in/train/done")]
+
+
 def test_a_file_is_of_the_channel_that_it_is_named_after_or_whose_file_name_it_has(tmp_path: Path) -> None:
     folder = write(tmp_path, "train.csv", "labels.csv", "notes.txt")
     keys = {**KEYS, "prediction": "in/2019-03-04/labels.csv"}

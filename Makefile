@@ -35,13 +35,17 @@ help: ## List the commands
 	@awk -F ':.*## ' '/^##@ / { print separator substr($$0, 5); separator = "\n" } \
 		/^[a-z0-9-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# A person's own model, of docs/laptop.md.
+OWN = $(foreach image,$(IMAGE),--image '$(image)') $(if $(DATA),--data '$(DATA)') $(if $(DATA_DATE),--data-date '$(DATA_DATE)') \
+	$(if $(PIPELINE),--pipeline '$(PIPELINE)') $(if $(FRESH),--fresh)
+
 .PHONY: demo
-demo: .venv/ready ## Run the whole pipeline once on local AWS; DATA_DATE=2019-03-05 for another day
-	@$(BIN)/python include/demo.py $(if $(DATA_DATE),--data-date $(DATA_DATE))
+demo: .venv/ready ## Run the whole pipeline once on local AWS; DATA_DATE=2019-03-05 for another day, and as `make up`
+	@$(BIN)/python include/demo.py $(OWN)
 
 .PHONY: up
-up: .venv/ready ## Run Airflow on local AWS until Ctrl-C or `make down`; PORT=8080 AWS_PORT=5000
-	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_airflow up $(if $(PORT),--port $(PORT)) $(if $(AWS_PORT),--aws-port $(AWS_PORT))
+up: .venv/ready ## Run Airflow on local AWS until Ctrl-C; IMAGE=name=folder DATA=folder PIPELINE=name FRESH=1 PORT=8080 AWS_PORT=5000
+	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_airflow up $(OWN) $(if $(PORT),--port $(PORT)) $(if $(AWS_PORT),--aws-port $(AWS_PORT))
 
 .PHONY: down
 down: .venv/ready ## Stop what `make up` runs

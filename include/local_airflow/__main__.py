@@ -1,8 +1,12 @@
-"""``python -m local_airflow``: local AWS with sample data, and Airflow running the pipelines on it."""
+"""``python -m local_airflow``: local AWS with data, and Airflow running the pipelines on it.
+
+Both keep what they know between two runs, so they must know it of each other: they start anew together or not at all.
+"""
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import fcntl
 import os
 import shutil
@@ -17,11 +21,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from local_airflow.ready_lines import ready_lines, write_terminal
 from local_airflow.services import ROOT, AirflowServices
 from local_aws import sample_data
 from local_aws.connections import airflow_connections
+from local_aws.own_model import OwnModel, add_options
 from local_aws.process import LocalAws
 
+_SAMPLE_DAYS = 7  # before today
 _DOWN_TIMEOUT_SECONDS = 120
 
 
@@ -57,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
                 _say(f"Port {port} of 127.0.0.1 is taken. Choose another one: make up {name}=...")
                 return 1
         try:
-            return _up(state, options.port, options.aws_port)
+            return _up(options)
         except KeyboardInterrupt:
             _say("Stopped.")
             return 0
@@ -69,34 +76,66 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state", type=Path, default=ROOT / ".state" / "up", help="folder (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="Airflow's port (default: %(default)s)")
     parser.add_argument("--aws-port", type=int, default=5000, help="local AWS's port (default: %(default)s)")
+    add_options(parser)
     return parser
 
 
-def _up(state: Path, port: int, aws_port: int) -> int:
-    home = state / "airflow"
-    # Local AWS forgets all when it stops, so Airflow must not remember runs on it. The login stays.
-    shutil.rmtree(home / "logs", ignore_errors=True)
-    (home / "airflow.db").unlink(missing_ok=True)
-    with LocalAws(port=aws_port) as aws:
-        days = sample_data.recent_days(7)
-        sample_data.upload(aws.client("s3"), aws.region, days)
-        _say(f"Local AWS: {aws.url}, with sample data for {days[0]} to {days[-1]} in s3://{sample_data.BUCKET}")
-        environment = airflow_connections(aws.url, aws.region)
-        airflow = AirflowServices(home, environment=environment, port=port, paused=False)
-        _say(f"Starting Airflow; its logs: {airflow.log('scheduler').parent}")
-        try:
-            airflow.start()
-            _say(f"Airflow:   {airflow.url}, user {airflow.username}, password {airflow.password}")
-            _say(f"Slack:     {aws.url}/slack")
-            _say("Running. Ctrl-C or `make down` stops everything.")
-            while not (ended := airflow.ended()):
-                time.sleep(1)
-            for service in ended:
-                _say(f"{service} has ended by itself; see {airflow.log(service)}")
-            return 1
-        finally:
-            _say("Stopping ...")
-            airflow.stop()
+def _up(options: argparse.Namespace) -> int:
+    state: Path = options.state.resolve()
+    try:
+        own = OwnModel(options, state / "own_model.json")
+        data_date = options.data_date or own.newest_data_date()
+        own.files(data_date)
+    except ValueError as error:
+        _say(str(error))
+        return 2
+    _forget(state, everything=options.fresh)
+    own.remember()
+    try:
+        aws = LocalAws(port=options.aws_port, region=own.pipeline.region, images=own.images, state=state / "aws")
+    except RuntimeError as error:
+        _say(f"{error}. `make up FRESH=1` starts anew.")
+        return 1
+    with aws:
+        _say(f"Local AWS: {aws.url}")
+        for name, folder in own.images.items():
+            _say(f"Image {name}: {folder}")
+        for line in own.put(aws.client("s3"), data_date, sample_data.recent_days(_SAMPLE_DAYS)):
+            _say(line)
+        return _run_airflow(options.port, own, data_date, aws, state)
+
+
+def _forget(state: Path, *, everything: bool) -> None:
+    """Have Airflow forget its runs where local AWS does not know them, or is to forget them, too. The login stays."""
+    if (state / "aws" / "state.json").exists() and not everything:
+        return
+    shutil.rmtree(state / "aws", ignore_errors=True)
+    shutil.rmtree(state / "airflow" / "logs", ignore_errors=True)
+    (state / "airflow" / "airflow.db").unlink(missing_ok=True)
+
+
+def _run_airflow(port: int, own: OwnModel, data_date: dt.date, aws: LocalAws, state: Path) -> int:
+    environment = airflow_connections(aws.url, aws.region)
+    airflow = AirflowServices(
+        state / "airflow", environment=environment, port=port, paused=False, pipelines_dir=own.pipelines_dir
+    )
+    _say(f"Starting Airflow; its logs: {airflow.log('scheduler').parent}")
+    try:
+        airflow.start()
+        _say(f"Airflow:   {airflow.url}, user {airflow.username}, password {airflow.password}")
+        _say(f"Slack:     {aws.url}/slack")
+        terminal = write_terminal(state / "terminal.sh", aws, airflow.home, own.pipelines_dir)
+        for line in ready_lines(own.pipeline, data_date, aws.url, terminal):
+            _say(line)
+        _say("Running. Ctrl-C or `make down` stops it; the next `make up` goes on, `make up FRESH=1` starts anew.")
+        while not (ended := airflow.ended()):
+            time.sleep(1)
+        for service in ended:
+            _say(f"{service} has ended by itself; see {airflow.log(service)}")
+        return 1
+    finally:
+        _say("Stopping ...")
+        airflow.stop()
 
 
 def _is_free(port: int) -> bool:

@@ -272,17 +272,21 @@ class AirflowServices(AirflowApi):
         if self._sqlite is None:
             self.cli("db", "migrate")
             return
+        # The file stays in its home, and may be of an Airflow that was updated since.
+        version, noted = importlib.metadata.version("apache-airflow-core"), self.home / "migrated"
+        migrated = _MIGRATED / f"airflow-{version}.db"
         if self._sqlite.exists():
-            return
-        migrated = _MIGRATED / f"airflow-{importlib.metadata.version('apache-airflow-core')}.db"
-        if not migrated.exists():
+            if not noted.exists() or noted.read_text() != version:
+                self.cli("db", "migrate")
+        elif migrated.exists():
+            shutil.copyfile(migrated, self._sqlite)
+        else:
             self.cli("db", "migrate")
             migrated.parent.mkdir(parents=True, exist_ok=True)
             copy = migrated.with_suffix(f".{os.getpid()}")
             shutil.copyfile(self._sqlite, copy)
             copy.replace(migrated)
-            return
-        shutil.copyfile(migrated, self._sqlite)
+        noted.write_text(version)
 
 
 def _command(service: str) -> str:

@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=FOLDER",
-        help="repository name of an image and the folder with its programs train and serve; may be repeated",
+        help="image and the folder with its programs train and serve; may be repeated",
     )
     parser.add_argument("--ping-timeout", type=float, default=defaults.ping_timeout, metavar="SECONDS")
     parser.add_argument("--stop-grace", type=float, default=defaults.stop_grace, metavar="SECONDS")
@@ -173,11 +173,12 @@ def _hosts(text: str) -> tuple[str, ...]:
 
 
 def _image(text: str) -> tuple[str, Path]:
-    name, _, folder = text.partition("=")
-    path = Path(folder)
-    if not name or not folder or not path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=FOLDER with a folder that exists")
-    return name, path.resolve()
+    from local_aws.images import read_image
+
+    try:
+        return read_image(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _wait_for_end_of_input(stop: threading.Event) -> None:

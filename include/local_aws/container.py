@@ -121,6 +121,13 @@ class ContainerHost:
         """
         return repository(uri).rpartition("/")[2] in self._images
 
+    def advice(self) -> str:
+        """Say which images are here, for where AWS's words for one that is not would have people look in ECR."""
+        return (
+            f"(local AWS: it has the programs of {', '.join(sorted(self._images))}; those of another image are named "
+            "with make up IMAGE=NAME=FOLDER, or with --image.)"
+        )
+
     def new_base(self, name: str) -> Path:
         """Make a folder to stand for a container's /opt/ml.
 
@@ -157,7 +164,7 @@ class ContainerHost:
         # The interpreter's own folder first, as in an activated virtual environment: serve may start gunicorn.
         inherited["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
         ours = {"SAGEMAKER_BASE_DIR": str(base), "PYTHONUNBUFFERED": "1"}
-        return Container([sys.executable, str(path)], base, inherited | dict(environment) | ours, self._janitor)
+        return Container(_command(path), base, inherited | dict(environment) | ours, self._janitor)
 
     def report(self, error: str) -> None:
         """Tell people about a fault of local AWS itself.
@@ -172,6 +179,11 @@ class ContainerHost:
         """Kill every program that still runs and remove all folders."""
         self.closed = True
         self._janitor.close()
+
+
+def _command(program: Path) -> list[str]:
+    """Run an executable as its first line has it, as a container does; else it is Python."""
+    return [str(program)] if os.access(program, os.X_OK) else [sys.executable, str(program)]
 
 
 def repository(uri: str) -> str:

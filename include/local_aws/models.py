@@ -170,7 +170,7 @@ class Models(_Records):
         if not container or "Image" not in container:
             raise validation_error("local AWS: CreateModel needs PrimaryContainer.Image.")
         if not self.region.host.has_image(container["Image"]):
-            raise validation_error(f"Requested image {container['Image']} not found.")
+            raise validation_error(f"Requested image {container['Image']} not found. {self.region.host.advice()}")
         refuse_unsound(container)
         if data := ModelData.of(container):
             arn = self.region.arn(self.kind.arn, request["ModelName"])

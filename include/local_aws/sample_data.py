@@ -17,7 +17,7 @@ _TIMEZONE = ZoneInfo("Asia/Tokyo")
 
 
 def upload(s3: Any, region: str, data_dates: Iterable[date], bucket: str = BUCKET) -> list[str]:
-    """Put the files of some data dates into a bucket, which is made if missing.
+    """Put the files of some data dates into a bucket, which is made if missing. What is there stays.
 
     Args:
         s3: A boto3 S3 client.
@@ -26,16 +26,33 @@ def upload(s3: Any, region: str, data_dates: Iterable[date], bucket: str = BUCKE
         bucket: The bucket.
 
     Returns:
-        The objects' S3 URLs.
+        The S3 URLs of the objects that were put.
     """
-    if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+    ensure_bucket(s3, region, bucket)
     urls = []
     for data_date in data_dates:
         for kind, key in zip(_KINDS, keys(data_date), strict=True):
+            if s3.list_objects_v2(Bucket=bucket, Prefix=key).get("KeyCount"):
+                continue  # maybe somebody's own
             s3.upload_file(str(_FILES / kind / "iris.csv"), bucket, key)
             urls.append(f"s3://{bucket}/{key}")
     return urls
+
+
+def ensure_bucket(s3: Any, region: str, bucket: str) -> None:
+    """Make a bucket if it is missing.
+
+    Args:
+        s3: A boto3 S3 client of the region.
+        region: The bucket's region.
+        bucket: The bucket.
+    """
+    if bucket in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
+        return
+    # S3 takes the name of its first region nowhere:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html
+    where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    s3.create_bucket(Bucket=bucket, **where)
 
 
 def keys(data_date: date) -> list[str]:

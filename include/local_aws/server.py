@@ -53,6 +53,8 @@ from local_aws.wire import (
 StartResponse = Callable[..., Any]
 _READ = re.compile("(Describe|List|Get|Head|Invoke)[A-Z]")
 _FAULT = re.compile(r"/_local_aws/faults/(\d+)")
+# The header Server of every answer: AWS's own words for an error are not changed, so this tells whose they are.
+SERVER = "local AWS"
 
 
 class Application:
@@ -270,6 +272,10 @@ class Application:
 class _RequestHandler(WSGIRequestHandler):
     # boto3 sends head and body of a request in two packets; with Nagle's algorithm each answer would wait 40 ms.
     disable_nagle_algorithm = True
+
+    def version_string(self) -> str:
+        """Return the header Server of every answer."""
+        return SERVER
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Write nothing: GET /_local_aws/calls is the log of requests."""

@@ -117,7 +117,7 @@ def start_model_server(
     definition = model.request["PrimaryContainer"]
     image = definition["Image"]
     if not region.host.has_image(image):
-        raise DeploymentError(f"ClientError: Requested image {image} not found.")
+        raise DeploymentError(f"ClientError: Requested image {image} not found. {region.host.advice()}")
     base = region.host.new_base(model.name)
     try:
         (base / "model").mkdir()

@@ -113,5 +113,6 @@ def _check_image(region: Region, request: Request) -> None:
         raise validation_error(
             f"Cannot find repository: {repository(image)} in registry ID: {region.settings.account_id} Please "
             f"check if your ECR repository exists and role {request['RoleArn']} has proper pull permissions for "
-            "SageMaker: ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer"
+            "SageMaker: ecr:BatchCheckLayerAvailability, ecr:BatchGetImage, ecr:GetDownloadUrlForLayer "
+            f"{region.host.advice()}"
         )

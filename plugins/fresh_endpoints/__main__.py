@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from fresh_endpoints import check_command, new_command, plan_command
+from fresh_endpoints import check_command, invoke_command, new_command, plan_command
 from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_pipelines, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.problems import near_misses
@@ -38,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_history(commands)
     _add_redeploy(commands)
+    invoke_command.add_parser(commands)
     return parser
 
 
@@ -153,8 +154,16 @@ def _plan(options: argparse.Namespace, out: TextIO) -> int:
     return 0 if is_told else 1
 
 
+def _invoke(options: argparse.Namespace, out: TextIO) -> int:
+    loaded = load_pipelines()
+    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
+    if options.pipeline not in known:
+        return _no_such_pipeline(options.pipeline, loaded)
+    return 0 if invoke_command.invoke(known[options.pipeline], options, out=out, err=sys.stderr) else 1
+
+
 # They load Airflow and boto3, which `check` does not need.
-_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy, "plan": _plan}
+_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy, "plan": _plan, "invoke": _invoke}
 
 
 def _no_such_pipeline(name: str, loaded: LoadedPipelines) -> int:

@@ -8,7 +8,16 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "plugins" / "fresh_endpoints"
 # From the top floor down. What has no room of its own stands beside the package's doors.
 FLOORS = [
-    ("__main__", "preload", "status", "redeploy_command", "check_command", "new_command", "plan_command"),
+    (
+        "__main__",
+        "preload",
+        "status",
+        "redeploy_command",
+        "invoke_command",
+        "check_command",
+        "new_command",
+        "plan_command",
+    ),
     ("planning",),
     ("steps",),
     ("telling",),

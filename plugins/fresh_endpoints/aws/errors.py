@@ -138,6 +138,12 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def speaker_of(error: ClientError) -> str:
+    """Return who has said it, to begin a sentence: AWS, or what stands in for it on a laptop and says so."""
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    return "Local AWS" if headers.get("server") == "local AWS" else "AWS"
+
+
 def message_of(error: ClientError) -> str:
     """Return AWS's own sentence; empty where it says none."""
     return str(error.response.get("Error", {}).get("Message") or "")
@@ -287,7 +293,7 @@ def explained(doing: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        text = f"Could not {doing}. AWS says {code_of(error)}: {message_of(error)}{_advice(error)}"
+        text = f"Could not {doing}. {speaker_of(error)} says {code_of(error)}: {message_of(error)}{_advice(error)}"
         if is_out_of_quota(error):
             raise OutOfQuotaError(text, quota_of(error)) from error
         if may_heal(error):

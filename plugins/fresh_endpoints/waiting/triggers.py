@@ -15,7 +15,14 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws.errors import code_of, is_credentials_refused, may_heal, message_of, pause_after_fault
+from fresh_endpoints.aws.errors import (
+    code_of,
+    is_credentials_refused,
+    may_heal,
+    message_of,
+    pause_after_fault,
+    speaker_of,
+)
 from fresh_endpoints.aws.kinds import KINDS
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.connections import S3Connection, SageMakerConnection, connection_of
@@ -236,5 +243,5 @@ def _could_not_look(
 
 def _words_of(error: Exception) -> str:
     if isinstance(error, ClientError):
-        return f"{error.operation_name}: AWS says {code_of(error)}: {message_of(error)}"
+        return f"{error.operation_name}: {speaker_of(error)} says {code_of(error)}: {message_of(error)}"
     return f"{type(error).__name__}: {error}"

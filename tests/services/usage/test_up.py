@@ -12,7 +12,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from urllib.request import urlopen
@@ -22,8 +22,11 @@ import pytest
 
 from local_airflow.rest_api import AirflowApi
 from local_aws.sample_data import recent_days
+from pipeline_files import changed
 
 ROOT = Path(__file__).resolve().parents[3]
+TINY = ROOT / "tests" / "support" / "images" / "tiny"
+SMOKE_TEST = '{body: "1,2", content_type: text/csv}'
 DAG_ID = "train_and_deploy_multiclass"
 START_SECONDS = 180
 
@@ -31,14 +34,23 @@ START_SECONDS = 180
 class Up:
     """A running ``python -m local_airflow up``."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *brought: str) -> None:
         self._state = state
         self._command = [sys.executable, "-m", "local_airflow"]
         self._environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'include'}:{ROOT / 'plugins'}"}
         self.log = state.with_suffix(".log")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [*self._command, "up", *self.options, "--port", str(_free_port()), "--aws-port", str(_free_port())],
+                [
+                    *self._command,
+                    "up",
+                    *self.options,
+                    *brought,
+                    "--port",
+                    str(_free_port()),
+                    "--aws-port",
+                    str(_free_port()),
+                ],
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -58,6 +70,43 @@ class Up:
     def home(self) -> Path:
         """Airflow's home."""
         return self._state / "airflow"
+
+    def commands(self) -> dict[str, list[str]]:
+        """The commands that it has said, by what they are for."""
+        found: dict[str, list[str]] = {}
+        for purpose, command in re.findall(r"^  (\w+) +(.+)$", self.log.read_text(), re.MULTILINE):
+            found.setdefault(purpose, []).append(command)
+        return found
+
+    def terminal(self, command: str) -> str:
+        """Run a command as a person does in another terminal, after what was said to come first; its output."""
+        first = re.search(r"first `(.+?)`", self.log.read_text())[1]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+        ended = subprocess.run(
+            ["bash", "-c", f"{first} && {command}"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=180,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def wait_for_success(self, dag_id: str, run_id: str = "") -> None:
+        """Wait until a run, or the first of a DAG, has ended well."""
+        deadline = time.monotonic() + START_SECONDS
+        while not run_id:
+            assert time.monotonic() < deadline, "the schedule has made no run"
+            run_id = next((run["dag_run_id"] for run in self.airflow.runs(dag_id)), "")
+            time.sleep(0.5)
+        assert self.airflow.wait_for_run(dag_id, run_id)["state"] == "success"
+
+    def stop(self) -> None:
+        """Stop it as a person does."""
+        self.process.send_signal(signal.SIGINT)
+        self.assert_gone()
 
     @property
     def options(self) -> list[str]:
@@ -97,12 +146,24 @@ class Up:
 
 
 @pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
-    up = Up(tmp_path / "state")
-    yield up
-    if up.process.poll() is None:
-        up.process.terminate()
-    up.assert_gone()
+def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    """Starts one after the other, in the same state folder."""
+    started: list[Up] = []
+
+    def start(*brought: str) -> Up:
+        started.append(Up(tmp_path / "state", *brought))
+        return started[-1]
+
+    yield start
+    for up in started:
+        if up.process.poll() is None:
+            up.process.terminate()
+        up.assert_gone()
+
+
+@pytest.fixture
+def up(start: Callable[..., Up]) -> Up:
+    return start()
 
 
 def test_it_runs_the_latest_day_and_down_stops_it(up: Up) -> None:
@@ -136,6 +197,63 @@ def test_it_runs_the_latest_day_and_down_stops_it(up: Up) -> None:
     assert up.process.returncode == 0
     down = up.call("down")
     assert (down.returncode, down.stdout) == (0, "It is not running.\n")
+
+
+@pytest.mark.timeout(900)  # Airflow starts three times, on a machine that may be busy
+def test_a_persons_own_model_is_kept_until_a_fresh_start(
+    start: Callable[..., Up], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A person's own keys are of no stack, whose policies the record is held against.
+    monkeypatch.delenv("LOCAL_AWS_RECORD_PERMISSIONS", raising=False)
+    (tmp_path / "mine").mkdir()
+    change = ("name: iris\n", f"name: iris\nretry_delay_seconds: 1\nsmoke_test: {SMOKE_TEST}\n")
+    image = ("repo:latest", "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/my-image:1")
+    (tmp_path / "mine" / "iris.yaml").write_text(changed(change, image))
+    for channel in ("training", "validation"):
+        (tmp_path / "mine" / f"{channel}.csv").write_text("1,2\n")
+    pipeline = ("--pipeline", f"{tmp_path}/mine/iris.yaml")
+    first = start(*pipeline, "--image", f"my-image={TINY}", "--data", f"{tmp_path}/mine")
+    assert f"Image my-image: {TINY}\n" in first.log.read_text()
+    first.airflow.wait_for_dag("train_and_deploy_iris")
+    first.wait_for_success("train_and_deploy_iris")
+    said = first.commands()
+    assert first.terminal(*said["invoke"]) == "tiny:1,2"
+    assert '"files": ["input/data/training/iris.csv", "input/data/validation/iris.csv"]' in first.terminal(*said["log"])
+    (tmp_path / "new.csv").write_text("5,6\n")
+    for command in said["upload"]:
+        first.terminal(command.replace("FILE", f"{tmp_path}/new.csv"))
+    run = re.search(r"manual__\S+", first.terminal(f"{said['train'][0]} --output yaml"))[0].strip("'\"")
+    first.wait_for_success("train_and_deploy_iris", run)
+    first.stop()
+
+    second = start()
+    assert {run["state"] for run in second.airflow.runs("train_and_deploy_iris")} == {"success"}
+    assert len(second.airflow.runs("train_and_deploy_iris")) == 2
+    assert second.airflow.password == first.airflow.password
+    assert second.terminal(*second.commands()["invoke"]) == "tiny:1,2"
+    second.stop()
+
+    third = start("--fresh", *pipeline)
+    assert "Image my-image" not in third.log.read_text()
+    with pytest.raises(AssertionError, match="There is no endpoint iris in ap-northeast-1 yet"):
+        third.terminal(*third.commands()["invoke"])
+
+
+def test_what_cannot_be_used_is_said_before_anything_starts(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "local_airflow", "up", "--state", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'include'}:{ROOT / 'plugins'}"}
+    for brought, words in (
+        (["--pipeline", "none"], "There is no pipeline 'none' in"),
+        (["--image", f"a={tmp_path}"], "the folder has neither a program train nor a program serve"),
+        (["--data", f"{tmp_path}/none"], "there is no such folder"),
+    ):
+        ports = ["--port", str(_free_port()), "--aws-port", str(_free_port())]
+        ended = subprocess.run(
+            [*command, *ports, *brought], env=environment, capture_output=True, text=True, check=False, timeout=180
+        )
+        assert (ended.returncode, ended.stderr) == (2, "")
+        assert words in ended.stdout
+        assert ended.stdout.count("\n") == 1
 
 
 def test_interrupt_stops_everything(up: Up) -> None:

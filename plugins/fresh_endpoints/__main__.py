@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from fresh_endpoints import adopt_command, iam_command
 from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
 from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_among_others, load_pipelines, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
@@ -79,6 +80,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_history(commands)
     _add_redeploy(commands)
+    iam_command.add_parser(commands)
+    adopt_command.add_parser(commands)
     return parser
 
 
@@ -94,6 +97,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser().parse_args(arguments)
     if options.command == "check":
         return 0 if check(options.path) else 1
+    if options.command == "iam":
+        return iam_command.run(options, sys.stdout, sys.stderr)
     if options.command in _ASKING_AWS:
         # Airflow logs to stdout, as soon as it is loaded; what is asked for is to be all that is there.
         os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
@@ -183,7 +188,7 @@ def _redeploy(options: argparse.Namespace, out: TextIO) -> int:
 
 
 # They load Airflow and boto3, which `check` does not need.
-_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy}
+_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy, "adopt": adopt_command.run}
 
 
 def _no_such_pipeline(name: str, loaded: LoadedPipelines) -> int:

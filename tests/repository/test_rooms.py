@@ -8,11 +8,11 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "plugins" / "fresh_endpoints"
 # From the top floor down. What has no room of its own stands beside the package's doors.
 FLOORS = [
-    ("__main__", "preload", "status", "redeploy_command"),
+    ("__main__", "preload", "status", "redeploy_command", "iam_command", "adopt_command"),
     ("steps",),
     ("telling",),
     ("page",),
-    ("live", "history"),
+    ("live", "history", "permissions", "adoption"),
     ("run", "model_facts", "deployment"),
     ("waiting",),
     ("pipeline_file",),

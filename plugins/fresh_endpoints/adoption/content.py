@@ -99,7 +99,7 @@ class Adopted:
                 channel["DataSource"]["S3DataSource"].pop("S3Uri")
                 channels += [channel] if _says_more(channel) else []
             else:
-                channels.append(self._dated(channel))
+                channels.append(channel)
                 if uri and self._day:
                     self.left.append(f"training.InputDataConfig: channel {name} reads {uri} every day. Is that meant?")
         return channels, data

@@ -74,10 +74,16 @@ schema: .venv/ready ## Write the pipeline files' JSON Schema anew
 # stack.sh prints what it runs. The AWS CLI is the one on the PATH, else the lock's.
 STACK_SH := PATH="$$PATH:$(CURDIR)/$(BIN)" include/cloudformation/stack.sh
 AWS_CLI := $(if $(shell command -v aws),,.venv/ready)
-PARAMETERS = $(if $(BUCKET),Bucket='$(BUCKET)') $(if $(TARGET),Target='$(TARGET)') $(if $(NUM_CLASS),NumClass='$(NUM_CLASS)') $(if $(EXECUTION_ROLE),ExecutionRole='$(EXECUTION_ROLE)') $(if $(TAG_KEYS),TagKeys='$(TAG_KEYS)') $(if $(ARTIFACT_DAYS),ArtifactDays='$(ARTIFACT_DAYS)')
+# MORE_TARGETS= and REPOSITORIES= empty the list.
+PARAMETERS = $(if $(BUCKET),Bucket='$(BUCKET)') $(if $(TARGET),Target='$(TARGET)') \
+	$(if $(filter undefined,$(origin MORE_TARGETS)),,MoreTargets='$(MORE_TARGETS)') $(if $(CREATE_BUCKET),CreateBucket='$(CREATE_BUCKET)') \
+	$(if $(INPUT_PREFIX),InputPrefix='$(INPUT_PREFIX)') $(if $(ARTIFACT_PREFIX),ArtifactPrefix='$(ARTIFACT_PREFIX)') \
+	$(if $(CREATE_REPOSITORY),CreateRepository='$(CREATE_REPOSITORY)') \
+	$(if $(filter undefined,$(origin REPOSITORIES)),,Repositories='$(REPOSITORIES)') \
+	$(if $(NUM_CLASS),NumClass='$(NUM_CLASS)') $(if $(EXECUTION_ROLE),ExecutionRole='$(EXECUTION_ROLE)') $(if $(TAG_KEYS),TagKeys='$(TAG_KEYS)') $(if $(ARTIFACT_DAYS),ArtifactDays='$(ARTIFACT_DAYS)')
 
 .PHONY: aws-create
-aws-create: $(AWS_CLI) ## Create bucket, repository, role and policy; BUCKET=... [TARGET= NUM_CLASS= EXECUTION_ROLE= TAG_KEYS= ARTIFACT_DAYS= STACK=]
+aws-create: $(AWS_CLI) ## Create bucket, repository, role and policy; BUCKET=... [TARGET= …]; the variables are in docs/aws.md
 	@$(STACK_SH) create $(PARAMETERS)
 
 .PHONY: aws-update

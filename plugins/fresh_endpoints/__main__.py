@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from fresh_endpoints import check_command, invoke_command, new_command, plan_command
+from fresh_endpoints import adopt_command, check_command, iam_command, invoke_command, new_command, plan_command
 from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_pipelines, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.problems import near_misses
@@ -39,6 +39,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_history(commands)
     _add_redeploy(commands)
     invoke_command.add_parser(commands)
+    iam_command.add_parser(commands)
+    adopt_command.add_parser(commands)
     return parser
 
 
@@ -56,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0 if check_command.check(options.path, options.format, out=sys.stdout, err=sys.stderr) else 1
     if options.command == "new":
         return 0 if new_command.write_new(options.name, options.like, out=sys.stdout, err=sys.stderr) else 1
+    if options.command == "iam":
+        return iam_command.run(options, sys.stdout, sys.stderr)
     if options.command in _ASKING_AWS:
         # Airflow logs to stdout, as soon as it is loaded; what is asked for is to be all that is there.
         os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "WARNING")
@@ -163,7 +167,14 @@ def _invoke(options: argparse.Namespace, out: TextIO) -> int:
 
 
 # They load Airflow and boto3, which `check` does not need.
-_ASKING_AWS = {"status": _status, "history": _history, "redeploy": _redeploy, "plan": _plan, "invoke": _invoke}
+_ASKING_AWS = {
+    "status": _status,
+    "history": _history,
+    "redeploy": _redeploy,
+    "plan": _plan,
+    "invoke": _invoke,
+    "adopt": adopt_command.run,
+}
 
 
 def _no_such_pipeline(name: str, loaded: LoadedPipelines) -> int:

@@ -112,12 +112,12 @@ def hook_of(pipeline: Pipeline) -> SageMakerHook:
     return hook_at(pipeline.aws_conn_id, pipeline.region)
 
 
-def hook_at(aws_conn_id: str, region: str) -> SageMakerHook:
+def hook_at(aws_conn_id: str, region: str | None) -> SageMakerHook:
     """Return what makes clients for an account and region.
 
     Args:
         aws_conn_id: The connection to AWS.
-        region: The region.
+        region: The region; None for the connection's own.
     """
     return SageMakerHook(aws_conn_id=aws_conn_id, region_name=region, config=_ASKING)
 

@@ -3,8 +3,11 @@
 import json
 import re
 
+import boto3
 import pytest
+from moto import mock_aws
 
+import pipelines_stack
 from fresh_endpoints.aws import tags
 from iam import Decision, evaluate
 from pipelines_stack import ACCOUNT, REGION, policies
@@ -235,3 +238,18 @@ def test_the_policies_fit_iams_quotas_with_the_longest_names():
     worker, role, _ = policies(Bucket="b" * 63, Target="t" * 32, TagKeys="project,team,owner,cost-center,environment")
     assert len(json.dumps(worker, separators=(",", ":"))) <= 6144
     assert len(json.dumps(role, separators=(",", ":"))) <= 10240
+    more = {f"Target{number}": str(number) * 32 for number in (2, 3, 4)}
+    with mock_aws():
+        outputs = pipelines_stack.create(Bucket="b" * 63, Target="t" * 32, **more)
+        iam, name = boto3.client("iam", REGION), outputs["ExecutionRoleArn"].split("/")[-1]
+        inline = [
+            iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+            for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+        ]
+        assert len(inline) == 4
+        # As moto answers them: as Python's notation, with a space after each comma and colon.
+        assert sum(len(str(policy).replace(", ", ",").replace(": ", ":")) for policy in inline) <= 10240
+        for number in (2, 3, 4):
+            arn = outputs[f"WorkerPolicy{number}Arn"]
+            found = iam.get_policy_version(PolicyArn=arn, VersionId="v1")["PolicyVersion"]["Document"]
+            assert len(json.dumps(found, separators=(",", ":"))) <= 6144

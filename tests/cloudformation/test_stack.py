@@ -79,6 +79,65 @@ def test_an_update_changes_what_it_is_given_and_keeps_the_rest(aws):
     assert (parameters["Bucket"], parameters["ArtifactDays"]) == ("my-data", "400")
 
 
+def documents() -> dict[str, dict]:
+    """The managed policies of the stack, by the output that names them."""
+    iam = boto3.client("iam", REGION)
+    found = {output["OutputKey"]: output["OutputValue"] for output in pipelines_stack.describe()["Outputs"]}
+    found = {key: arn for key, arn in found.items() if key.startswith("WorkerPolicy")}
+    versions = {key: iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"] for key, arn in found.items()}
+    return {
+        key: iam.get_policy_version(PolicyArn=arn, VersionId=versions[key])["PolicyVersion"]["Document"]
+        for key, arn in found.items()
+    }
+
+
+def test_takes_a_bucket_and_repositories_that_exist_and_changes_nothing_of_them(aws):
+    where = {"LocationConstraint": REGION}
+    boto3.client("s3", REGION).create_bucket(Bucket="team-data", CreateBucketConfiguration=where)
+    own = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/churn"
+    outputs = pipelines_stack.create(
+        Bucket="team-data", Target="iris", CreateBucket="false", CreateRepository="false", Repositories=own
+    )
+
+    assert pipelines_stack.describe()["StackStatus"] == "CREATE_COMPLETE"
+    assert (outputs["BucketName"], "RepositoryUri" in outputs, repositories()) == ("team-data", False, [])
+    [stack] = boto3.client("cloudformation", REGION).describe_stacks(StackName=pipelines_stack.STACK)["Stacks"]
+    held = boto3.client("cloudformation", REGION).describe_stack_resources(StackName=stack["StackName"])
+    types = {resource.get("ResourceType") for resource in held["StackResources"] if resource.get("PhysicalResourceId")}
+    assert types == {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
+
+
+def test_other_prefixes_and_repositories_are_in_the_policies():
+    own = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/churn"
+    worker, container, _ = pipelines_stack.policies(
+        Bucket="my-data", Target="iris", Repositories=own, InputPrefix="raw/features", ArtifactPrefix="models"
+    )
+    [pull] = [s for s in container["Statement"] if s["Sid"] == "PullTrainingImage"]
+    assert pull["Resource"] == [f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/iris-training-image", own]
+    [data] = [s for s in worker["Statement"] if s["Sid"] == "WaitForData"]
+    assert data["Resource"] == [f"arn:aws:s3:::my-data/raw/features/iris{more}/*" for more in ("", "-*")]
+    [written] = [s for s in container["Statement"] if s["Sid"] == "WriteArtifactsAndPredictions"]
+    assert written["Resource"][0] == "arn:aws:s3:::my-data/models/iris/*"
+
+
+def test_more_targets_come_and_go_by_updates_and_each_has_its_own_names_only(aws):
+    pipelines_stack.create(Bucket="my-data", Target="iris", Target2="fraud")
+    before = documents()
+    assert before.keys() == {"WorkerPolicyArn", "WorkerPolicy2Arn"}
+    assert "iris" not in str(before["WorkerPolicy2Arn"])
+    assert "training-job/fraud-*" in str(before["WorkerPolicy2Arn"])
+    [role] = roles()
+    names = boto3.client("iam", REGION).list_role_policies(RoleName=role)["PolicyNames"]
+    assert names == ["containers", "containers-2"]
+
+    pipelines_stack.update(Target3="churn")
+    after = documents()
+    # moto forgets the output of a resource that an update leaves as it is.
+    assert after.keys() >= {"WorkerPolicy3Arn"}
+    assert "training-job/churn-*" in str(after["WorkerPolicy3Arn"])
+    assert "iris" not in str(after["WorkerPolicy3Arn"])
+
+
 def test_is_deleted(aws):
     pipelines_stack.create(Bucket="my-data")
     boto3.client("cloudformation", REGION).delete_stack(StackName=pipelines_stack.STACK)

@@ -122,6 +122,54 @@ def test_update_replaces_neither_the_repository_nor_the_bucket(stack):
     assert code == 0, said
 
 
+def policy_arn(stack: Stack, number: str = "") -> str | None:
+    found = {output["OutputKey"]: output["OutputValue"] for output in stack.describe()["Outputs"]}
+    return found.get(f"WorkerPolicy{number}Arn")
+
+
+def test_targets_are_a_list_that_updates_change(stack):
+    code, said = stack.run("create", "Bucket=my-data", "Target=iris", "MoreTargets=fraud,churn")
+    assert code == 0, said
+    assert said.endswith("".join(f"{policy_arn(stack, number)}\n" for number in ("", "2", "3")))
+
+    attached = policy_arn(stack, "3")
+    iam = stack.client("iam")
+    iam.create_role(RoleName="airflow-workers", AssumeRolePolicyDocument="{}")
+    iam.attach_role_policy(RoleName="airflow-workers", PolicyArn=attached)
+    code, said = stack.run("update", "MoreTargets=churn")
+    assert code == 1
+    assert said.startswith("stack.sh: the worker policy is attached to airflow-workers; detach it first")
+    assert said.endswith("Nothing was changed.\n")
+    iam.detach_role_policy(RoleName="airflow-workers", PolicyArn=attached)
+    code, said = stack.run("update", "MoreTargets=churn")
+    assert code == 0, said
+    parameters = {p["ParameterKey"]: p["ParameterValue"] for p in stack.describe()["Parameters"]}
+    assert [parameters[f"Target{number}"] for number in (2, 3, 4)] == ["churn", "", ""]
+
+    code, said = stack.run("update", "MoreTargets=a-b,c-d,e-f,g-h")
+    assert code == 1
+    assert said.startswith("stack.sh: found MoreTargets=a-b,c-d,e-f,g-h; a stack has room for three.")
+
+
+def test_what_exists_is_neither_created_nor_deleted_with_the_stack(stack):
+    s3 = stack.client("s3")
+    s3.create_bucket(Bucket="team-data", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="team-data", Key="x", Body=b"kept")
+    code, said = stack.run("create", "Bucket=team-data", "CreateBucket=false", "CreateRepository=false")
+    assert code == 0, said
+    for parameter, has in (("CreateBucket=true", "false"), ("CreateRepository=true", "false")):
+        code, said = stack.run("update", parameter)
+        assert code == 1
+        assert f"of the stack {STACK} is {has} and cannot change" in said
+    code, said = stack.run("push-image")
+    assert code == 1
+    assert said.startswith(f"stack.sh: the stack {STACK} has no repository of its own")
+    code, said = stack.run("delete", answer=f"{STACK}\n")
+    assert code == 0, said
+    assert "repository" not in said
+    assert s3.get_object(Bucket="team-data", Key="x")["Body"].read() == b"kept"
+
+
 def given(said: str) -> list[str]:
     """The parameters of each deploy that the script has said it runs."""
     return re.findall(r"^\+ aws cloudformation deploy .*?--no-fail-on-empty-changeset ?(.*)$", said, re.MULTILINE)
@@ -218,6 +266,7 @@ def test_make_hands_its_variables_on(stack):
         return done.returncode, done.stdout
 
     given = ("BUCKET=my-data", "TARGET=iris", "NUM_CLASS=4", "TAG_KEYS=project,cost center", "ARTIFACT_DAYS=400")
+    given = (*given, "MORE_TARGETS=fraud,churn", "INPUT_PREFIX=raw/*", "ARTIFACT_PREFIX=models")
     code, said = make("aws-create", *given)
     assert code == 0, said
     assert "+ aws cloudformation create-stack" in said
@@ -229,6 +278,14 @@ def test_make_hands_its_variables_on(stack):
         "TagKeys": "project,cost center",
         "ArtifactDays": "400",
         "ExecutionRole": "",
+        "CreateBucket": "true",
+        "CreateRepository": "true",
+        "Repositories": "",
+        "InputPrefix": "raw/*",
+        "ArtifactPrefix": "models",
+        "Target2": "fraud",
+        "Target3": "churn",
+        "Target4": "",
     }
     code, said = make("aws-update", "TAG_KEYS=project,team,owner")
     assert code == 0, said

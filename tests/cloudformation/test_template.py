@@ -37,7 +37,8 @@ def test_cfn_lint_has_nothing_to_say():
 def test_cfn_lint_is_asked_in_earnest():
     rules = cfnlint.api.ManualArgs(include_checks=["I", "W", "E"], regions=[REGION])
     broken = TEXT.replace("sagemaker:StopTrainingJob", "sagemaker:StoppTrainingJob")
-    assert [match.rule.id for match in cfnlint.api.lint(broken, config=rules)] == ["W3037"]
+    # In the policy of each target.
+    assert [match.rule.id for match in cfnlint.api.lint(broken, config=rules)] == ["W3037"] * 4
 
 
 def test_each_exception_from_checkovs_rules_has_its_reason(template):
@@ -124,6 +125,24 @@ def test_the_samples_containers_have_no_network_and_so_no_credentials_of_the_rol
     assert model["EnableNetworkIsolation"] is True
 
 
+def test_a_further_target_is_allowed_what_the_first_one_is(template):
+    """Statement by statement, but for the name; what no name bounds is in the first one's policy alone."""
+    resources = template["Resources"]
+    first = resources["WorkerPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    named = [statement for statement in first if "${Target}" in str(statement)]
+    [containers, *others] = resources["SageMakerExecutionRole"]["Properties"]["Policies"]
+    of_first = [s for s in containers["PolicyDocument"]["Statement"] if "${Target}" in str(s)]
+    for number, other in zip(("2", "3", "4"), others, strict=True):
+        policy = resources[f"WorkerPolicy{number}"]
+        assert policy["Condition"] == f"HasTarget{number}"
+        own = str(policy["Properties"]["PolicyDocument"]["Statement"])
+        assert own.replace(f"${{Target{number}}}", "${Target}") == str(named)
+        condition, inline, nothing = other["Fn::If"]
+        assert (condition, nothing) == (f"HasTarget{number}", {"Ref": "AWS::NoValue"})
+        own = str(inline["PolicyDocument"]["Statement"])
+        assert own.replace(f"${{Target{number}}}", "${Target}") == str(of_first)
+
+
 def test_pass_role_is_bounded(allowed):
     _, _, outputs = policies(Bucket="my-data")
     passing = [s for s in allowed if "iam:PassRole" in as_list(s["Action"])]
@@ -163,7 +182,11 @@ def test_the_bucket_is_private_encrypted_versioned_and_kept(template):
 
 def test_artifacts_expire_and_nothing_piles_up(template):
     rules = {r["Id"]: r for r in template["Resources"]["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]}
-    assert {rules["artifacts"]["Prefix"], rules["predictions"]["Prefix"]} == {"output-model/", "output-prediction/"}
+    assert rules["predictions"]["Prefix"] == "output-prediction/"
+    # The prefix before its first star.
+    before_star = {"Fn::Select": [0, {"Fn::Split": ["*", {"Fn::Sub": "${ArtifactPrefix}/"}]}]}
+    assert rules["artifacts"]["Prefix"] == before_star
+    assert template["Parameters"]["ArtifactPrefix"]["Default"] == "output-model/*"
     # The data itself is never expired.
     assert "ExpirationInDays" not in rules["leftovers"]
     assert rules["leftovers"].keys() >= {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"}
@@ -187,6 +210,24 @@ def test_no_resource_is_of_a_type_that_these_rules_do_not_know(template):
     ("parameter", "good", "bad"),
     [
         ("Target", ["multiclass", "abc", "iris-2"], ["", "Multiclass", "-ab", "ab-", "a_b", "a/*", "*"]),
+        ("Target2", ["", "abc", "iris-2"], ["ab", "Iris", "-abc", "abc-", "a_b", "iris*"]),
+        (
+            "InputPrefix",
+            ["input-data-*/*", "raw", "a/b=1/*"],
+            ["", "*", "*/a", "/a", "a/", "a//b", "a?", "a/${x}", "a,b"],
+        ),
+        ("ArtifactPrefix", ["output-model/*", "models"], ["", "*", "/models", "models/", "m?"]),
+        ("CreateBucket", ["true", "false"], ["", "yes"]),
+        ("CreateRepository", ["true", "false"], ["", "no"]),
+        (
+            "Repositories",
+            [
+                "",
+                f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/a/b-c",
+                ",".join([f"arn:aws:ecr:x:{ACCOUNT}:repository/a"] * 2),
+            ],
+            ["a", f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/*", f"arn:aws:ecr:*:{ACCOUNT}:repository/a", ","],
+        ),
         ("Bucket", ["sample-bucket", "abc"], ["", "ab", "Sample", "a/b", "b*", "-ab", "a" * 64]),
         (
             "TagKeys",

@@ -9,11 +9,26 @@ from typing import Any
 
 import boto3
 from moto import mock_aws
+from moto.cloudformation import parsing
 
 TEMPLATE = Path(__file__).parents[2] / "include" / "cloudformation" / "pipelines.yaml"
 REGION = "ap-northeast-1"
 ACCOUNT = "123456789012"
 STACK = "fresh-endpoints"
+
+_clean_json = parsing.clean_json
+
+
+def _without_no_value(value: Any, resources: Any) -> Any:
+    """Take AWS::NoValue out of lists, where moto leaves a None: as with any other value, AWS removes it.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/pseudo-parameter-reference.html
+    """
+    cleaned = _clean_json(value, resources)
+    return [item for item in cleaned if item is not None] if isinstance(value, list) else cleaned
+
+
+parsing.clean_json = _without_no_value
 
 
 def create(**parameters: str) -> dict[str, str]:

@@ -84,6 +84,25 @@ def members(operation: str, service: str = "sagemaker") -> frozenset[str]:
     return frozenset(_input_shape(service, operation).members)
 
 
+def only_members(operation: str, value: Any, service: str = "sagemaker") -> Any:
+    """Take of a description what an operation's request may hold, at every depth.
+
+    A Describe operation tells more than the Create operation takes, and tells what was not given as empty.
+
+    Args:
+        operation: The API operation's name.
+        value: What was described.
+        service: Botocore's name of the service.
+
+    Returns:
+        A copy, without what is empty.
+
+    Raises:
+        ValueError: The service has no such operation.
+    """
+    return _only(_input_shape(service, operation), value)
+
+
 @functools.cache
 def loader(data_path: str | None) -> Any:
     """Return the one botocore loader of this process for a data path: what it has read, it need not read again.
@@ -227,6 +246,16 @@ def _coerce(shape: Any, value: Any) -> Any:
             return convert(value.strip())
         except (ValueError, KeyError):
             return value
+    return value
+
+
+def _only(shape: Any, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        below = shape.members if shape.type_name == "structure" else dict.fromkeys(value, shape.value)
+        kept = {key: _only(below[key], item) for key, item in value.items() if key in below}
+        return {key: item for key, item in kept.items() if item not in (None, "", [], {})}
+    if isinstance(value, (list, tuple)):
+        return [_only(shape.member, item) for item in value]
     return value
 
 

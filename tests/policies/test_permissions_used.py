@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 
 import permissions_used
+from fresh_endpoints.permissions.reach import Variables, reach_of
+from fresh_endpoints.permissions.statements import execution_policy, worker_policy
+from fresh_endpoints.pipeline_file.loading import load_pipeline
 from iam import Decision, as_list, evaluate, statements
 from permissions_used import Use
 from pipelines_stack import policies
@@ -88,6 +91,24 @@ def used() -> tuple[set[Use], set[Use]]:
     return permissions_used.read(Path(RECORD))
 
 
+SAMPLE = Path(__file__).parents[2] / "include" / "pipelines" / "multiclass.yaml"
+# Of the DAGs' runs of the sample; what the commands, and people, look at is not the workers'.
+RUNS = re.compile(r":(?:training-job|transform-job|model|endpoint-config)/multiclass-\d{4}-\d{2}-\d{2}-")
+
+
+def derived(**options: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The policies that `fresh-endpoints iam` makes of the sample pipeline's file."""
+    reach = reach_of(load_pipeline(SAMPLE), Variables(options))
+    return worker_policy([reach]), execution_policy([reach])
+
+
+def _of_sample(uses: Iterable[Use]) -> list[Use]:
+    """What was used on the sample's own names, and in its folders of the bucket."""
+    folders = re.compile(rf"arn:aws:s3:::{BUCKET}/(input-data-\w+|output-\w+)/[0-9-]+/multiclass/")
+    tagged = re.compile(r":endpoint/multiclass$")
+    return [use for use in uses if any(form.search(use.resource) for form in (RUNS, folders, tagged))]
+
+
 def denied(policies: list[dict[str, Any]], uses: Iterable[Use]) -> list[str]:
     return sorted(f"{use.action} on {use.resource} {dict(use.context)}" for use in uses if not _allows(policies, use))
 
@@ -124,6 +145,16 @@ def test_containers_were_allowed_all_that_they_and_their_deployments_did(used, c
     assert actions == {"s3:ListBucket", "s3:GetObject", "s3:PutObject", "cloudwatch:DescribeAlarms"}
     assert {use.principal for use in containers} == {EXECUTION_ROLE}
     assert denied(container_policies, containers) == []
+
+
+def test_the_policies_of_the_samples_file_allow_all_that_its_runs_did_and_nothing_of_neighbours(used):
+    for policy, uses in zip(derived(), used, strict=True):
+        of_sample = _of_sample(uses)
+        assert of_sample
+        assert denied([policy], of_sample) == []
+        for name in NEIGHBOURS:
+            renamed = {_renamed(use, name) for use in of_sample if use.action not in SEEN_OF_ALL} - uses
+            assert [use for use in renamed if _allows([policy], use)] == []
 
 
 def test_workers_are_granted_nothing_that_they_did_not_use(used, worker_policies):

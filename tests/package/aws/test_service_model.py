@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fresh_endpoints.aws.service_model import check_request, coerce, members
+from fresh_endpoints.aws.service_model import check_request, coerce, members, only_members
 from fresh_endpoints.problems import Problem
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
@@ -298,3 +298,19 @@ def test_importing_the_module_does_not_import_botocore():
         "import sys, fresh_endpoints.aws.service_model; sys.exit('botocore' in sys.modules or 'regex' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=PLUGINS, check=True)
+
+
+def test_of_a_description_only_what_the_request_may_hold_is_taken_at_every_depth():
+    described = {
+        "ModelName": "m",
+        "ModelArn": "arn:…",
+        "CreationTime": dt.datetime(2026, 11, 25, tzinfo=dt.timezone.utc),
+        "PrimaryContainer": {"Image": "i", "Environment": {"A": "1"}, "ModelDataUrl": "", "Unknown": 1},
+        "EnableNetworkIsolation": False,
+        "VpcConfig": {},
+    }
+    assert only_members("CreateModel", described) == {
+        "ModelName": "m",
+        "PrimaryContainer": {"Image": "i", "Environment": {"A": "1"}},
+        "EnableNetworkIsolation": False,
+    }

@@ -130,7 +130,7 @@ def told():
         environment = {**os.environ, "no_proxy": "127.0.0.1", "PYTHONPATH": str(PLUGINS)}
         environment.update(connections(server.server_port))
         command = [sys.executable, "-c", PROGRAM, "good", *SAID]
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=180)
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
         server.is_over.set()
         server.shutdown()
     assert ended.returncode == 0, ended.stderr

@@ -6,8 +6,6 @@ import re
 import shlex
 from pathlib import Path
 
-import pytest
-
 from fresh_endpoints import __main__ as commands
 
 ROOT = Path(__file__).parents[2]
@@ -42,8 +40,3 @@ def test_what_a_plan_holds_is_explained(monkeypatch, capsys):
     assert "unknown_variables" in keys
     for key in set(keys) - {"pipeline", "date", "data_date", "requests"}:
         assert f"| `{key}` |" in PAGE
-
-
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:|#)([^)]+)\)", PAGE))
-def test_every_link_of_the_page_leads_to_a_file(link):
-    assert (ROOT / "docs" / link).exists()

@@ -218,6 +218,7 @@ class Application:
                 content, status, answer_headers = run_wsgi_app(moto, environ, buffered=True)
         except NotImplementedError as error:
             raise not_there(call, str(error)) from error
+        answer_headers.remove("Server")  # moto's own, for S3; ours is added
         return Response(content, status=status, headers=answer_headers)
 
     def _control(self, environ: Environ, path: str, body: bytes) -> Response:

@@ -33,6 +33,15 @@ def error_of(raised: pytest.ExceptionInfo[ClientError]) -> tuple[str, int]:
     return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
 
 
+def test_every_answer_says_that_it_is_of_local_aws(aws: LocalAws) -> None:
+    for service, operation in (("sagemaker", "list_models"), ("s3", "list_buckets"), ("sts", "get_caller_identity")):
+        answer = getattr(aws.client(service), operation)()
+        assert answer["ResponseMetadata"]["HTTPHeaders"]["server"] == "local AWS"
+    with pytest.raises(ClientError) as refused:
+        aws.client("sagemaker-runtime").invoke_endpoint(EndpointName="none", Body=b"1")
+    assert refused.value.response["ResponseMetadata"]["HTTPHeaders"]["server"] == "local AWS"
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "expected"),
     [

@@ -57,6 +57,12 @@ def test_what_heals(error, heals):
     assert isinstance(raised.value, AirflowFailException) is not heals
 
 
+def test_what_local_aws_says_is_not_put_into_the_real_aws_mouth(local_aws):
+    said = r"Could not look\. Local AWS says ValidationException: Requested resource not found\."
+    with pytest.raises(AirflowFailException, match=said), explained("look"):
+        local_aws.client("sagemaker").describe_training_job(TrainingJobName="none")
+
+
 def test_a_broken_connection_heals():
     with pytest.raises(AirflowException, match="ReadTimeoutError") as raised, explained("create model m"):
         raise ReadTimeoutError(endpoint_url="http://x")

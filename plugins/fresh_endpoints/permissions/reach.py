@@ -163,7 +163,7 @@ class _Reading:
             account=arn["account"],
             partition=arn["partition"],
             buckets=(self.bucket,),
-            waited=(*(key for key, _ in data), *sent),
+            waited=(*(key for key, _ in data if key), *sent),
             answers=tuple(answers),
             read=(
                 *(folder for _, folder in data),
@@ -186,8 +186,8 @@ class _Reading:
     def _name(self) -> str:
         return self.pipeline.name
 
-    def _data(self) -> Iterator[tuple[str, str]]:
-        """Yield what is waited for, and what SageMaker reads of it: the folder."""
+    def _data(self) -> Iterator[tuple[str | None, str]]:
+        """Yield what is waited for, if anything is, and what SageMaker reads of it: the folder."""
         for name, given in self.pipeline.data.model_dump(exclude_none=True).items():
             if name == "prediction" and self.pipeline.transform is None:
                 continue
@@ -198,7 +198,7 @@ class _Reading:
             # Files that lie in no folder are read one by one.
             is_file = channel.get("file") or folder == f"{self.bucket}/"
             waited = self._object(other, ("data", name, "wait")) if isinstance(other, str) else key
-            yield waited, key if is_file else folder + ANY
+            yield waited if other else None, key if is_file else folder + ANY
 
     def _object(self, key: str, path: Where) -> str:
         return f"{self.bucket}/{self._key(self._pattern(key, path), path)}"

@@ -21,8 +21,7 @@ Channels = Mapping[str, Mapping[str, Any]]
 TAKEN_OVER = ("VpcConfig", "EnableNetworkIsolation")
 # What may give a container its model; where one of them is given, the artifact of the training has no place.
 MODEL_SOURCES = ("ModelDataUrl", "ModelDataSource", "ModelPackageName")
-# What of the ``endpoint`` section says how traffic is shifted, and on which alarms it goes back.
-_HOW_TO_DEPLOY = ("DeploymentConfig", "RetainDeploymentConfig")
+_HOW_TO_DEPLOY = ("DeploymentConfig", "RetainDeploymentConfig")  # and on which alarms it goes back
 VARIANT_LISTS = ("ProductionVariants", "ShadowProductionVariants")
 
 
@@ -218,8 +217,7 @@ def update_endpoint(section: Mapping[str, Any], *, config_name: str, at_once: bo
     Args:
         section: The rendered section.
         config_name: The endpoint config's name.
-        at_once: Whether all traffic is to be shifted at once, whatever the section's DeploymentConfig says, and without
-            its alarms: those that a bad model trips would end the way back from it, too.
+        at_once: Whether to shift all traffic at once and without alarms: what a bad model trips would end the way back.
 
     Returns:
         The request.

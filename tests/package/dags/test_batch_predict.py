@@ -170,10 +170,12 @@ def test_without_the_file_the_date_is_skipped_and_slack_says_so(pipeline):
     pipeline.run(DAY_1)
     ended = pipeline.predict(data_date=str(DAY_1))
     assert ended.tasks == {"find_models": "success", "wait_for_data": "skipped", "predict": "skipped"}
-    assert pipeline.slack()[-1] == (
+    told = pipeline.slack()[-1]
+    assert told.startswith(
         f"No new data: {pipeline.name}, data date 2019-03-04. The data of 2019-03-04 was not there in time. "
-        "Skipping its prediction."
+        f"Skipping its prediction. Live now: {pipeline.live()}, data date 2019-03-04 ("
     )
+    assert f"then trigger batch_predict_{pipeline.name} with data_date 2019-03-04." in told
     assert transform_jobs(pipeline) == []
 
 

@@ -185,7 +185,7 @@ def _may_be_secret(path: Where, value: Any) -> bool:
 
 
 def _keys_beside(path: Where) -> tuple[str, ...]:
-    if len(path) > 2:
+    if path[0] == "data" and len(path) > 2:
         return tuple(Channel.model_fields)
     return tuple((_PARTS[path[0]] if len(path) > 1 else Pipeline).model_fields)
 

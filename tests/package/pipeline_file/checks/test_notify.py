@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -30,8 +31,10 @@ def check(folder, capsys):
         path.write_text(file_with(**entry))
         status = commands.main(["check", str(path)])
         said = capsys.readouterr()
-        assert (status, said.out) == ((0, "iris: ok\n") if not said.err else (1, ""))
-        return said.err.partition("\n")[2].strip()
+        *found, counted = said.err.splitlines()
+        assert (status, said.out) == ((1, "") if found else (0, "iris: ok\n"))
+        assert counted.startswith("1 pipeline file: ")
+        return "\n".join(re.sub(rf"^{re.escape(str(path))}(:\d+)?: error: ", "", line) for line in found)
 
     return check
 

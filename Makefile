@@ -198,7 +198,7 @@ test-compose: .venv/ready ## Run docker-compose.yaml for real, with both executo
 	$(BIN)/python -m pytest tests/compose --timeout 1800 $(PYTEST_ARGS)
 
 .PHONY: screenshots
-screenshots: .venv/ready ## Take README's screenshots anew
+screenshots: .venv/ready ## Take the docs' screenshots anew
 	@mkdir -p docs/images
 	SCREENSHOTS_DIR=docs/images $(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
 

@@ -47,7 +47,7 @@ DAGS_ARE_PAUSED_AT_CREATION=False
 #AIRFLOW_VAR_SAGEMAKER_ROLE=
 #AIRFLOW_VAR_SAGEMAKER_NUM_CLASS=
 
-# Where Airflow looks for connections first: that file, or instead AWS Secrets Manager. See README, "On AWS".
+# Where Airflow looks for connections first: that file, or instead AWS Secrets Manager. See docs/production.md.
 AIRFLOW__SECRETS__BACKEND=airflow.secrets.local_filesystem.LocalFilesystemBackend
 AIRFLOW__SECRETS__BACKEND_KWARGS='{{"connections_file_path": "/run/secrets/connections.json"}}'
 """

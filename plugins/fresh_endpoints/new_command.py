@@ -127,7 +127,7 @@ def _left(pipeline: Pipeline, old: Pipeline, text: str) -> Iterator[str]:
     keys = "".join(f"\n    {key.replace('{{ pipeline }}', name)}" for key in _keys(pipeline))
     yield f"Put each day's files where it looks for them:{keys}"
     yield f"See what a run will ask of AWS: fresh-endpoints plan {name}"
-    yield f"On AWS, let the workers' policy reach {name}-…; README, On AWS, says how."
+    yield f"On AWS, let the workers' policy reach {name}-…; docs/production.md says how."
     yield f"Unpause train_and_deploy_{name}" + (f" and batch_predict_{name}." if pipeline.transform else ".")
 
 

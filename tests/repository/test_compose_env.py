@@ -62,7 +62,7 @@ def test_all_that_it_names_is_read_by_compose(tmp_path: Path) -> None:
 
 def test_whatever_the_docs_and_the_stack_put_into_env_is_named_by_it(tmp_path: Path) -> None:
     compose_env.write(tmp_path / "env")
-    sources = [ROOT / "README.md", *(ROOT / "include" / "cloudformation").iterdir()]
+    sources = [ROOT / "docs" / "production.md", *(ROOT / "include" / "cloudformation").iterdir()]
     settings = {
         name for file in sources for name in re.findall(r"\b(AIRFLOW_(?:VAR|CONN|_)[A-Z_]*)=", file.read_text())
     }

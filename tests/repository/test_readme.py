@@ -1,4 +1,4 @@
-"""README leads to files that are there, and shows what the code does."""
+"""README is short, leads to every page, and shows what the code does; links lead somewhere."""
 
 from __future__ import annotations
 
@@ -18,12 +18,33 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip() and not line.lstrip().startswith("#")
 ]
-LINKS = re.findall(r"\]\((?!https?:|#)([^)]+)\)", README)
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+LINKS = [
+    pytest.param(page, link, id=f"{page.name}: {link}")
+    for page in PAGES
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text())
+]
+MOST_LINES = 130
 
 
-@pytest.mark.parametrize("link", LINKS)
-def test_every_link_of_readme_leads_to_a_file(link):
-    assert (ROOT / link.partition("#")[0]).exists()
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(("page", "link"), LINKS)
+def test_every_link_of_the_pages_leads_to_a_file_and_a_heading(page, link):
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    assert target.exists()
+    assert not anchor or anchor in anchors(target)
+
+
+def test_readme_is_short_and_leads_to_every_page():
+    assert len(README.splitlines()) <= MOST_LINES
+    assert [page.name for page in PAGES if page.parent.name == "docs" and f"(docs/{page.name})" not in README] == []
 
 
 def test_the_job_in_the_picture_of_a_run_has_the_name_that_such_a_run_gives_it():

@@ -123,7 +123,8 @@ def test_an_endpoint_that_serves_somebody_elses_model_is_not_taken_for_ones_own(
     pipeline.use_tiny_image()
     pipeline.upload(DAY_1)
     pipeline.run(DAY_1)
-    pipeline.write(lambda content: content.update(name=f"{pipeline.name}-new"))
+    endpoint = {"EndpointName": pipeline.name}
+    pipeline.write(lambda content: content.update(name=f"{pipeline.name}-new", endpoint=endpoint))
     (pipeline.folder / f"{pipeline.name}.yaml").rename(pipeline.folder / f"{pipeline.name}-new.yaml")
     [model] = json.loads(run("status", "--json")[1])
     assert (model["endpoint"], model["data_date"], model["proof"]) == (pipeline.name, None, None)

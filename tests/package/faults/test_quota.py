@@ -171,13 +171,13 @@ def test_the_way_back_from_a_model_that_fails_its_test_waits_for_quota(fast, fau
     assert fast.run(DAY_1).state == "success"
     fast.use_tiny_image(model="bad")
     fast.write(lambda content: content.update(smoke_test={"body": "1", "content_type": "text/csv", "expect": "good:1"}))
-    update, asked = Endpoint.update, []
+    update, old, asked = Endpoint.update, fast.live(), []
 
-    def refused_twice(self, section, config_name, **options):
-        asked.append(config_name)
-        if options.get("at_once") and asked.count(config_name) == 1:
+    def refused_twice(self, request, **options):
+        asked.append(request["EndpointConfigName"])
+        if asked.count(old) == 1 and asked[-1] == old:
             fast.aws.add_faults({"kind": "quota", "operation": "UpdateEndpoint", "limit": 2, "times": 2})
-        return update(self, section, config_name, **options)
+        return update(self, request, **options)
 
     monkeypatch.setattr(Endpoint, "update", refused_twice)
     aws = fast.aws

@@ -163,9 +163,12 @@ def test_a_live_config_of_a_persons_that_was_deleted_is_told_in_one_sentence(dep
 
 def test_an_endpoint_of_another_pipeline_is_refused_unless_it_is_taken_over(deployed):
     live = deployed.live()
-    deployed.write(lambda content: content.update(name=f"{deployed.name}x"))
+    shared = {"EndpointName": deployed.name}
+    deployed.write(lambda content: content.update(name=f"{deployed.name}x", endpoint=shared))
     (deployed.folder / f"{deployed.name}.yaml").rename(deployed.folder / f"{deployed.name}x.yaml")
     endpoint, deployed.name = deployed.name, f"{deployed.name}x"
+    for day in (DAY_2, DAY_3):
+        deployed.upload(day)
     try:
         assert deployed.run(DAY_2).tasks["deploy"] == "failed"
         assert f'a model of pipeline "{endpoint}", not of "{deployed.name}"' in deployed.slack()[-1]

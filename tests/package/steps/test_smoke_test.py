@@ -80,11 +80,11 @@ def test_a_try_that_dies_is_taken_up_where_it_was(pipeline, train, monkeypatch):
     old = pipeline.live()
     original, calls = Asking.to_go_back, []
 
-    def die_at_first(self, *args):
+    def die_at_first(self, *args, **options):
         calls.append(args)
         if len(calls) == 1:
             raise AirflowException("the worker died")
-        return original(self, *args)
+        return original(self, *args, **options)
 
     monkeypatch.setattr(Asking, "to_go_back", die_at_first)
     before = pipeline.aws.count("UpdateEndpoint")

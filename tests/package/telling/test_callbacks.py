@@ -39,7 +39,7 @@ class FailedRun:
             dag_id="d", run_id="r", logical_date=STARTED, run_after=STARTED, start_date=STARTED, conf={}
         )
         dag = SimpleNamespace(task_ids=["wait_for_data", "train", "deploy", "predict"])
-        notifier = BackstopNotifier(SimpleNamespace(name="iris", timezone="UTC", slack=None))
+        notifier = BackstopNotifier(SimpleNamespace(name="iris", timezone="UTC", slack=None, notify=(), deploy="never"))
         notifier.tell = lambda run, message: self.told.append(message.text(run))
         notifier.notify({"ti": ti, "dag_run": dag_run, "dag": dag, "reason": "task_failure", "params": {}})
         return [text.partition(":")[0] for text in self.told]

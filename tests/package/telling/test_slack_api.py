@@ -73,6 +73,7 @@ import logging, sys
 from datetime import date, datetime, timezone
 from types import SimpleNamespace
 
+from fresh_endpoints.pipeline_file.model import Slack
 from fresh_endpoints.run import Run
 from fresh_endpoints.telling import slack_api
 from fresh_endpoints.telling.message import Message
@@ -85,9 +86,10 @@ logging.getLogger("slack_sdk.web.base_client").debug("What this logger says is h
 slack_api.TIMEOUT_SECONDS = 1
 run = Run("iris", "d", "r", date(2019, 3, 5), date(2019, 3, 4), datetime(2019, 3, 4, tzinfo=timezone.utc))
 for name in sys.argv[1:]:
-    slack = SimpleNamespace(connection=name, channel=None if name == "no_channel" else "c", username="u")
+    slack = Slack(connection=name, channel=None if name == "no_channel" else "c", username="u")
     message = Message("X " + name, "An event.")
-    print(name, PipelineNotifier(SimpleNamespace(name="iris", slack=slack, notify=())).tell(run, message))
+    pipeline = SimpleNamespace(name="iris", slack=slack, notify=(), deploy="never")
+    print(name, PipelineNotifier(pipeline).tell(run, message))
 """
 
 

@@ -57,7 +57,7 @@ def test_a_retry_goes_on_in_the_thread_and_a_failure_is_shown_in_the_channel(app
     app.upload(DAY_1)
     app.write(lambda content: content.update(retries=1))
     app.aws.add_faults(
-        {"operation": "CreateTrainingJob", "kind": "fail_training", "failure_reason": "CapacityError: no"}
+        {"operation": "CreateTrainingJob", "kind": "fail_training", "failure_reason": "InternalServerError: no"}
     )
     try:
         assert app.run(DAY_1).state == "failed"

@@ -56,6 +56,8 @@ def test_an_executable_program_is_run_as_its_first_line_has_it_and_another_as_py
 
 def test_an_image_that_is_not_there_is_refused_with_aws_words_and_what_to_do_here(aws: LocalAws) -> None:
     request = training_job(new_bucket(aws), {}, AlgorithmSpecification=algorithm("none"))
-    advice = r"\(local AWS: it has the programs of sagemaker-repo, .*tiny; those of another image are named with make up"
+    advice = (
+        r"\(local AWS: it has the programs of sagemaker-repo, .*tiny; those of another image are named with make up"
+    )
     with pytest.raises(ClientError, match=rf"Cannot find repository: none in registry ID: 1.* {advice}"):
         aws.client("sagemaker").create_training_job(**request)

@@ -80,6 +80,7 @@ def check_messages(services, runs):
     assert titles.count("Deployment completed") + titles.count("Deployment skipped") == runs
     assert set(titles) <= {
         "Training started",
+        "Waiting for capacity",
         "Training complete",
         "Deployment started",
         "Deployment completed",

@@ -34,13 +34,14 @@ DATA_DATE_TAG = "fresh-endpoints:data-date"
 def pipelines_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package's own pipeline, one that is scheduled every minute, and one without a schedule.
 
-    The latter two have a bucket of their own with recent days' data, so that the first finds no data for the run of
-    last midnight, which Airflow makes when the DAG is unpaused.
+    The latter two read the sample's files in a bucket of their own with recent days' data, so that the first finds no
+    data for the run of last midnight, which Airflow makes when the DAG is unpaused.
     """
     folder = tmp_path_factory.mktemp("pipelines")
     own = yaml.safe_load((ROOT / "include" / "pipelines" / "multiclass.yaml").read_text())
+    data = {channel: key.replace("{{ pipeline }}", own["name"]) for channel, key in own["data"].items()}
     for name, schedule in (("every-minute", "* * * * *"), ("unscheduled", None)):
-        pipeline = {**own, "name": name, "schedule": schedule, "bucket": "recent", "endpoint": {"EndpointName": name}}
+        pipeline = {**own, "name": name, "schedule": schedule, "bucket": "recent", "data": data}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(pipeline))
     (folder / "multiclass.yaml").write_text(yaml.safe_dump(own))
     return folder

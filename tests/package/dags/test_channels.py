@@ -21,7 +21,7 @@ def channels(pipeline):
 
     def write(**data):
         pipeline.use_tiny_image(model="m")
-        text = json.dumps(data).replace("IN/", f"input-data-in/{pipeline.name}/")
+        text = json.dumps(data).replace("IN/", f"input-data-in/v1/{pipeline.name}/")
 
         def change(content):
             content.update(data=json.loads(text), retries=0)
@@ -33,7 +33,7 @@ def channels(pipeline):
 
 
 def put(pipeline, key, content=b"x"):
-    pipeline.s3.put_object(Bucket="sample-bucket", Key=f"input-data-in/{pipeline.name}/{key}", Body=content)
+    pipeline.s3.put_object(Bucket="sample-bucket", Key=f"input-data-in/v1/{pipeline.name}/{key}", Body=content)
 
 
 def read_files(pipeline):

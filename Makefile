@@ -137,9 +137,10 @@ test: .venv/ready ## Run the tests that need no browser and no Docker
 	$(SYNC) --python .venv-3.1/bin/python $<
 	@touch $@
 
-# What AWS and the files decide, whatever the version of Airflow: `make test` has run it.
+# What AWS, the files and simulated time decide, whatever the version of Airflow: `make test` has run it.
 ON_ANY_AIRFLOW := $(addprefix tests/package/,aws adoption pipeline_file/checks pipeline_file/test_fuzz.py planning \
-	faults/test_aws_edge.py faults/test_real_endpoints.py steps/test_retention.py steps/test_quality_gate.py)
+	faults/test_aws_edge.py faults/test_real_endpoints.py steps/test_retention.py steps/test_quality_gate.py \
+	waiting/test_pace.py waiting/test_turns.py waiting/test_watcher.py)
 
 .PHONY: test-oldest
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow

@@ -124,12 +124,10 @@ def _history(options: argparse.Namespace, out: TextIO) -> int:
 
     from fresh_endpoints.status import print_history
 
-    loaded = load_pipelines()
-    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
-    if options.pipeline not in known:
-        return _no_such_pipeline(options.pipeline, loaded)
+    if (pipeline := _named(options.pipeline)) is None:
+        return 1
     try:
-        print_history(known[options.pipeline], most=options.last, as_json=options.json, out=out)
+        print_history(pipeline, most=options.last, as_json=options.json, out=out)
     except (AirflowException, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -139,31 +137,24 @@ def _history(options: argparse.Namespace, out: TextIO) -> int:
 def _redeploy(options: argparse.Namespace, out: TextIO) -> int:
     from fresh_endpoints.redeploy_command import Wish, redeploy
 
-    loaded = load_pipelines()
-    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
-    if options.pipeline not in known:
-        return _no_such_pipeline(options.pipeline, loaded)
+    if (pipeline := _named(options.pipeline)) is None:
+        return 1
     wish = Wish(options.to.strip(), options.hold_days, options.reason)
-    is_done = redeploy(known[options.pipeline], wish, dry_run=options.dry_run, out=out, err=sys.stderr)
+    is_done = redeploy(pipeline, wish, dry_run=options.dry_run, out=out, err=sys.stderr)
     return 0 if is_done else 1
 
 
 def _plan(options: argparse.Namespace, out: TextIO) -> int:
-    loaded = load_pipelines()
-    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
-    if options.pipeline not in known:
-        return _no_such_pipeline(options.pipeline, loaded)
-    wanted = known[options.pipeline]
-    is_told = plan_command.print_plan(wanted, options.date, live=options.live, as_json=options.json, out=out)
+    if (pipeline := _named(options.pipeline)) is None:
+        return 1
+    is_told = plan_command.print_plan(pipeline, options.date, live=options.live, as_json=options.json, out=out)
     return 0 if is_told else 1
 
 
 def _invoke(options: argparse.Namespace, out: TextIO) -> int:
-    loaded = load_pipelines()
-    known = {pipeline.name: pipeline for pipeline in loaded.pipelines}
-    if options.pipeline not in known:
-        return _no_such_pipeline(options.pipeline, loaded)
-    return 0 if invoke_command.invoke(known[options.pipeline], options, out=out, err=sys.stderr) else 1
+    if (pipeline := _named(options.pipeline)) is None:
+        return 1
+    return 0 if invoke_command.invoke(pipeline, options, out=out, err=sys.stderr) else 1
 
 
 # They load Airflow and boto3, which `check` does not need.
@@ -175,6 +166,15 @@ _ASKING_AWS = {
     "invoke": _invoke,
     "adopt": adopt_command.run,
 }
+
+
+def _named(name: str) -> Pipeline | None:
+    """Find a usable pipeline; where there is none of the name, say so."""
+    loaded = load_pipelines()
+    found = next((pipeline for pipeline in loaded.pipelines if pipeline.name == name), None)
+    if found is None:
+        _no_such_pipeline(name, loaded)
+    return found
 
 
 def _no_such_pipeline(name: str, loaded: LoadedPipelines) -> int:

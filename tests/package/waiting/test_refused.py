@@ -12,19 +12,11 @@ from fresh_endpoints.aws.kinds import ENDPOINT, TRAINING_JOB
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.refused import RefusedTrigger, _has_begun
 from fresh_endpoints.waiting.triggers import SageMakerTrigger
-from local_aws.connections import airflow_connections
 from sagemaker_requests import new_bucket, start_training, training_job
 
 REGION = "ap-northeast-1"
+pytestmark = pytest.mark.usefixtures("connections")
 LONG = 600.0
-
-
-@pytest.fixture(autouse=True)
-def connections(local_aws, monkeypatch):
-    for name, value in airflow_connections(local_aws.url, local_aws.region).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(pace, "FIRST_LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(pace, "SHORTEST_SECONDS", 0.2)
 
 
 @pytest.fixture

@@ -16,24 +16,16 @@ import pytest
 from airflow.triggers.base import BaseTrigger
 from botocore.exceptions import ClientError
 
-from fresh_endpoints.waiting import pace, watcher
+from fresh_endpoints.waiting import watcher
 from fresh_endpoints.waiting.connections import S3Connection
 from fresh_endpoints.waiting.event import COULD_NOT_LOOK, WaitEnded
 from fresh_endpoints.waiting.triggers import DataTrigger, SageMakerTrigger
-from local_aws.connections import airflow_connections
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
 REGION = "ap-northeast-1"
+pytestmark = pytest.mark.usefixtures("connections")
 # What the triggers look at has names as a pipeline gives them: the worker may see nothing else.
 BUCKET = "sample-bucket"
-
-
-@pytest.fixture(autouse=True)
-def connections(local_aws, monkeypatch):
-    for name, value in airflow_connections(local_aws.url, local_aws.region).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(pace, "FIRST_LOOK_SECONDS", 0.2)
-    monkeypatch.setattr(pace, "SHORTEST_SECONDS", 0.2)
 
 
 @pytest.fixture

@@ -38,9 +38,8 @@ def articles_endpoint(pipeline):
     pipeline.sagemaker.create_endpoint_config(
         EndpointConfigName=name, ProductionVariants=[{**variant, "InitialInstanceCount": 1}]
     )
-    endpoint = pipeline.content["endpoint"]["EndpointName"]
-    pipeline.sagemaker.create_endpoint(EndpointName=endpoint, EndpointConfigName=name)
-    _until_in_service(pipeline, endpoint)
+    pipeline.sagemaker.create_endpoint(EndpointName=pipeline.name, EndpointConfigName=name)
+    _until_in_service(pipeline, pipeline.name)
     return name
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import time
+import weakref
 
 import pytest
 from botocore.exceptions import ClientError
@@ -79,7 +80,8 @@ def test_all_of_an_event_loop_share_a_connection_which_ends_with_the_last():
         assert connection_of(S3Connection, "aws_default", None) is first
         assert connection_of(S3Connection, "other", None) is not first
         assert connection_of(SageMakerConnection, "aws_default", None) is not first
+        return weakref.ref(first)
 
-    asyncio.run(share())
+    shared = asyncio.run(share())
     gc.collect()
-    assert not connections._connections
+    assert shared() is None

@@ -44,7 +44,7 @@ demo: .venv/ready ## Run the whole pipeline once on local AWS; DATA_DATE=2019-03
 	@$(BIN)/python include/demo.py $(OWN)
 
 .PHONY: up
-up: .venv/ready ## Run Airflow on local AWS until Ctrl-C; IMAGE=name=folder DATA=folder PIPELINE=name FRESH=1 PORT=8080 AWS_PORT=5000
+up: .venv/ready ## Run Airflow on local AWS until Ctrl-C; IMAGE=name=folder|docker://tag DATA=folder PIPELINE=name FRESH=1 PORT=8080 AWS_PORT=5000
 	@PYTHONPATH=include:plugins exec $(BIN)/python -m local_airflow up $(OWN) $(if $(PORT),--port $(PORT)) $(if $(AWS_PORT),--aws-port $(AWS_PORT))
 
 .PHONY: down
@@ -195,8 +195,8 @@ test-browser: .venv/ready ## Run what a person does in the UI; needs Chromium
 	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
 
 .PHONY: test-compose
-test-compose: .venv/ready ## Run docker-compose.yaml for real, with both executors; needs Docker
-	$(BIN)/python -m pytest tests/compose --timeout 1800 $(PYTEST_ARGS)
+test-compose: .venv/ready ## Run docker-compose.yaml with both executors, and local AWS with Docker's images; needs Docker
+	$(BIN)/python -m pytest tests/compose tests/containers --timeout 1800 $(PYTEST_ARGS)
 
 .PHONY: screenshots
 screenshots: .venv/ready ## Take the docs' screenshots anew

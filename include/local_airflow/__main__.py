@@ -98,8 +98,8 @@ def _up(options: argparse.Namespace) -> int:
         return 1
     with aws:
         _say(f"Local AWS: {aws.url}")
-        for name, folder in own.images.items():
-            _say(f"Image {name}: {folder}")
+        for name, image in own.images.items():
+            _say(f"Image {name}: {image}")
         for line in own.put(aws.client("s3"), data_date, sample_data.recent_days(_SAMPLE_DAYS)):
             _say(line)
         return _run_airflow(options.port, own, data_date, aws, state)

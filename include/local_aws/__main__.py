@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from local_aws.images import Image, read_image
 from local_aws.settings import Settings
 
 _POLL_INTERVAL = 0.1  # seconds in which the server notices that it is to stop
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=FOLDER",
-        help="image and the folder with its programs train and serve; may be repeated",
+        help="image and the folder with its programs train and serve, or docker://TAG; may be repeated",
     )
     parser.add_argument("--ping-timeout", type=float, default=defaults.ping_timeout, metavar="SECONDS")
     parser.add_argument("--stop-grace", type=float, default=defaults.stop_grace, metavar="SECONDS")
@@ -172,9 +173,7 @@ def _hosts(text: str) -> tuple[str, ...]:
         raise argparse.ArgumentTypeError(f"{error} (from the option or LOCAL_AWS_ALLOWED_HOSTS)") from error
 
 
-def _image(text: str) -> tuple[str, Path]:
-    from local_aws.images import read_image
-
+def _image(text: str) -> tuple[str, Image]:
     try:
         return read_image(text)
     except ValueError as error:

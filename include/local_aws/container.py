@@ -1,4 +1,4 @@
-"""One training or serving program, run as SageMaker runs a container, but as a process.
+"""One training or serving program, run as SageMaker runs a container: as a process, or see docker_container.py.
 
 The folder that is /opt/ml in a container is named by SAGEMAKER_BASE_DIR. See
 https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo.html and
@@ -11,12 +11,9 @@ import contextlib
 import os
 import random
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,9 +22,8 @@ from typing import IO
 from local_aws.janitor import Janitor
 
 LinesSink = Callable[[list[str]], None]
+Address = tuple[str, int]
 
-# What a process needs of the host. A container sees nothing of it, so no credentials and no Airflow settings get in.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 # Below the ranges from which Linux, macOS and the BSDs hand out ports for outgoing connections.
 _PORTS = range(20_000, 32_000)
 
@@ -38,11 +34,21 @@ class Container:
     Attributes:
         exited: Set when the program has ended, all of its log has been passed on and ``exit_code`` is known.
         exit_code: The program's exit code; negative: ended by that signal.
+        fault: Why what it has left cannot be used; None where it can.
     """
 
-    def __init__(self, command: list[str], base: Path, environment: Mapping[str, str], janitor: Janitor) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        base: Path,
+        environment: Mapping[str, str],
+        janitor: Janitor,
+        address: Address | None = None,
+    ) -> None:
         self.exited = threading.Event()
         self.exit_code: int | None = None
+        self.fault: str | None = None
+        self._address = address
         self._janitor = janitor
         self._process = subprocess.Popen(
             command,
@@ -58,6 +64,11 @@ class Container:
         except ValueError:
             self._kill()
             raise
+
+    @property
+    def address(self) -> Address | None:
+        """Where ``serve`` can be asked; None for another program."""
+        return self._address
 
     def watch(self, on_lines: LinesSink, on_exit: Callable[[], None]) -> None:
         """Start to pass on the log and to wait for the end.
@@ -77,113 +88,32 @@ class Container:
         Args:
             grace: Seconds between the two.
         """
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGTERM)
+        self._terminate(grace)
         if not self.exited.wait(grace):
             self._kill()
             self.exited.wait()
 
+    def _terminate(self, grace: float) -> None:
+        """Send SIGTERM, at the latest after some seconds."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+
     def _wait(self, reader: threading.Thread, on_exit: Callable[[], None]) -> None:
         exit_code = self._process.wait()
-        self._kill()  # a container's other processes end with its first
+        Container._kill(self)  # a container's other processes end with its first
         reader.join()
         self._janitor.forget(self._process.pid)
-        self.exit_code = exit_code
+        self.exit_code = self._conclude(exit_code)
         self.exited.set()
         on_exit()
+
+    def _conclude(self, exit_code: int) -> int:
+        """Do what comes after the end, and return the program's exit code."""
+        return exit_code
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-
-
-class ContainerHost:
-    """Where programs run: the images and the folders.
-
-    Attributes:
-        closed: Every program has been or is being killed; what fails from now on fails for that reason.
-    """
-
-    def __init__(self, images: Mapping[str, Path]) -> None:
-        self.closed = False
-        self._images = dict(images)
-        self._folder = Path(tempfile.mkdtemp(prefix="local-aws-"))
-        self._janitor = Janitor(self._folder)
-
-    def has_image(self, uri: str) -> bool:
-        """Tell whether an image is here.
-
-        Args:
-            uri: Image URI.
-
-        Returns:
-            Whether its repository stands for a folder.
-        """
-        return repository(uri).rpartition("/")[2] in self._images
-
-    def advice(self) -> str:
-        """Say which images are here, for where AWS's words for one that is not would have people look in ECR."""
-        return (
-            f"(local AWS: it has the programs of {', '.join(sorted(self._images))}; those of another image are named "
-            "with make up IMAGE=NAME=FOLDER, or with --image.)"
-        )
-
-    def new_base(self, name: str) -> Path:
-        """Make a folder to stand for a container's /opt/ml.
-
-        Args:
-            name: Whose it is, for people.
-
-        Returns:
-            The empty folder; :meth:`discard` it when the container has ended.
-        """
-        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))
-
-    def discard(self, base: Path) -> None:
-        """Remove a folder of :meth:`new_base`.
-
-        Args:
-            base: The folder.
-        """
-        shutil.rmtree(base, ignore_errors=True)
-
-    def start(self, image: str, program: str, base: Path, environment: Mapping[str, str]) -> Container:
-        """Start a program of an image.
-
-        Args:
-            image: Image URI; :meth:`has_image` must be true for it.
-            program: ``train`` or ``serve``.
-            base: Folder that stands for /opt/ml.
-            environment: What the container is told.
-
-        Returns:
-            The running program; call its ``watch`` next.
-        """
-        path = self._images[repository(image).rpartition("/")[2]] / program
-        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        # The interpreter's own folder first, as in an activated virtual environment: serve may start gunicorn.
-        inherited["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", os.defpath)])
-        ours = {"SAGEMAKER_BASE_DIR": str(base), "PYTHONUNBUFFERED": "1"}
-        return Container(_command(path), base, inherited | dict(environment) | ours, self._janitor)
-
-    def report(self, error: str) -> None:
-        """Tell people about a fault of local AWS itself.
-
-        Args:
-            error: What happened. Nothing is said once the host is closed: then everything fails.
-        """
-        if not self.closed:
-            sys.stderr.write(error)
-
-    def close(self) -> None:
-        """Kill every program that still runs and remove all folders."""
-        self.closed = True
-        self._janitor.close()
-
-
-def _command(program: Path) -> list[str]:
-    """Run an executable as its first line has it, as a container does; else it is Python."""
-    return [str(program)] if os.access(program, os.X_OK) else [sys.executable, str(program)]
 
 
 def repository(uri: str) -> str:

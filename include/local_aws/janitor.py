@@ -2,8 +2,8 @@
 
 The server starts this as a process and holds the other end of its standard input. The kernel closes that pipe when the
 server ends, be it by SIGKILL; then the process groups that are still noted are killed and the server's folder is
-removed. Lines: ``+PGID`` notes a process group, ``-PGID`` forgets it. A server that ends in good order closes the pipe
-and waits.
+removed, and with it what Docker's engine has with a label that was noted. Lines: ``+PGID`` notes a process group,
+``-PGID`` forgets it, ``@LABEL`` notes a label. A server that ends in good order closes the pipe and waits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+
+# In this order: a volume or a network in use cannot be removed.
+_DOCKER = {"container": ("--all",), "volume": (), "network": ()}
+_DOCKER_OPTIONS = {"container": ("--force", "--volumes"), "volume": ("--force",), "network": ()}
+_DOCKER_TIMEOUT = 60.0
+_PAUSE = 0.5
 
 
 class Janitor:
@@ -49,6 +56,17 @@ class Janitor:
         with contextlib.suppress(ValueError):
             self._send(f"-{group}\n")
 
+    def note_label(self, label: str) -> None:
+        """Have what Docker's engine has with a label removed at the end.
+
+        Args:
+            label: ``name=value``.
+
+        Raises:
+            ValueError: The server is closing.
+        """
+        self._send(f"@{label}\n")
+
     def close(self) -> None:
         """Have everything ended now, and wait for it."""
         with self._lock:
@@ -72,7 +90,11 @@ def main(folder: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()
+    labels: set[str] = set()
     for line in sys.stdin:
+        if line.startswith("@"):
+            labels.add(line[1:].strip())
+            continue
         group = int(line[1:])
         if line.startswith("+"):
             groups.add(group)
@@ -81,7 +103,26 @@ def main(folder: str) -> None:
     for group in groups:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
+    for label in labels:
+        _remove_labelled(label)
+        time.sleep(_PAUSE)  # what the engine was asked for before, and has made since
+        _remove_labelled(label)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_labelled(label: str) -> None:
+    for kind, wide in _DOCKER.items():
+        if found := _docker(kind, "ls", *wide, "--quiet", "--filter", f"label={label}").split():
+            _docker(kind, "rm", *_DOCKER_OPTIONS[kind], *found)
+
+
+def _docker(*arguments: str) -> str:
+    try:
+        command = ["docker", *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_DOCKER_TIMEOUT)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""  # no engine, so nothing of ours runs there
+    return ended.stdout
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from local_aws import pipeline_data, sample_data
-from local_aws.images import read_image
+from local_aws.docker_engine import SCHEME
+from local_aws.images import Image, read_image, read_source
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: The parser of a command line.
     """
-    images = "image and the folder with its programs train and serve; may be repeated"
+    images = "image and the folder with its programs train and serve, or docker://TAG; may be repeated"
     parser.add_argument("--image", action="append", default=[], metavar="NAME=FOLDER", help=images)
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="files for the pipeline's data")
     pipeline = f"name or file (default: the last one's, else {pipeline_data.SAMPLE})"
@@ -35,7 +36,7 @@ class OwnModel:
     """What a command line names; what it does not is as it was the last time, else the sample's.
 
     Attributes:
-        images: Name to folder.
+        images: Name to folder, or to Docker's image.
         pipeline: The pipeline.
         pipelines_dir: The folder of its file, where it is not the package's own; else None.
         is_sample: Whether it is the sample pipeline with the sample's data.
@@ -49,11 +50,11 @@ class OwnModel:
             memory: The file in which remember() has written what was named the last time.
 
         Raises:
-            ValueError: An image's folder or the pipeline cannot be used.
+            ValueError: An image or the pipeline cannot be used.
         """
         last = {} if options.fresh or not memory.exists() else json.loads(memory.read_text())
-        kept = {name: Path(folder) for name, folder in last.get("images", {}).items() if Path(folder).is_dir()}
-        self.images = kept | dict(map(read_image, options.image))
+        named = dict(map(read_image, options.image))
+        self.images = _kept_images(last.get("images", {}), named.keys()) | named
         self._memory = memory
         self._named: str = options.pipeline or last.get("pipeline", pipeline_data.SAMPLE)
         self.pipeline, folder = pipeline_data.choose_pipeline(self._named)
@@ -65,7 +66,7 @@ class OwnModel:
     def remember(self) -> None:
         """Write what is to be used the next time, unless that names something else."""
         named = str(Path(self._named).expanduser().resolve()) if self.pipelines_dir else self._named
-        images = {name: str(folder) for name, folder in self.images.items()}
+        images = {name: str(image) for name, image in self.images.items()}
         self._memory.write_text(json.dumps({"pipeline": named, "images": images}, indent=2) + "\n")
 
     def newest_data_date(self) -> dt.date:
@@ -111,3 +112,11 @@ class OwnModel:
                 [f"Sample data for {days} is in s3://{sample_data.BUCKET}"] if is_long else [f"Put {u}" for u in urls]
             )
         return [f"No data is put for {self.pipeline.name}: DATA=FOLDER would put some"]
+
+
+def _kept_images(last: Mapping[str, str], others: Container[str]) -> dict[str, Image]:
+    """Take the images of the last time, but for others; a folder that has gone since is forgotten."""
+    kept = {name: source for name, source in last.items() if name not in others}
+    return {name: read_source(source) for name, source in kept.items() if source.startswith(SCHEME)} | {
+        name: Path(source) for name, source in kept.items() if Path(source).is_dir()
+    }

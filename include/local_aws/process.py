@@ -14,6 +14,8 @@ from typing import Any
 
 import requests
 
+from local_aws.images import Image
+
 _INCLUDE = Path(__file__).resolve().parent.parent
 _PLUGINS = _INCLUDE.parent / "plugins"
 
@@ -33,7 +35,7 @@ class LocalAws:
         *,
         port: int = 0,
         region: str = "ap-northeast-1",
-        images: Mapping[str, Path] | None = None,
+        images: Mapping[str, Image] | None = None,
         ping_timeout: float = 30.0,
         stop_grace: float = 120.0,
         status_seconds: float = 0.5,
@@ -50,7 +52,7 @@ class LocalAws:
         Args:
             port: Port on 127.0.0.1; 0 picks a free one.
             region: Region of clients and of unsigned requests.
-            images: Repository names and folders of images, beside ``sagemaker-repo``.
+            images: Repository names and what stands in for their images, beside ``sagemaker-repo``.
             ping_timeout: Seconds in which ``serve`` must answer /ping.
             stop_grace: Seconds between SIGTERM and SIGKILL of a training program.
             status_seconds: Seconds that each status of an endpoint lasts at least.
@@ -69,7 +71,7 @@ class LocalAws:
         command += [f"--ping-timeout={ping_timeout}", f"--stop-grace={stop_grace}"]
         command += [f"--status-seconds={status_seconds}", f"--wait-scale={wait_scale}"]
         command += [f"--lists-per-second={lists_per_second}", f"--lists-burst={lists_burst}"]
-        command += [f"--image={name}={folder}" for name, folder in (images or {}).items()]
+        command += [f"--image={name}={image}" for name, image in (images or {}).items()]
         if state is not None:
             command.append(f"--state={state}")
         if allowed_hosts:

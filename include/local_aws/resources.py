@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
 from local_aws.backends import MotoBackends, S3Url, StorageError
-from local_aws.container import ContainerHost
+from local_aws.container_host import ContainerHost
 from local_aws.faults import Faults
 from local_aws.lists import FILTERS, list_page
 from local_aws.permissions import PermissionRecord, RoleS3

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from local_aws.async_invocations import AsyncInvocations
 from local_aws.backends import MotoBackends
-from local_aws.container import ContainerHost
+from local_aws.container_host import ContainerHost
 from local_aws.endpoints import Endpoints
 from local_aws.faults import Faults
 from local_aws.invocations import Invocations

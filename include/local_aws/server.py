@@ -30,7 +30,7 @@ from werkzeug.wrappers import Response
 
 from local_aws.backends import MotoBackends
 from local_aws.calls import CallRecord
-from local_aws.container import ContainerHost
+from local_aws.container_host import ContainerHost
 from local_aws.faults import Faults
 from local_aws.permissions import PermissionRecord, needed
 from local_aws.s3_state import S3State

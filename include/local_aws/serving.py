@@ -5,13 +5,15 @@ See https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-inference-co
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import secrets
 import threading
 import time
 from collections.abc import Mapping
 
-from local_aws.container import Container, free_port
+from local_aws.container import Address, Container
+from local_aws.container_host import ContainerStartError
 from local_aws.model_data import ModelData, ModelDataError
 from local_aws.resources import Region, Resource
 
@@ -28,14 +30,13 @@ class ModelServer:
     """A running ``serve`` program.
 
     Attributes:
-        port: Where it listens on 127.0.0.1.
         log_stream: Its CloudWatch Logs stream.
     """
 
-    def __init__(self, container: Container, port: int, log_stream: str) -> None:
-        self.port = port
+    def __init__(self, container: Container, log_stream: str) -> None:
         self.log_stream = log_stream
         self._container = container
+        self._address: Address | None = None
         self._idle = threading.Condition()
         self._requests = 0
 
@@ -85,15 +86,30 @@ class ModelServer:
         """
         self._container.stop(grace)
 
+    def connect(self, timeout: float) -> http.client.HTTPConnection:
+        """Make a connection to the program, which is opened by its first request.
+
+        Args:
+            timeout: Seconds for each wait.
+
+        Returns:
+            The connection; close it.
+
+        Raises:
+            ConnectionError: Nobody knows yet where the program listens.
+        """
+        self._address = self._address or self._container.address
+        if self._address is None:
+            raise ConnectionError("the program does not listen yet")
+        return http.client.HTTPConnection(*self._address, timeout=timeout)
+
     def _ping(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=_PING_TIMEOUT)
         try:
-            connection.request("GET", "/ping")
-            return connection.getresponse().status == 200
+            with contextlib.closing(self.connect(_PING_TIMEOUT)) as connection:
+                connection.request("GET", "/ping")
+                return connection.getresponse().status == 200
         except (OSError, http.client.HTTPException):
             return False
-        finally:
-            connection.close()
 
 
 def start_model_server(
@@ -112,7 +128,7 @@ def start_model_server(
         The program, which may not answer yet.
 
     Raises:
-        DeploymentError: The image or the model data is missing, or the data is no tar.gz.
+        DeploymentError: The image or the model data is missing, the data is no tar.gz, or Docker does not start it.
     """
     definition = model.request["PrimaryContainer"]
     image = definition["Image"]
@@ -123,16 +139,10 @@ def start_model_server(
         (base / "model").mkdir()
         if data := ModelData.of(definition):
             data.download(region.s3(model.request.get("ExecutionRoleArn", ""), model.arn), base / "model")
-        port = free_port()
-        told = {
-            "AWS_REGION": region.name,
-            **definition.get("Environment", {}),
-            **(environment or {}),
-            "SAGEMAKER_BIND_TO_PORT": str(port),
-            "BIND_HOST": "127.0.0.1",
-        }
-        container = region.host.start(image, "serve", base, told)
-    except ModelDataError as error:
+        told = {"AWS_REGION": region.name, **definition.get("Environment", {}), **(environment or {})}
+        is_isolated = model.request.get("EnableNetworkIsolation", False)
+        container = region.host.start(image, "serve", base, told, is_isolated=is_isolated)
+    except (ModelDataError, ContainerStartError) as error:
         region.host.discard(base)
         raise DeploymentError(str(error)) from error
     except BaseException:
@@ -142,7 +152,7 @@ def start_model_server(
     container.watch(
         lambda lines: region.backends.log(region.name, log_group, stream, lines), lambda: region.host.discard(base)
     )
-    return ModelServer(container, port, stream)
+    return ModelServer(container, stream)
 
 
 def invoke(
@@ -163,10 +173,7 @@ def invoke(
         OSError: It does not listen or takes longer.
         http.client.HTTPException: It does not speak HTTP.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout)
-    try:
+    with contextlib.closing(server.connect(timeout)) as connection:
         connection.request("POST", "/invocations", body, dict(headers))
         response = connection.getresponse()
         return response.status, response.read(), {k.lower(): v for k, v in response.getheaders()}
-    finally:
-        connection.close()

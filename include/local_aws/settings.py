@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local_aws.images import Image
+
 TRAINING_IMAGE = Path(__file__).resolve().parent.parent / "training_image"
 
 
@@ -17,7 +19,7 @@ class Settings:
         region: Region of requests that name none (SigV4 names one).
         account_id: Twelve digits; moto's default, so that ARNs of both agree.
         images: Repository name (last path component of an image URI, without tag or digest) to the folder that holds
-            the image's programs ``train`` and ``serve``.
+            the image's programs ``train`` and ``serve``, or to an image of Docker's.
         ping_timeout: Seconds in which ``serve`` must answer GET /ping with 200. AWS tries for 24 to 30 minutes, and the
             endpoint stays Creating or Updating and cannot be deleted meanwhile; a laptop wants to know sooner.
         stop_grace: Seconds between SIGTERM and SIGKILL. AWS's are 120 for training
@@ -36,7 +38,7 @@ class Settings:
 
     region: str = "ap-northeast-1"
     account_id: str = "123456789012"
-    images: Mapping[str, Path] = field(default_factory=lambda: {"sagemaker-repo": TRAINING_IMAGE})
+    images: Mapping[str, Image] = field(default_factory=lambda: {"sagemaker-repo": TRAINING_IMAGE})
     ping_timeout: float = 30.0
     stop_grace: float = 120.0
     status_seconds: float = 0.5

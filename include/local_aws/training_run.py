@@ -14,6 +14,7 @@ from pathlib import Path
 from local_aws import final_metrics
 from local_aws.backends import S3Url, StorageError
 from local_aws.container import Container
+from local_aws.container_host import ContainerStartError
 from local_aws.resources import INTERNAL_ERROR, Json, Region, parse_s3_url
 from local_aws.training_artifacts import Artifacts
 from local_aws.training_job import Signal, TrainingJob
@@ -96,6 +97,7 @@ class TrainingRuns:
         except queue.Empty:
             signal = None
         if signal == "exited":
+            _refuse_fault(container)
             if container.exit_code:
                 self._upload(job, base, is_whole=False)
                 raise _JobError(_algorithm_error(base, container.exit_code))
@@ -104,6 +106,7 @@ class TrainingRuns:
             job.training_job_status = "Stopping"
             job.enter("Stopping")
         container.stop(self._region.settings.stop_grace)
+        _refuse_fault(container)
         return "Stopped", "Stopped" if signal else "MaxRuntimeExceeded"
 
     def _wait_for_capacity(self, job: TrainingJob) -> None:
@@ -169,7 +172,11 @@ class TrainingRuns:
             **job.request.get("Environment", {}),
         }
         image = job.request["AlgorithmSpecification"]["TrainingImage"]
-        container = self._region.host.start(image, "train", base, environment)
+        is_isolated = job.request.get("EnableNetworkIsolation", False)
+        try:
+            container = self._region.host.start(image, "train", base, environment, is_isolated=is_isolated)
+        except ContainerStartError as error:
+            raise _JobError(f"ClientError: {error}") from error
         stream = f"{job.name}/algo-1-{int(time.time())}"
         wanted = final_metrics.patterns(job.request["AlgorithmSpecification"].get("MetricDefinitions", []))
 
@@ -195,6 +202,11 @@ class TrainingRuns:
                 artifacts.upload_checkpoints()
         except StorageError as error:
             raise _JobError(f"ClientError: Artifact upload failed:{error}") from error
+
+
+def _refuse_fault(container: Container) -> None:
+    if container.fault:
+        raise _JobError(f"ClientError: Artifact upload failed:{container.fault}")
 
 
 def _pending_limit(request: Json) -> tuple[float, str]:

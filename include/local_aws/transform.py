@@ -222,10 +222,10 @@ class TransformJobs(Collection[TransformJob]):
         except Exception:  # the job must end whatever happens: a job InProgress for ever hangs its waiters
             self.region.host.report(traceback.format_exc())
             reason = INTERNAL_ERROR
-        if job.server:
-            job.server.stop(_GRACE)
         with self.region.lock:
             job.end(reason)
+        if job.server:  # a container whose program does not heed SIGTERM takes all of the grace
+            job.server.stop(_GRACE)
 
     def _execute(self, job: TransformJob, model: Resource) -> None:
         source = parse_s3_url(_input_path(job.request))

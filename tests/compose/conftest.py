@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 
 import pytest
 
-from compose_stack import Settings, Stack, docker
+from compose_stack import Settings, Stack
+from docker_under_test import docker, engine
 
-
-@pytest.fixture(scope="session")
-def engine() -> None:
-    """A Docker engine that runs."""
-    if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
-        pytest.fail("found no Docker engine that answers `docker info`; start one")
+__all__ = ["engine"]
 
 
 @pytest.fixture(scope="session", params=["local", "celery"])

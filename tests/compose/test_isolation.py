@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from compose_stack import ONE_SHOT, Stack, docker
+from compose_stack import ONE_SHOT, Stack
+from docker_under_test import docker
 
 # Run inside a container: prints the addresses that take a connection.
 _REACH = """

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local_aws.container import Container, ContainerHost, free_port, repository
+from local_aws.container import Container, free_port, repository
+from local_aws.container_host import ContainerHost
 from processes import is_running
 
 TIMEOUT = 30

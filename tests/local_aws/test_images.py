@@ -34,8 +34,10 @@ def test_an_image_is_named_by_its_repositorys_last_part_or_its_whole_uri(tmp_pat
 
 
 def test_what_is_no_image_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'xgboost': expected NAME=FOLDER with a folder that exists"):
+    with pytest.raises(ValueError, match=r"'xgboost': expected NAME=FOLDER, or NAME=docker://TAG for an image"):
         read_image("xgboost")
+    with pytest.raises(ValueError, match=r"'/none': expected a folder that exists, or docker://TAG"):
+        read_image("xgboost=/none")
     folder = image(tmp_path / "mine", **{"train.py": ""})
     with pytest.raises(ValueError, match=r"neither a program train nor a program serve; it holds train\.py"):
         read_image(f"xgboost={folder}")

@@ -2,66 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import sqlite3
 import subprocess
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from fresh_endpoints import __main__ as fresh_endpoints
+from laptop_page import COMMANDS, DEMOS, PAGE, ROOT, demo_environment, write_example
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "laptop.md").read_text()
-COMMANDS = [
-    line.partition("#")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines()
-]
-DEMOS = [command for command in COMMANDS if command.startswith("make demo")]
+__all__ = ["demo_environment"]
+
+PROCESS_DEMOS = [command for command in DEMOS if "docker://" not in command]
 INVOKES = [command for command in COMMANDS if "fresh-endpoints invoke" in command]
-
-
-def write_example(folder: Path) -> None:
-    """Write what the page shows, and some data."""
-    for shown in re.findall(r"`([\w./]+)`:\n\n```\w+\n(.*?)```", PAGE, re.DOTALL):
-        file = folder / shown[0]
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(shown[1])
-        if file.parent.name == "image":
-            file.chmod(0o755)
-    (folder / "data").mkdir()
-    (folder / "data" / "training.csv").write_text("1\n2\n6\n")
-    (folder / "data" / "validation.csv").write_text("1\n")
-
-
-@pytest.fixture
-def environment(tmp_path: Path, airflow_database: None) -> dict[str, str]:
-    """The environment of a demo with a state folder of its own, and in that a migrated database."""
-    (tmp_path / "state" / "airflow").mkdir(parents=True)
-    with (
-        closing(sqlite3.connect(Path(os.environ["AIRFLOW_HOME"]) / "airflow.db")) as migrated,
-        closing(sqlite3.connect(tmp_path / "state" / "airflow" / "airflow.db")) as copy,
-    ):
-        migrated.backup(copy)
-    # The page's bucket and role are of no stack, whose policies the record is held against.
-    others = {name: value for name, value in os.environ.items() if name != "LOCAL_AWS_RECORD_PERMISSIONS"}
-    return {**others, "DEMO_STATE": str(tmp_path / "state")}
 
 
 @pytest.mark.timeout(600)
 def test_the_pages_example_trains_deploys_and_answers_and_the_next_day_again(
-    tmp_path: Path, environment: dict[str, str]
+    tmp_path: Path, demo_environment: dict[str, str]
 ) -> None:
     write_example(tmp_path / "churn")
-    assert len(DEMOS) == 2
-    for command, day in zip(DEMOS, ("2019-03-04", "2019-03-05"), strict=True):
+    assert len(PROCESS_DEMOS) == 2
+    for command, day in zip(PROCESS_DEMOS, ("2019-03-04", "2019-03-05"), strict=True):
         words = shlex.split(command.replace("../churn", str(tmp_path / "churn")))
         ended = subprocess.run(
-            words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
+            words, cwd=ROOT, env=demo_environment, capture_output=True, text=True, check=False, timeout=300
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert (

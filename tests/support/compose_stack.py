@@ -18,6 +18,7 @@ from typing import Any
 from urllib.request import urlopen
 
 import base_images
+from docker_under_test import docker
 from local_airflow.rest_api import AirflowApi
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,11 +153,6 @@ class Stack:
     def down(self) -> None:
         """Remove everything."""
         self.settings.down()
-
-
-def docker(*arguments: str) -> str:
-    """Run a docker command; returns what it prints."""
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def wait_until(condition: Callable[[], bool], timeout: float, complain: Callable[[], str] = str) -> None:

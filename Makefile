@@ -66,8 +66,13 @@ check-pipelines: .venv/ready ## Check the pipeline files, as Airflow will before
 	$(BIN)/fresh-endpoints check
 
 .PHONY: schema
-schema: .venv/ready ## Write the pipeline files' JSON Schema anew
+schema: .venv/ready ## Write the pipeline files' JSON Schema anew, and docs/pipeline-reference.md
 	$(BIN)/fresh-endpoints schema > include/pipelines/pipeline.schema.json
+	$(BIN)/python include/docs_site/reference.py > docs/pipeline-reference.md
+
+.PHONY: pictures
+pictures: .venv/ready ## Draw the pictures of docs/architecture.md anew
+	$(BIN)/python include/docs_site/pictures.py
 
 ##@ AWS
 
@@ -124,6 +129,17 @@ check: .venv/ready ## Check the code: format, lint and types
 .PHONY: check-template
 check-template: .venv-checkov/ready ## Hold the CloudFormation template against checkov's rules; exceptions stand in it with their reasons
 	.venv-checkov/bin/checkov --file include/cloudformation/pipelines.yaml --framework cloudformation --skip-download --compact --quiet
+
+# Nor has what builds the site, which asks nobody and loads nothing from elsewhere.
+.venv-docs/ready: docs/requirements.lock .venv/ready
+	@echo "Setting up .venv-docs (once; byte-compiled)"
+	$(PYTHON) -m venv .venv-docs
+	$(SYNC) --python .venv-docs/bin/python $<
+	@touch $@
+
+.PHONY: docs
+docs: .venv-docs/ready ## Build the docs' site into site/, which opens from its files; broken links and warnings fail
+	NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict
 
 WORKERS ?= 2
 .PHONY: test
@@ -234,5 +250,6 @@ lock: .venv/ready ## Resolve every lock anew; KEEP=1 keeps what is still allowed
 	echo 'sagemaker>=2,<3' | $(COMPILE) - $(UPGRADE) -o tests/clients/requirements-sagemaker-2.lock
 	echo 'sagemaker>=3,<4' | $(COMPILE) - $(UPGRADE) -o tests/clients/requirements-sagemaker-3.lock
 	echo 'checkov' | $(COMPILE) - $(UPGRADE) -o tests/cloudformation/requirements-checkov.lock
+	echo 'mkdocs-material' | $(COMPILE) - $(UPGRADE) -o docs/requirements.lock
 	@# Where no registry answers, it says so, and the rest is locked all the same.
 	$(if $(KEEP),,-$(BIN)/python include/base_images.py renew)

@@ -95,6 +95,7 @@ def _page(results: dict[str, Any], systems: dict[str, float], command: str, load
     warning = "; **other programs used the machine, so times are longer than on a quiet one**" if busy else ""
     return f"""# Benchmarks
 
+For whoever asks what waiting costs.
 Written by `{command}` on {time.strftime("%Y-%m-%d", time.gmtime())}: {os.cpu_count()} CPUs ({platform.machine()}),
 {_memory_gb():.0f} GB of memory, Python {platform.python_version()}, {versions}, {results["services"]["database"]}.
 The load average was {load[0]:.1f} when it began and {load[1]:.1f} when it ended{warning}.

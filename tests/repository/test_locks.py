@@ -23,6 +23,7 @@ LOCKS = [
     *("include/local_aws/requirements.lock", "include/training_image/requirements.lock"),
     *("tests/clients/requirements-sagemaker-2.lock", "tests/clients/requirements-sagemaker-3.lock"),
     "tests/cloudformation/requirements-checkov.lock",
+    "docs/requirements.lock",
 ]
 # What is asked for, and the lock that answers.
 RANGES = [
@@ -60,7 +61,10 @@ def ranges(file: str) -> list[Requirement]:
 
 
 def test_these_are_all_the_locks():
-    found = [*ROOT.glob("*.lock"), *(ROOT / "include").rglob("*.lock"), *(ROOT / "tests").rglob("*.lock")]
+    found = [
+        *ROOT.glob("*.lock"),
+        *(path for folder in ("docs", "include", "tests") for path in (ROOT / folder).rglob("*.lock")),
+    ]
     assert sorted(str(path.relative_to(ROOT)) for path in found) == sorted(LOCKS)
 
 

@@ -44,7 +44,7 @@ def test_every_link_of_the_pages_leads_to_a_file_and_a_heading(page, link):
 
 def test_readme_is_short_and_leads_to_every_page():
     assert len(README.splitlines()) <= MOST_LINES
-    assert [page.name for page in PAGES if page.parent.name == "docs" and f"(docs/{page.name})" not in README] == []
+    assert [page.name for page in PAGES if page.parent == ROOT / "docs" and f"(docs/{page.name})" not in README] == []
 
 
 def test_the_job_in_the_picture_of_a_run_has_the_name_that_such_a_run_gives_it():

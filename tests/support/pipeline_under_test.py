@@ -121,11 +121,40 @@ class PipelineUnderTest:
             session.commit()
             return run
 
+        return self._go_on(outcome.dag_id, cleared, conf)
+
+    def run_queued(self) -> list[Outcome]:
+        """Run to their ends the pipeline's runs that commands have triggered or cleared, as a scheduler does."""
+        from airflow.models.dagrun import DagRun
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        def queued(run_id: str) -> Callable[..., Any]:
+            def found(*, dag: Any, session: Any, **_: Any) -> Any:
+                run = session.scalar(select(DagRun).where(DagRun.run_id == run_id, DagRun.dag_id == dag.dag_id))
+                run.dag = dag
+                run.set_state("running")
+                session.commit()
+                return run
+
+            return found
+
+        query = select(DagRun.dag_id, DagRun.run_id).where(
+            DagRun.state == "queued", DagRun.dag_id.endswith(f"_{self.name}")
+        )
+        with create_session() as session:
+            runs = list(session.execute(query.order_by(DagRun.id)))
+        return [self._go_on(dag_id, queued(run_id), {}) for dag_id, run_id in runs]
+
+    def _go_on(self, dag_id: str, find_run: Callable[..., Any], conf: dict[str, Any]) -> Outcome:
+        """Run a DAG's run that exists."""
+        from airflow.models import dagrun
+
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(dagrun, "get_or_create_dagrun", cleared)  # what dag.test() begins with
+            patched.setattr(dagrun, "get_or_create_dagrun", find_run)  # what dag.test() begins with
             # Which clears all tasks of the logical date that it is given.
             another_day = datetime(1999, 1, 1, tzinfo=timezone.utc)
-            return self._run_dag(outcome.dag_id.rpartition(f"_{self.name}")[0], another_day, conf)
+            return self._run_dag(dag_id.rpartition(f"_{self.name}")[0], another_day, conf)
 
     def _run_dag(self, kind: str, logical_date: datetime | None, conf: dict[str, Any]) -> Outcome:
         try:

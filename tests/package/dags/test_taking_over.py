@@ -34,7 +34,7 @@ def articles_endpoint(pipeline):
     pipeline.sagemaker.create_model(
         ModelName=name, PrimaryContainer={"Image": image, "ModelDataUrl": artifact}, ExecutionRoleArn=role
     )
-    variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m4.xlarge"}
+    variant = {"VariantName": "hoge", "ModelName": name, "InstanceType": "ml.m4.xlarge"}
     pipeline.sagemaker.create_endpoint_config(
         EndpointConfigName=name, ProductionVariants=[{**variant, "InitialInstanceCount": 1}]
     )

@@ -11,7 +11,7 @@ import shown_commands
 
 ROOT = Path(__file__).parents[2]
 # Their steps are run as they stand.
-LETTER_BY_LETTER = {"quickstart.md": "tests/repository/test_quickstart.py"}
+LETTER_BY_LETTER = {"quickstart.md": "tests/repository/test_quickstart.py", "journeys.md": "tests/support/journeys.py"}
 PAGES = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *(ROOT / "docs").glob("*.md")]
 SHOWN = sorted(
     {
@@ -22,7 +22,7 @@ SHOWN = sorted(
         if shown_commands.parts_of(command)
     }
 )
-STAGES = set(re.findall(r"stage ([a-z-]+)", (ROOT / ".ci/run").read_text()))
+STAGES = set(re.findall(r"stage ([a-z0-9-]+)", (ROOT / ".ci/run").read_text()))
 STAGES |= set(re.findall(r"^for target in (.*); do", (ROOT / ".ci/run").read_text(), re.MULTILINE)[0].split())
 # What is no stage of CI, by the test that runs what it runs, and a word by which that is seen there.
 TARGETS = {

@@ -80,7 +80,7 @@ def _docker(*arguments: str) -> None:
     """Hold what concerns docker-compose.yaml against it, and what is built against the files."""
     if arguments[0] != "compose":
         named = [after for option, after in pairwise(arguments) if option == "--file"]
-        assert arguments[0] in ("build", "push", "inspect")
+        assert arguments[0] in ("build", "push", "inspect", "run", "pull")
         assert [file for file in named if not (ROOT / file).is_file()] == []
         return
     services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]

@@ -156,7 +156,7 @@ test: .venv/ready ## Run the tests that need no browser and no Docker
 # What AWS, the files and simulated time decide, whatever the version of Airflow: `make test` has run it.
 ON_ANY_AIRFLOW := $(addprefix tests/package/,aws adoption pipeline_file/checks pipeline_file/test_fuzz.py planning \
 	faults/test_aws_edge.py faults/test_real_endpoints.py steps/test_retention.py steps/test_quality_gate.py \
-	waiting/test_pace.py waiting/test_turns.py waiting/test_watcher.py)
+	waiting/test_midnight.py waiting/test_pace.py waiting/test_turns.py waiting/test_watcher.py)
 
 .PHONY: test-oldest
 test-oldest: .venv-3.1/ready ## Run the tests that depend on Airflow on the oldest supported Airflow
@@ -224,7 +224,7 @@ bench: .venv/ready ## Measure against the stock operators and the article; write
 	@PYTHONPATH=include:plugins $(BIN)/python -m benchmarks
 
 .PHONY: bench-quick
-bench-quick: .venv/ready ## The same without the parallel runs and the backfill
+bench-quick: .venv/ready ## The same without the parallel runs, the backfill and the fleet
 	@PYTHONPATH=include:plugins $(BIN)/python -m benchmarks --quick
 
 .PHONY: lock-images

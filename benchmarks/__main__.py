@@ -21,12 +21,18 @@ STATE = ROOT / ".state"
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="bench-airflow-")
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
-from benchmarks import models_page, noticing, parsing, report, services, waiting  # noqa: E402
+from benchmarks import fleet, midnight, models_page, noticing, parsing, report, services, waiting  # noqa: E402
 
 # Those who wait alone in a process, for its memory; all other accounts of the grid share one.
 HERD, PAST = 1000, 3000
-# On the Models page.
+# On the Models page, and of an Airflow that is idle.
 MODELS = 1000
+# Runs and quota, in simulated time.
+MIDNIGHTS: dict[str, dict[str, Any]] = {
+    "night": {"runs": 300, "quota": 20},
+    "day": {"runs": 1000, "quota": 50},
+    "backfill": {"runs": 30, "quota": 1, "is_backfill": True},
+}
 OTHER_ACCOUNTS = [
     (waits, past) for waits in noticing.GRID_WAITS for past in noticing.GRID_PAST if (waits, past) != (HERD, PAST)
 ]
@@ -35,6 +41,7 @@ FULL: dict[str, Any] = {
     "noticing": {"waits": 400},
     "waiting": {"ours": [HERD], "stock": [50]},
     "parsing": {"counts": [250, 1000], "repetitions": 3},
+    "fleet": {"pipelines": 60, "quota": 15, "past": PAST, "idle_pipelines": MODELS},
 }
 QUICK: dict[str, Any] = {
     "services": {"repetitions": 1, "parallel_runs": 0, "backfill_days": 0},
@@ -51,7 +58,7 @@ def main() -> int:
         The exit code; 0 also where a target is missed.
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="leave out the parallel runs and the backfill")
+    parser.add_argument("--quick", action="store_true", help="leave out the parallel runs, the backfill and the fleet")
     quick = parser.parse_args().quick
     sizes = QUICK if quick else FULL
     started, load = time.monotonic(), os.getloadavg()[0]
@@ -75,11 +82,13 @@ def main() -> int:
         idly["noticing"] = idle.submit(noticing.measure, **sizes["noticing"])
         idly["herd"] = idle.submit(noticing.herd, HERD)
         idly["grid"] = idle.submit(noticing.grid)
+        nights.update({name: idle.submit(midnight.measure, **night) for name, night in MIDNIGHTS.items()})
         stock.extend(idle.submit(waiting.measure, "stock", jobs) for jobs in sizes["waiting"]["stock"])
 
     # What does not depend on time takes the processor's idle time only: nothing else becomes slower by it.
     idly: dict[str, Future[Any]] = {}
     stock: list[Future[dict[str, Any]]] = []
+    nights: dict[str, Future[dict[str, Any]]] = {}
     with ProcessPoolExecutor(1, get_context("spawn"), initializer=os.nice, initargs=(19,)) as idle:
         say("Airflow services and local AWS start")
         results["services"] = services.measure(
@@ -87,7 +96,10 @@ def main() -> int:
         )
         results["waiting"]["stock"] = [future.result() for future in stock]
         results |= {name: future.result() for name, future in idly.items()}
+        results["midnight"] = {name: future.result() for name, future in nights.items()}
         results["waiting"]["grid"] = results.pop("waits")
+    if "fleet" in sizes:
+        results["fleet"] = fleet.measure(**sizes["fleet"], say=say)
     say("the Models page")
     results["models_page"] = models_page.measure(MODELS)
     STATE.mkdir(exist_ok=True)

@@ -7,50 +7,20 @@ import math
 import os
 import platform
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plots
+from benchmarks import fleet_report, plots
+from benchmarks.targets import Row, ratio, ratio_alone
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One target.
-
-    Attributes:
-        what: What was measured.
-        found: The figures.
-        target: What is allowed.
-        value: The figure that is held against the limit.
-        limit: The largest allowed value.
-        note: Why a target is missed, or what the figure leaves out.
-    """
-
-    what: str
-    found: str
-    target: str
-    value: float
-    limit: float
-    note: str = ""
-
-    @property
-    def is_met(self) -> bool:
-        """Whether the figure is within the limit."""
-        return self.value <= self.limit
-
-    def __str__(self) -> str:
-        verdict = "met" if self.is_met else "**missed**"
-        return f"| {self.what} | {self.found} | {self.target} | {verdict} | {self.note} |"
 
 
 def write(results: dict[str, Any], command: str, load: tuple[float, float]) -> Path:
     """Write the page and the plots.
 
     Args:
-        results: By part: services, noticing, herd, grid, waiting, parsing, models_page.
+        results: By part: services, noticing, herd, grid, waiting, midnight, parsing, models_page; fleet if measured.
         command: What was run.
         load: The machine's load averages (1 minute) before and at the end.
 
@@ -87,6 +57,9 @@ def _page(results: dict[str, Any], systems: dict[str, float], command: str, load
     )
     rows = "\n".join(str(row) for row in rows_of(results))
     stock, ours = results["waiting"]["stock"][-1], results["waiting"]["ours"][-1]
+    fleet = results.get("fleet")
+    costs = f"\n{fleet_report.section(fleet, results['midnight'], ours)}" if fleet else ""
+    how = fleet_report.how_it_is_measured(fleet) if fleet else ""
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("apache-airflow", "apache-airflow-providers-amazon", "boto3")
@@ -128,7 +101,7 @@ without Step Functions, so only its waits and its calls are counted.
 {ours["memory_mb"] / ours["jobs"]:.3f} MB each, their shared client included, and all that the plugin loads before.
 
 ![Triggerer memory by waiting jobs](images/triggerer_memory.svg)
-
+{costs}
 ## How it is measured
 
 - The stock operators' short runs, which mostly wait, are begun first; then come ours and the trivial chains in turn,
@@ -151,7 +124,7 @@ without Step Functions, so only its waits and its calls are counted.
   What Airflow's triggerer itself holds for each trigger is the same for all and not in the figure. Over an hour in
   simulated time, {results["herd"]["jobs"]} jobs cost {results["herd"]["mean"]:.2f} calls a second, and every end was
   noticed within {results["herd"]["latest"]:.1f} s.
-- **The Models page**: the api-server's application in one process, SQLite with a month of runs and models of each
+{how}- **The Models page**: the api-server's application in one process, SQLite with a month of runs and models of each
   pipeline, and an AWS that answers each call after 50 ms (`benchmarks/models_page.py`).
 - **Parsing**: CPU time of new processes that load one DAG file by its path, the best of some, minus that with no
   pipeline file.
@@ -167,6 +140,8 @@ def rows_of(results: dict[str, Any]) -> list[Row]:
     services = results["services"]
     rows = [*_run_rows(services), *_noticing_rows(results["noticing"])]
     rows += _waiting_rows(results["waiting"]["ours"][-1], results["herd"])
+    rows += fleet_report.rows_of_fleet(results["fleet"]) if "fleet" in results else []
+    rows += fleet_report.rows_of_midnight(results["midnight"])
     rows += _grid_rows(results["grid"], [*results["waiting"]["grid"], results["waiting"]["ours"][-1]])
     rows += _parsing_rows(results["parsing"])
     rows += _page_rows(results["models_page"])
@@ -177,8 +152,8 @@ def _run_rows(services: dict[str, Any]) -> list[Row]:
     short = services["short"]
     ours = short["ours"]
     rows = [
-        _ratio("run overhead, jobs of 5 s: stock deferrable", ours, short["stock_deferrable"], 0.35),
-        _ratio(
+        ratio("run overhead, jobs of 5 s: stock deferrable", ours, short["stock_deferrable"], 0.35),
+        ratio(
             f"the same: a trivial chain with as many tasks and deferrals ({short['deferrals']})",
             ours,
             short["trivial"],
@@ -190,7 +165,7 @@ def _run_rows(services: dict[str, Any]) -> list[Row]:
         what = f"{parallel['runs']} runs in parallel, trainings of 60 to 240 s, deployments of 30 s: stock deferrable"
         note = "At the same time, each system in an Airflow of its own."
         overhead, held, deferred = parallel["overhead"], parallel["longest_held"], parallel["deferred"]
-        rows.append(_ratio(what, overhead["ours"], overhead["stock_deferrable"], 0.5, note))
+        rows.append(ratio(what, overhead["ours"], overhead["stock_deferrable"], 0.5, note))
         waits = parallel["runs"] * 2
         rows.append(
             Row(
@@ -206,7 +181,7 @@ def _run_rows(services: dict[str, Any]) -> list[Row]:
     if backfill := services.get("backfill"):
         what = f"backfill of {backfill['days']} days, short jobs: as many trivial tasks"
         note = "An endpoint takes one change at a time, so its deployments follow one another."
-        rows.append(_ratio(what, backfill["ours"], backfill["trivial"], 1.5, note))
+        rows.append(ratio(what, backfill["ours"], backfill["trivial"], 1.5, note))
     return rows
 
 
@@ -307,9 +282,9 @@ def _parsing_rows(parsing: dict[str, Any]) -> list[Row]:
     total = sum(measured["ms"][-1] for measured in files.values())
     rows.append(Row("all four DAG files, per pipeline", f"{total:.2f} ms", "≤ 4 ms", total, 4.0, "Sum of four parses."))
     floor = max(measured["floor_ratio"] for measured in files.values())
-    rows.append(_ratio_row("import floor: the stock operators' and notifier's", floor, 1.1))
+    rows.append(ratio_alone("import floor: the stock operators' and notifier's", floor, 1.1))
     few, many = parsing["task_seconds"].values()
-    rows.append(_ratio_row(f"a task's process with {counts[-1]} pipelines: with 1", many / few, 1.1))
+    rows.append(ratio_alone(f"a task's process with {counts[-1]} pipelines: with 1", many / few, 1.1))
     return rows
 
 
@@ -324,15 +299,6 @@ def _page_rows(page: dict[str, Any]) -> list[Row]:
         Row(f"{what}: time to the answer, remembered", f"{warm:.2f} s", "≤ 1 s", warm, 1.0),
         Row(f"{what}: SageMaker calls a minute", f"{calls:.0f}", "≤ 600", calls, 600.0, "While somebody looks."),
     ]
-
-
-def _ratio(what: str, ours: float, other: float, limit: float, note: str = "") -> Row:
-    ratio = ours / other
-    return Row(what, f"{ours:.1f} s : {other:.1f} s = {ratio:.2f}", f"≤ {limit}", ratio, limit, note)
-
-
-def _ratio_row(what: str, ratio: float, limit: float) -> Row:
-    return Row(what, f"{ratio:.2f}", f"≤ {limit}", ratio, limit)
 
 
 def _memory_gb() -> float:

@@ -7,13 +7,14 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from statistics import mean
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -164,7 +165,7 @@ class Bench:
         if len(runs) != days or failed:
             raise RuntimeError(f"backfill of {dag_id}: {len(runs)} runs, failed: {failed}")
         return (
-            max(_moment(run["end_date"]) for run in runs) - min(_moment(run["start_date"]) for run in runs)
+            max(moment(run["end_date"]) for run in runs) - min(moment(run["start_date"]) for run in runs)
         ).total_seconds()
 
     def wait_for_trainings(self, name_contains: str, count: int, timeout: float = 300) -> None:
@@ -197,12 +198,12 @@ class Bench:
         run = self.airflow.wait_for_run(dag_id, run_id, timeout=900)
         if run["state"] != "success":
             raise RuntimeError(f"{run_id} of {dag_id} has ended {run['state']}")
-        return (_moment(run["end_date"]) - _moment(run["start_date"])).total_seconds()
+        return (moment(run["end_date"]) - moment(run["start_date"])).total_seconds()
 
     def _held(self, dag_id: str, run_id: str) -> tuple[float, ...]:
         logs = [self.airflow.task_log(dag_id, run_id, task) for task in TASKS]
         first = [(TIMED.search(log), DEFERRED.search(log)) for log in logs]
-        return tuple((_moment(end[1]) - _moment(begin[1])).total_seconds() for begin, end in first if begin and end)
+        return tuple((moment(end[1]) - moment(begin[1])).total_seconds() for begin, end in first if begin and end)
 
     def _training_jobs(self, name_contains: str) -> list[dict[str, Any]]:
         # Names are compared in each page only, and the rate is limited: few large pages.
@@ -240,24 +241,28 @@ def local_aws(durations: dict[str, tuple[float, float]], days: int) -> Iterator[
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         LocalAws(images={"timed": BENCHMARKS / "image"}, ping_timeout=300) as aws,
     ):
-        _upload(aws, days)
+        upload(aws, days)
         for name, (train, serve) in durations.items():
-            _write_pipeline(Path(folder), name, train, serve)
+            write_pipeline(Path(folder), name, train, serve)
         yield aws, Path(folder)
 
 
 @contextmanager
-def bench(aws: LocalAws, pipelines: Path, *dag_folders: Path) -> Iterator[Bench]:
+def bench(
+    aws: LocalAws, pipelines: Path, *dag_folders: Path, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Bench]:
     """Start an Airflow; it is gone afterwards.
 
     Args:
         aws: The local AWS that its tasks talk to.
         pipelines: The folder of the pipeline files.
         dag_folders: What is copied to its DAG folder.
+        settings: Further environment variables, which win.
     """
     environment = {
         **airflow_connections(aws.url, aws.region),
         "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "100",
+        **settings,
     }
     with tempfile.TemporaryDirectory(prefix="bench-airflow-") as folder, postgres_if_installed() as database:
         home = Path(folder)
@@ -380,7 +385,13 @@ def _parallel(
     }
 
 
-def _upload(aws: LocalAws, days: int) -> None:
+def upload(aws: LocalAws, days: int) -> None:
+    """Make the bucket, with data.
+
+    Args:
+        aws: Where to.
+        days: For how many days, from DATA_DATE on.
+    """
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="sample-bucket", CreateBucketConfiguration={"LocationConstraint": aws.region})
     for day in range(days):
@@ -390,7 +401,15 @@ def _upload(aws: LocalAws, days: int) -> None:
             s3.upload_file(str(file), "sample-bucket", key)
 
 
-def _write_pipeline(folder: Path, name: str, train: float, serve: float) -> None:
+def write_pipeline(folder: Path, name: str, train: float, serve: float) -> None:
+    """Write a pipeline file like the sample's.
+
+    Args:
+        folder: Where to.
+        name: The pipeline.
+        train: Seconds of training.
+        serve: Seconds of deployment.
+    """
     content = yaml.safe_load((ROOT / "include" / "pipelines" / "multiclass.yaml").read_text())
     content["name"] = content["endpoint"]["EndpointName"] = name
     content["schedule"] = "@daily" if name == "backfill" else None
@@ -401,5 +420,6 @@ def _write_pipeline(folder: Path, name: str, train: float, serve: float) -> None
     (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Read a time as Airflow's API tells it."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))

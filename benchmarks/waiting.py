@@ -41,8 +41,8 @@ def measure(system: str, jobs: int, *, past: int = 0, to_the_end: bool = False) 
         to_the_end: Until all jobs have ended; otherwise only until all wait, for the memory.
 
     Returns:
-        memory_mb (in all, on top of the process that runs no trigger), blocked_seconds (the event loop's longest
-        pauses), and the account's figures (see _Account.figures).
+        memory_mb (in all, on top of the process that runs no trigger), cpu (seconds a second, once all wait),
+        blocked_seconds (the event loop's longest pauses), and the account's figures (see _Account.figures).
     """
     done = _in_a_new_process(system, [(jobs, past)], to_the_end)
     return {"system": system, **done, **done.pop("accounts")[0]}
@@ -164,12 +164,15 @@ async def _run(system: str, accounts: list[tuple[int, int]], to_the_end: bool) -
     while time.time() < started + SETTLE_SECONDS - 5 or (system == "stock" and len(waited[0].calls()) < len(tasks)):
         await asyncio.sleep(1)
     used = process.memory_info().rss
+    before, began = sum(process.cpu_times()[:2]), time.monotonic()
     if to_the_end:
         await asyncio.gather(*tasks)
+    cpu = (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - began)
     for task in tasks:
         task.cancel()
     watchdog.cancel()
     return {
+        "cpu": cpu,
         "memory_mb": (used - empty) / 2**20,
         "blocked_seconds": pauses,
         "accounts": [account.figures() for account in waited],

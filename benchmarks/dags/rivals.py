@@ -13,7 +13,7 @@ from airflow.providers.amazon.aws.sensors.s3 import S3KeySensor
 from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, chain
-from stock_requests import BUCKET, KEYS, stock_requests
+from stock_requests import BUCKET, FLEET_POOL, FLEET_SECONDS, KEYS, stock_requests
 
 # As many as train_and_deploy has.
 TASKS = 4
@@ -54,14 +54,15 @@ for deferrable in (True, False):
 class TrivialOperator(BaseOperator):
     """Does nothing, or nothing after one deferral as short as a deferral should be."""
 
-    def __init__(self, *, defers: bool, **kwargs: Any):
+    def __init__(self, *, defers: bool, seconds: float = 10.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.defers = defers
+        self.seconds = seconds
 
     def execute(self, context: Any) -> None:
         """Defer, if it is one that does."""
         if self.defers:
-            self.defer(trigger=TimeDeltaTrigger(dt.timedelta(seconds=10)), method_name="execute_complete")
+            self.defer(trigger=TimeDeltaTrigger(dt.timedelta(seconds=self.seconds)), method_name="execute_complete")
 
     def execute_complete(self, context: Any, event: Any = None) -> None:
         """Do nothing."""
@@ -83,3 +84,18 @@ def _chain(dag_id: str, schedule: CronTriggerTimetable | None, deferrals: int) -
 for deferrals in range(TASKS):
     globals()[f"trivial_{deferrals}"] = _chain(f"trivial_{deferrals}", None, deferrals)
 trivial_backfill = _chain("trivial_backfill", CronTriggerTimetable("@daily", timezone="Asia/Tokyo"), 0)
+
+
+# What Airflow itself takes for as many runs of this shape: its pool stands for the quota.
+with DAG(
+    dag_id="trivial_fleet",
+    schedule=None,
+    start_date=dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc),
+    max_active_runs=1000,
+) as trivial_fleet:
+    chain(
+        TrivialOperator(task_id="wait_for_data", defers=False),
+        TrivialOperator(task_id="train", defers=True, seconds=FLEET_SECONDS, pool=FLEET_POOL),
+        TrivialOperator(task_id="deploy", defers=True, seconds=FLEET_SECONDS),
+        TrivialOperator(task_id="publish", defers=False),
+    )

@@ -6,6 +6,9 @@ from typing import Any
 
 BUCKET = "sample-bucket"
 KEYS = [f"input-data-{kind}/2026-10-01/bench/iris.csv" for kind in ("training", "validation")]
+# Of the fleet: how long its jobs take, and the pool that stands for their quota.
+FLEET_SECONDS = 20.0
+FLEET_POOL = "fleet"
 _IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/timed:1"
 _ROLE = "arn:aws:iam::123456789012:role/dev-sagemaker"
 _ARTIFACTS = f"s3://{BUCKET}/output-model/stock/"

@@ -28,7 +28,10 @@ class LocalAws:
     Attributes:
         url: Its address, the ``endpoint_url`` of AWS clients.
         region: Its region.
+        program: The module that the server's process runs.
     """
+
+    program = "local_aws"
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class LocalAws:
         Raises:
             RuntimeError: It did not start.
         """
-        command = [sys.executable, "-m", "local_aws", "--stop-with-stdin", f"--port={port}", f"--region={region}"]
+        command = [sys.executable, "-m", self.program, "--stop-with-stdin", f"--port={port}", f"--region={region}"]
         command += [f"--ping-timeout={ping_timeout}", f"--stop-grace={stop_grace}"]
         command += [f"--status-seconds={status_seconds}", f"--wait-scale={wait_scale}"]
         command += [f"--lists-per-second={lists_per_second}", f"--lists-burst={lists_burst}"]

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import importlib.util
+import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from benchmarks import models_page, parsing, plots, report, seed_state_machine, services
+from benchmarks import (
+    airflow_load,
+    fleet_report,
+    midnight,
+    models_page,
+    parsing,
+    plots,
+    report,
+    seed_state_machine,
+    services,
+    targets,
+)
 from benchmarks.dags.stock_requests import stock_requests
+from benchmarks.past import LocalAwsWithAPast
 
 from fresh_endpoints.pipeline_file.loading import load_pipelines
+from local_airflow.services import SERVICES
 from local_aws.process import LocalAws
 
 BENCHMARKS = Path(services.__file__).parent
@@ -20,7 +37,7 @@ BENCHMARKS = Path(services.__file__).parent
 @pytest.fixture(scope="module")
 def aws():
     with LocalAws(images={"timed": BENCHMARKS / "image"}) as aws:
-        services._upload(aws, 1)
+        services.upload(aws, 1)
         yield aws
 
 
@@ -59,10 +76,17 @@ def test_the_rivals_are_dags(monkeypatch):
     assert len(rivals.stock_deferrable.tasks) == len(rivals.stock_blocking.tasks) == 3
     assert len(rivals.trivial_2.tasks) == rivals.TASKS
     assert [task.defers for task in rivals.trivial_2.tasks] == [False, True, True, False]
+    assert [task.defers for task in rivals.trivial_fleet.tasks] == [False, True, True, False]
+    assert [task.pool for task in rivals.trivial_fleet.tasks] == [
+        "default_pool",
+        "fleet",
+        "default_pool",
+        "default_pool",
+    ]
 
 
 def test_pipeline_files_of_the_bench_are_right(tmp_path):
-    services._write_pipeline(tmp_path, "short-0", 5, 5)
+    services.write_pipeline(tmp_path, "short-0", 5, 5)
     parsing.write_pipelines(tmp_path / "many", 2)
     assert [pipeline.name for pipeline in load_pipelines(tmp_path).pipelines] == ["short-0"]
     loaded = load_pipelines(tmp_path / "many")
@@ -72,7 +96,130 @@ def test_pipeline_files_of_the_bench_are_right(tmp_path):
 
 @pytest.mark.parametrize(("value", "verdict"), [(1.0, "| met |"), (1.1, "| **missed** |")])
 def test_a_missed_target_is_shown_as_missed(value, verdict):
-    assert verdict in str(report.Row("what", f"{value}", "≤ 1", value, 1.0))
+    assert verdict in str(targets.Row("what", f"{value}", "≤ 1", value, 1.0))
+
+
+def test_an_account_has_the_past_that_it_is_given():
+    with LocalAwsWithAPast(12) as aws:
+        client = aws.client("sagemaker")
+        page = client.list_training_jobs(MaxResults=10)
+        rest = client.list_training_jobs(MaxResults=10, NextToken=page["NextToken"])
+        job = client.describe_training_job(TrainingJobName="past-0003")
+    summaries = [*page["TrainingJobSummaries"], *rest["TrainingJobSummaries"]]
+    assert [summary["TrainingJobName"] for summary in summaries] == [f"past-{number:04}" for number in range(12)]
+    assert {summary["TrainingJobStatus"] for summary in summaries} == {"Completed"}
+    assert job["TrainingEndTime"] == job["LastModifiedTime"] < dt.datetime.now(dt.timezone.utc)
+
+
+def test_pipelines_that_begin_later_have_no_run_yet(tmp_path):
+    folder = parsing.write_pipelines(tmp_path / "later", 2)
+    airflow_load.begin_later(folder)
+    loaded = load_pipelines(folder)
+    assert loaded.errors == []
+    assert {pipeline.start_date > dt.datetime.now(dt.timezone.utc).date() for pipeline in loaded.pipelines} == {True}
+
+
+def test_rows_are_counted_by_table(tmp_path):
+    with contextlib.closing(sqlite3.connect(tmp_path / "airflow.db")) as database:
+        database.executescript("create table run (id); create table log (id); insert into run values (1), (2);")
+    assert airflow_load.rows_by_table(f"sqlite:///{tmp_path / 'airflow.db'}") == {"log": 0, "run": 2}
+
+
+def test_places_in_the_queue_are_counted_as_lost_by_who_waited_longer():
+    refused = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
+    assert midnight.places_lost(refused, {"x": 0.0, "a": 10.0, "b": 11.0, "c": 12.0, "d": 13.0}) == 0
+    assert midnight.places_lost(refused, {"c": 10.0, "d": 11.0, "a": 12.0, "b": 13.0}) == 2
+
+
+@pytest.mark.parametrize(("wall", "succeeded", "met"), [(150, 60, [True, True]), (151, 59, [False, False])])
+def test_the_fleet_is_held_against_the_quotas_own_bound(wall, succeeded, met):
+    rows = fleet_report.rows_of_fleet(fleet_of(wall=wall, succeeded=succeeded))
+    assert [row.is_met for row in rows[:2]] == met
+    assert f"{wall} s : 100 s" in rows[1].found
+    assert "quota 15, jobs of 20 s, 3000 past jobs" in rows[0].what
+
+
+def test_the_page_tells_what_a_day_of_a_fleet_costs():
+    day = {"runs": 10, "quota": 5, "wall": 7200.0, "calls": {"ListEndpoints": 20, "CreateEndpoint": 10}}
+    day |= {"mean": 0.5, "most": 3.0, "most_lists": 1.0}
+    told = fleet_report.section(fleet_of(), {"day": day}, {"jobs": 1000, "cpu": 0.3, "memory_mb": 64.0})
+    # Of each service 0.1 CPU all day, and 1000 runs of 2 s.
+    assert "| scheduler | 2.00 s | 1.00 s | 0.100 | 3.0 h | 200 MB |" in told
+    assert "a run adds 20 rows, one of as many empty tasks 10; a day of 1000\n  adds 20,000" in told
+    assert "2.0 calls a run" in told
+    assert "0.064 MB each" in told
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_the_page_has_a_row_for_every_target_and_tells_of_the_fleet_where_it_was_measured(is_quick):
+    results = results_of() | ({} if is_quick else {"fleet": fleet_of()})
+    page = report._page(results, {"this package": 2.0, "other": 4.0}, "make bench", (0.0, 0.0))
+    rows = report.rows_of(results)
+    assert [str(row) in page for row in rows] == [True] * len(rows)
+    assert ("## What a fleet costs Airflow" in page) is not is_quick
+    assert "simulated: that succeed | 30 | all 30 | met |" in page
+    assert "{" not in page
+
+
+def results_of() -> dict[str, Any]:
+    """Make what a quick benchmark might find."""
+    herd = {"jobs": 10, "past": 0, "mean": 1.0, "most": 2.0, "most_lists": 1.0, "noticed": 10, "latest": 4.0}
+    waiting = {"jobs": 10, "past": 0, "memory_mb": 1.0, "cpu": 0.1, "calls_per_second": 1.0, "lists_per_second": 1.0}
+    waiting |= {"late": [4.0] * 10, "blocked_seconds": {"start": 0.01, "waiting": 0.01}}
+    systems = ("ours", "trivial", "stock_deferrable", "stock_blocking", "seed")
+    night = {"runs": 30, "quota": 1, "succeeded": 30, "wall": 100.0, "bound": 90.0, "mean": 0.1, "most": 1.0}
+    night |= {"most_lists": 1.0, "calls": {}, "overtaken": 0, "stock_failed": 29, "stock_failed_retrying": 28}
+    noticing = dict.fromkeys(("jobs", "first_time_share_p90", "first_time_p90", "stock_p90", "seed_p90"), 0.9)
+    page = dict.fromkeys(("pipelines", "cold_seconds", "warm_seconds", "filled_seconds", "calls_a_minute"), 1.0)
+    return {
+        "services": {"short": {**dict.fromkeys(systems, 2.0), "deferrals": 0}, "database": "SQLite"},
+        "noticing": noticing
+        | {"spread": {"2%": 4.0}, "hour_calls": {"first time": 9, "known, mean": 9, "known, p90": 9, "stock": 120}},
+        "herd": herd,
+        "grid": [herd | {"throttled": herd}],
+        "waiting": {"ours": [waiting], "stock": [waiting], "grid": []},
+        "midnight": dict.fromkeys(("night", "day", "backfill"), night),
+        "parsing": {
+            "counts": [500],
+            "files": {"redeploy": {"ms": [1.0], "floor_ratio": 1.0}},
+            "task_seconds": {"1": 1.0, "500": 1.0},
+        },
+        "models_page": page,
+    }
+
+
+def fleet_of(wall: float = 150.0, succeeded: int = 60) -> dict[str, Any]:
+    """Make what fleet.measure() might tell."""
+    of_runs = {
+        "succeeded": succeeded,
+        "wall": float(wall),
+        "cpu": dict.fromkeys(SERVICES, 120.0),
+        "rows_a_run": 20.0,
+        "calls_a_run": 25.0,
+        "calls": {"DescribeEndpoint": 600},
+        "slack_a_run": 4.0,
+        "slack_per_second": 5.0,
+    }
+    ours = of_runs | {
+        "refused": 45,
+        "overtaken": 2,
+        "first_training": 10.0,
+        "refilled": 9.0,
+        "used": 0.7,
+        "after_trainings": 30.0,
+    }
+    idle = {"pipelines": 1000, "dags": 3002, "cpu": dict.fromkeys(SERVICES, 0.1), "rows": 9000}
+    return {
+        "pipelines": 60,
+        "quota": 15,
+        "past": 3000,
+        "seconds": 20.0,
+        "bound_seconds": 100.0,
+        "ours": ours,
+        "trivial": of_runs | {"cpu": dict.fromkeys(SERVICES, 60.0), "rows_a_run": 10.0},
+        "stock": of_runs | {"succeeded": 15},
+        "idle": idle | {"memory_mb": dict.fromkeys(SERVICES, 200.0)},
+    }
 
 
 def test_plots_are_svg_with_every_value():

@@ -20,7 +20,7 @@ from fresh_endpoints.waiting import pace
 log = logging.getLogger(__name__)
 
 # Of one queue: as many ask at once at most, where so many jobs have ended.
-MOST_AT_ONCE = 10
+MOST_AT_ONCE = 20
 # Who has not come back keeps its place for so long: its worker may have been killed, and a retry waits up to an hour.
 REMEMBER_SECONDS = 2 * 3600.0
 
@@ -145,7 +145,8 @@ class Queue:
         if not self._sort.heeds_ends or not (self._waiting or self._asking):
             return
         now = time.time()
-        self._freed, self._freed_at = min(self._freed + 1, MOST_AT_ONCE), now
+        # Of a whole quota all may end at once; the first refusal says what of it is not free.
+        self._freed, self._freed_at = min(self._freed + 1, max(len(self._waiting), MOST_AT_ONCE)), now
         # AWS may count what has ended for a little longer.
         self._refusals = 0
         self._probe_at = min(self._probe_at, now + self._pause())

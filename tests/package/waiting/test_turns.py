@@ -79,6 +79,14 @@ def test_a_thousand_who_wait_are_trained_in_about_the_time_that_the_quota_allows
     assert most_per_minute(account.looks) <= 60 * turns.MOST_AT_ONCE / turns.QUOTA.look_seconds
 
 
+def test_a_whole_quota_that_ends_at_once_is_taken_at_once():
+    account = Account(30, seconds=120)
+    took = simulate(account.train_all(90))
+    # Between two trainings in the same place an end is noticed and a task started.
+    assert took <= 90 / 30 * 120 + 3 * (NOTICING_SECONDS + 2 * ASKING_SECONDS)
+    assert len(account.asked) <= 90 + 60 + turns.MOST_AT_ONCE
+
+
 def test_who_was_refused_first_is_let_in_first():
     account = Account(3)
     simulate(account.train_all(30))

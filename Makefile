@@ -68,6 +68,7 @@ check-pipelines: .venv/ready ## Check the pipeline files, as Airflow will before
 .PHONY: schema
 schema: .venv/ready ## Write the pipeline files' JSON Schema anew, and docs/pipeline-reference.md
 	$(BIN)/fresh-endpoints schema > include/pipelines/pipeline.schema.json
+	$(BIN)/fresh-endpoints schema --shared > include/pipelines/shared.schema.json
 	$(BIN)/python include/docs_site/reference.py > docs/pipeline-reference.md
 
 .PHONY: pictures

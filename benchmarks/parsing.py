@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,18 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "include" / "pipelines" / "multiclass.yaml"
+# What 300 models say that share the rest.
+SHARED_FILES = 300
+_OWN_LINES = """\
+# yaml-language-server: $schema=shared.schema.json
+name: {name}
+description: One of many.
+wait_minutes: 60
+max_age_days: 3
+training:
+  HyperParameters:
+    num_leaves: "{number}"
+"""
 DAG_FILES = ("train_and_deploy", "batch_predict", "redeploy", "broken_pipeline_files")
 FLOOR_REPETITIONS = 3
 STOCK = (
@@ -38,7 +51,8 @@ def measure(counts: list[int], repetitions: int) -> dict[str, Any]:
 
     Returns:
         files: per DAG file the floor_ratio (its parse with no pipeline file to the stock imports) and, by count, the
-        milliseconds per pipeline over that parse; task_seconds: a task's process with one file and with the most.
+        milliseconds per pipeline over that parse; task_seconds: a task's process with one file and with the most;
+        shared: of many short files with defaults, see _measure_shared().
     """
     results: dict[str, Any] = {"files": {}, "counts": counts}
     with tempfile.TemporaryDirectory() as folder:
@@ -60,6 +74,7 @@ def measure(counts: list[int], repetitions: int) -> dict[str, Any]:
             }
         task = {"_AIRFLOW_PARSING_CONTEXT_DAG_ID": "train_and_deploy_model-0000"}
         of_task = [partial(_seconds, home, DAG_FILES[0], pipelines[count], **task) for count in (1, counts[-1])]
+        results["shared"] = _measure_shared(home)
         results["task_seconds"] = dict(
             zip(("1", str(counts[-1])), _best_in_turn(FLOOR_REPETITIONS, of_task), strict=True)
         )
@@ -83,6 +98,56 @@ def write_pipelines(folder: Path, count: int) -> Path:
         text = sample.replace("name: multiclass", f"name: {name}")
         (folder / f"{name}.yaml").write_text(text)
     return folder
+
+
+def write_shared(folder: Path, count: int) -> Path:
+    """Write short pipeline files that share the rest of the sample.
+
+    Args:
+        folder: Where to.
+        count: How many.
+
+    Returns:
+        The folder.
+    """
+    folder.mkdir(parents=True)
+    sample = SAMPLE.read_text()
+    (folder / "_defaults.yaml").write_text("".join(re.split(r"(?m)^name: .*\n", sample)))
+    for number in range(count):
+        name = f"model-{number:04}"
+        (folder / f"{name}.yaml").write_text(_OWN_LINES.format(name=name, number=number % 50 + 2))
+    return folder
+
+
+def _measure_shared(home: Path) -> dict[str, Any]:
+    """Measure many short files that share defaults.
+
+    Args:
+        home: A folder for them.
+
+    Returns:
+        files: how many; lines: of one; check_seconds: of the command ``check``, none of them checked before; ms: the
+        milliseconds per pipeline of parsing all four DAG files, over those with no pipeline file.
+    """
+    none, many = (write_shared(home / f"shared-{count}", count) for count in (0, SHARED_FILES))
+    started = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-m", "fresh_endpoints", "check", str(many)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "plugins"), "TMPDIR": str(home)},
+        check=True,
+        capture_output=True,
+    )
+    checked = time.monotonic() - started
+    _seconds(home, "broken_pipeline_files", many)  # Which builds each DAG once.
+    parses = [partial(_seconds, home, file, folder) for folder in (none, many) for file in DAG_FILES]
+    best = _best_in_turn(FLOOR_REPETITIONS, parses)
+    floor, total = sum(best[: len(DAG_FILES)]), sum(best[len(DAG_FILES) :])
+    return {
+        "files": SHARED_FILES,
+        "lines": _OWN_LINES.count("\n"),
+        "check_seconds": checked,
+        "ms": (total - floor) / SHARED_FILES * 1000,
+    }
 
 
 def _best_in_turn(repetitions: int, measurements: Sequence[Callable[[], float]]) -> list[float]:

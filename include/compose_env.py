@@ -31,6 +31,9 @@ AIRFLOW_EXECUTOR=LocalExecutor
 # Another folder of pipeline files.
 #PIPELINES_DIR=./include/pipelines
 
+# The environment, such as dev: its files' overrides, and what every name in AWS begins with. See docs/many-models.md.
+#PIPELINES_ENV=
+
 # AWS and Slack on this machine: they run, and new DAGs with them at once. For the real AWS, take local-aws out, set
 # AIRFLOW_CONN_AWS_DEFAULT, and have a new DAG wait until somebody switches it on (True). What contradicts this does not
 # start: `docker compose logs check-settings` then says why. A --profile on the command line replaces COMPOSE_PROFILES.

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 IMAGES = Path(__file__).parent / "support" / "images"
 
 # Airflow reads its configuration when it is first imported, so a test process gets a home of its own before that.
-for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
+for name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_", "PIPELINES_"))]:
     del os.environ[name]
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="airflow-"))
 os.environ.update(

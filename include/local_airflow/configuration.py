@@ -95,7 +95,7 @@ def service_environment(home: Path, pipelines_dir: Path | None, further: Mapping
     Returns:
         All environment variables.
     """
-    dropped = ("AIRFLOW_", "AWS_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PIPELINES_DIR")
+    dropped = ("AIRFLOW_", "AWS_", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PIPELINES_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     environment.update(
         AIRFLOW_HOME=str(home),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TRAINING_LOGS = "/aws/sagemaker/TrainingJobs"
 # A shell's own would go before what is set here.
-_UNSET = "AWS_PROFILE AWS_SESSION_TOKEN PIPELINES_DIR"
+_UNSET = "AWS_PROFILE AWS_SESSION_TOKEN PIPELINES_DIR PIPELINES_ENV"
 
 
 def write_terminal(file: Path, aws: LocalAws, home: Path, pipelines_dir: Path | None) -> Path:

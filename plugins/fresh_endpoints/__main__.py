@@ -8,23 +8,41 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from fresh_endpoints import adopt_command, check_command, iam_command, invoke_command, new_command, plan_command
-from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_pipelines, pipelines_dir
+from fresh_endpoints import (
+    adopt_command,
+    check_command,
+    iam_command,
+    invoke_command,
+    new_command,
+    plan_command,
+    show_command,
+)
+from fresh_endpoints.pipeline_file.environment import VARIABLE
+from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_pipelines, path_of, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.problems import near_misses
 
+_ENV = f"the environment, whose files and names are meant; default: that of the variable {VARIABLE}, or none"
 
-def json_schema() -> dict[str, Any]:
+
+def json_schema(*, shared: bool = False) -> dict[str, Any]:
     """Make the JSON Schema of pipeline files, which editors complete and check them by.
+
+    Args:
+        shared: Whether of files that say a part of it: defaults, what an environment changes, and what shares defaults.
 
     Returns:
         The schema (draft 2020-12).
     """
-    schema = Pipeline.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Pipeline file"}
+    schema, title = Pipeline.model_json_schema(), "Pipeline file"
+    if shared:
+        title = "A part of pipeline files"
+        for part in (schema, *schema["$defs"].values()):
+            part.pop("required", None)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -34,13 +52,22 @@ def make_parser() -> argparse.ArgumentParser:
     check_command.add_parser(commands)
     new_command.add_parser(commands)
     plan_command.add_parser(commands)
-    commands.add_parser("schema", help="print the JSON Schema of pipeline files")
+    schema = commands.add_parser("schema", help="print the JSON Schema of pipeline files")
+    schema.add_argument(
+        "--shared",
+        action="store_true",
+        help="of files that say a part: _defaults.yaml, NAME.ENV.yaml, and NAME.yaml beside them",
+    )
     _add_status(commands)
     _add_history(commands)
     _add_redeploy(commands)
     invoke_command.add_parser(commands)
     iam_command.add_parser(commands)
     adopt_command.add_parser(commands)
+    show_command.add_parser(commands)
+    for name, command in commands.choices.items():
+        if name != "schema":
+            command.add_argument("--env", metavar="NAME", help=_ENV)
     return parser
 
 
@@ -54,10 +81,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 1 where a file cannot be used, or what is asked for cannot be done.
     """
     options = make_parser().parse_args(arguments)
+    with _in_environment(getattr(options, "env", None)):
+        return _run(options)
+
+
+@contextlib.contextmanager
+def _in_environment(name: str | None) -> Iterator[None]:
+    """Have all that is read, and every program that is started, be of an environment; None for the current one."""
+    before = dict(os.environ)
+    if name is not None:
+        os.environ[VARIABLE] = name
+    try:
+        yield
+    finally:
+        if name is not None:
+            os.environ.pop(VARIABLE)
+            os.environ.update({key: value for key, value in before.items() if key == VARIABLE})
+
+
+def _run(options: argparse.Namespace) -> int:
     if options.command == "check":
         return 0 if check_command.check(options.path, options.format, out=sys.stdout, err=sys.stderr) else 1
     if options.command == "new":
         return 0 if new_command.write_new(options.name, options.like, out=sys.stdout, err=sys.stderr) else 1
+    if options.command == "show":
+        return _show(options.pipeline)
     if options.command == "iam":
         return iam_command.run(options, sys.stdout, sys.stderr)
     if options.command in _ASKING_AWS:
@@ -66,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out = sys.stdout
         with contextlib.redirect_stdout(sys.stderr):
             return _ASKING_AWS[options.command](options, out)
-    sys.stdout.write(json.dumps(json_schema(), indent=2) + "\n")
+    sys.stdout.write(json.dumps(json_schema(shared=options.shared), indent=2) + "\n")
     return 0
 
 
@@ -142,6 +190,12 @@ def _redeploy(options: argparse.Namespace, out: TextIO) -> int:
     wish = Wish(options.to.strip(), options.hold_days, options.reason)
     is_done = redeploy(pipeline, wish, dry_run=options.dry_run, out=out, err=sys.stderr)
     return 0 if is_done else 1
+
+
+def _show(pipeline: str) -> int:
+    if not pipeline.endswith(".yaml") and not path_of(pipeline).exists():
+        return _no_such_pipeline(pipeline, load_pipelines())
+    return 0 if show_command.show(pipeline, out=sys.stdout, err=sys.stderr) else 1
 
 
 def _plan(options: argparse.Namespace, out: TextIO) -> int:

@@ -65,11 +65,11 @@ def history(pipeline: Pipeline, most: int) -> list[Trained]:
     """
     endpoint = endpoint_of(pipeline)
     with explained(f"list what pipeline {pipeline.name} has trained"):
-        jobs = list(itertools.islice(_jobs(endpoint.client, pipeline.name), most))
+        jobs = list(itertools.islice(_jobs(endpoint.client, pipeline.aws_name), most))
         if not jobs:
             return []
         since = min(job["CreationTime"] for job, _ in jobs)
-        configs = _configs(endpoint.client, pipeline.name, since)
+        configs = _configs(endpoint.client, pipeline.aws_name, since)
     live = endpoint.describe().live
     return [_trained(endpoint, job, found, configs.get(TRAINING_JOB.name_of(job), []), live) for job, found in jobs]
 

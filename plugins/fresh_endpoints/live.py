@@ -18,6 +18,7 @@ from fresh_endpoints.aws.endpoint import Endpoint
 from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
 from fresh_endpoints.aws.hold import Hold
 from fresh_endpoints.model_facts import tagged_metrics
+from fresh_endpoints.pipeline_file.environment import aws_name
 from fresh_endpoints.pipeline_file.templates import is_unknown
 from fresh_endpoints.run import named_parts
 
@@ -46,6 +47,7 @@ class LiveModel:
 
     Attributes:
         pipeline: The pipeline that deploys to it.
+        environment: Its environment; empty for none.
         endpoint: The endpoint's name.
         status: The endpoint's status; None where there is no endpoint, or it is not known.
         config: The endpoint config that it serves.
@@ -73,6 +75,12 @@ class LiveModel:
     told: tuple[str, ...] = ()
     arn: str | None = None
     problem: str | None = None
+    environment: str = ""
+
+    @property
+    def aws_name(self) -> str:
+        """What the pipeline is called in AWS."""
+        return aws_name(self.environment, self.pipeline)
 
     @property
     def held(self) -> Hold | None:
@@ -133,6 +141,7 @@ def endpoint_of(pipeline: Pipeline, hook: SageMakerHook | None = None) -> Endpoi
         ValueError: Only a run knows the endpoint's name.
     """
     name = str(pipeline.endpoint["EndpointName"]).replace("{{ pipeline }}", pipeline.name)
+    name = name.replace("{{ env }}", pipeline.environment)
     if is_unknown(name):
         raise ValueError(f"Only a run knows the endpoint's name, {name}.")
     return Endpoint(hook or hook_of(pipeline), name)
@@ -149,7 +158,7 @@ def what_is_live(pipeline: Pipeline, hook: SageMakerHook | None = None) -> LiveM
     try:
         return _live_model(pipeline, endpoint_of(pipeline, hook))
     except (AirflowException, BotoCoreError, ClientError, ValueError) as error:
-        return LiveModel(pipeline.name, name, problem=str(error))
+        return LiveModel(pipeline.name, name, problem=str(error), environment=pipeline.environment)
 
 
 def what_is_live_of(pipelines: Sequence[Pipeline]) -> list[LiveModel]:
@@ -184,10 +193,10 @@ def with_model(live: LiveModel, endpoint: Endpoint) -> LiveModel:
         AirflowException: AWS refused to tell.
     """
     config, stranger = str(live.config), f"it serves a model that is not of pipeline {live.pipeline}"
-    if not config.startswith(f"{live.pipeline}-"):  # Of what others have made, the tags need not be readable.
+    if not config.startswith(f"{live.aws_name}-"):  # Of what others have made, the tags need not be readable.
         return _with(live, problem=stranger)
     found, named = endpoint.config_tags(config), named_parts(config)
-    if (found.get(tags.PIPELINE) or named.get("pipeline")) != live.pipeline:
+    if (found.get(tags.PIPELINE) or named.get("pipeline")) != live.aws_name:
         return _with(live, problem=stranger)
     return _with(
         live,
@@ -201,7 +210,7 @@ def with_model(live: LiveModel, endpoint: Endpoint) -> LiveModel:
 def _live_model(pipeline: Pipeline, endpoint: Endpoint) -> LiveModel:
     seen = endpoint.describe()
     if seen.status is None:
-        return LiveModel(pipeline.name, endpoint.name, problem=NO_ENDPOINT)
+        return LiveModel(pipeline.name, endpoint.name, problem=NO_ENDPOINT, environment=pipeline.environment)
     live = LiveModel(
         pipeline.name,
         endpoint.name,
@@ -210,6 +219,7 @@ def _live_model(pipeline: Pipeline, endpoint: Endpoint) -> LiveModel:
         becoming=seen.becoming,
         arn=seen.arn,
         problem=(seen.reason or "").strip() or None,
+        environment=pipeline.environment,
     )
     if seen.live is None or not seen.has_served:
         return live

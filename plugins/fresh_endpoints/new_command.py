@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from fresh_endpoints.pipeline_file import bounds
 from fresh_endpoints.pipeline_file.lines import lines_of
-from fresh_endpoints.pipeline_file.loading import load_among_others, load_pipeline, pipelines_dir
+from fresh_endpoints.pipeline_file.loading import load_among_others, load_pipeline, path_of, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.problems import PipelineFileError
 
@@ -46,8 +46,9 @@ def write_new(name: str, like: str, *, out: TextIO, err: TextIO) -> bool:
     Returns:
         Whether it was written. Nothing that is there is ever written over.
     """
-    source = Path(like) if like.endswith(".yaml") else pipelines_dir() / f"{like}.yaml"
-    path = pipelines_dir() / f"{name}.yaml"
+    source = Path(like) if like.endswith(".yaml") else path_of(like)
+    # Beside a pipeline that shares what its folder does; all else may be anywhere.
+    path = (source.parent if source == path_of(source.stem) else pipelines_dir()) / f"{name}.yaml"
     try:
         old = load_pipeline(source)
         _refuse_name(name, path)
@@ -96,6 +97,7 @@ def _refuse_name(name: str, path: Path) -> None:
         for wrong in error.errors():
             if wrong["loc"] == ("name",):
                 raise PipelineFileError(path, [f"name: found {name!r}; {wrong['ctx']['error']}"]) from None
+    path = path_of(name) if path_of(name).exists() else path
     if path.exists() or path.is_symlink():
         raise PipelineFileError(path, ["it exists; give the new pipeline another name, or edit that file"])
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from fresh_endpoints.aws import tags
+from fresh_endpoints.pipeline_file.environment import aws_name
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
@@ -39,6 +40,7 @@ class Run:
         generation: Which of the task's lives it is: 0 until a user clears the task, then another number with each
             clear. Automatic retries, and clears of other tasks, leave it. 0 in a callback of the run's.
         started: When the run started; a clear of a run that has ended starts it anew. None where Airflow tells none.
+        environment: The environment; empty for none.
     """
 
     pipeline: str
@@ -49,6 +51,7 @@ class Run:
     scheduled_for: dt.datetime
     generation: int = 0
     started: dt.datetime | None = None
+    environment: str = ""
 
     @classmethod
     def of(cls, pipeline: Pipeline, context: Mapping[str, Any]) -> Run:
@@ -75,6 +78,7 @@ class Run:
             scheduled_for=moment,
             generation=_generation_of(context),
             started=getattr(dag_run, "start_date", None),
+            environment=pipeline.environment,
         )
         return run.for_data_date(_parse_data_date(chosen)) if chosen else run
 
@@ -89,13 +93,24 @@ class Run:
     @property
     def template_names(self) -> dict[str, str]:
         """The names that a pipeline file's templates may use beside Airflow's own."""
-        return {"data_date": self.data_date.isoformat(), "date": self.date.isoformat(), "pipeline": self.pipeline}
+        days = {"data_date": self.data_date.isoformat(), "date": self.date.isoformat()}
+        return {**days, "pipeline": self.pipeline, "env": self.environment}
+
+    @property
+    def aws_name(self) -> str:
+        """What the pipeline is called in AWS: what every name there begins with, and its tag says."""
+        return aws_name(self.environment, self.pipeline)
+
+    @property
+    def title(self) -> str:
+        """What people call the pipeline."""
+        return f"{self.pipeline} ({self.environment})" if self.environment else self.pipeline
 
     def training_job_name(self, attempt: int = 1) -> str:
         """Name the training job: the idempotency key of a training.
 
-        The name is a pure function of pipeline, data date, run and generation, so that SageMaker itself refuses a
-        second job for the same run (names are unique within an account and region:
+        The name is a pure function of pipeline, environment, data date, run and generation, so that SageMaker itself
+        refuses a second job for the same run (names are unique within an account and region:
         https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html).
 
         Args:
@@ -119,7 +134,7 @@ class Run:
     def _job_name(self, key: str, attempt: int) -> str:
         digest = hashlib.sha256(key.encode()).hexdigest()[:8]
         suffix = (f"c{self.generation}" if self.generation else "") + (f"a{attempt}" if attempt > 1 else "")
-        return f"{self.pipeline}-{self.data_date.isoformat()}-{digest}" + (f"-{suffix}" if suffix else "")
+        return f"{self.aws_name}-{self.data_date.isoformat()}-{digest}" + (f"-{suffix}" if suffix else "")
 
     def deployment_name(self, training_job: str) -> str:
         """Name the model and the endpoint config: the training job's name, as in the article.
@@ -139,10 +154,11 @@ class Run:
             aws_tags: The pipeline's own tags, rendered.
         """
         ours = {
-            tags.PIPELINE: self.pipeline,
+            tags.PIPELINE: self.aws_name,
             tags.DATA_DATE: self.data_date.isoformat(),
             tags.DAG_ID: self.dag_id,
             tags.RUN_ID: self.run_id,
+            **({tags.ENVIRONMENT: self.environment} if self.environment else {}),
         }
         # A run id may hold what AWS refuses in a tag.
         return {**aws_tags, **{key: tags.fitting(value) for key, value in ours.items()}}
@@ -183,7 +199,8 @@ def named_parts(name: str) -> dict[str, str]:
         name: The name.
 
     Returns:
-        ``pipeline``, ``data_date`` (YYYY-MM-DD) and ``training_job``; empty for a name of another form.
+        ``pipeline`` (what it is called in AWS), ``data_date`` (YYYY-MM-DD) and ``training_job``; empty for a name of
+        another form.
     """
     found = _NAMED.fullmatch(name)
     return {key: value for key, value in found.groupdict().items() if value} if found else {}

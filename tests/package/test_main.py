@@ -15,6 +15,7 @@ from pipeline_files import changed
 
 SAMPLE = Path(__file__).resolve().parents[2] / "include" / "pipelines" / "multiclass.yaml"
 SCHEMA = SAMPLE.with_name("pipeline.schema.json")
+SHARED_SCHEMA = SAMPLE.with_name("shared.schema.json")
 
 
 @pytest.fixture
@@ -151,11 +152,20 @@ def test_a_path_that_is_not_there_is_said(run, folder):
     assert run("check", folder / "iris.yaml") == (1, "", said + counted)
 
 
-def test_the_json_schema_is_current(capsys):
-    assert commands.main(["schema"]) == 0
-    assert SCHEMA.read_text(encoding="utf-8") == capsys.readouterr().out, (
-        "run: make schema, which writes include/pipelines/pipeline.schema.json"
+@pytest.mark.parametrize(("schema", "arguments"), [(SCHEMA, []), (SHARED_SCHEMA, ["--shared"])])
+def test_the_json_schema_is_current(capsys, schema, arguments):
+    assert commands.main(["schema", *arguments]) == 0
+    assert schema.read_text(encoding="utf-8") == capsys.readouterr().out, (
+        "run: make schema, which writes both into include/pipelines"
     )
+
+
+def test_the_shared_files_schema_takes_a_part_and_no_misspelt_key():
+    validator = jsonschema.Draft202012Validator(json.loads(SHARED_SCHEMA.read_text(encoding="utf-8")))
+    assert validator.is_valid({"region": "ap-northeast-1", "smoke_test": {"expect": "x"}})
+    assert validator.is_valid({"name": "iris"})
+    assert not validator.is_valid({"regoin": "ap-northeast-1"})
+    assert not validator.is_valid({"retries": "many"})
 
 
 def test_the_json_schema_describes_the_sample_and_each_key():

@@ -22,8 +22,8 @@ RUN = Run(
 )
 
 
-def run_of(logical_date, run_after=None, zone="Asia/Tokyo", **params):
-    pipeline = SimpleNamespace(name="iris", timezone=zone)
+def run_of(logical_date, run_after=None, zone="Asia/Tokyo", environment="", **params):
+    pipeline = SimpleNamespace(name="iris", timezone=zone, environment=environment)
     dag_run = SimpleNamespace(logical_date=logical_date, run_after=run_after, dag_id="d", run_id="r")
     return Run.of(pipeline, {"dag_run": dag_run, "params": params})
 
@@ -42,7 +42,7 @@ def test_the_forms_data_date_wins_and_date_follows_it():
     moment = datetime(2019, 3, 4, 15, tzinfo=timezone.utc)
     run = run_of(moment, data_date="2019-01-31")
     assert (run.date, run.data_date) == (date(2019, 2, 1), date(2019, 1, 31))
-    assert run.template_names == {"date": "2019-02-01", "data_date": "2019-01-31", "pipeline": "iris"}
+    assert run.template_names == {"date": "2019-02-01", "data_date": "2019-01-31", "pipeline": "iris", "env": ""}
     assert run.scheduled_for == moment  # how long is waited for the data follows the run, not its data
 
 
@@ -107,7 +107,7 @@ def test_a_job_is_the_runs_own_only_if_it_started_at_the_runs_moment():
     ],
 )
 def test_the_generation_counts_the_tasks_own_clears_and_no_retries(max_tries, retries, try_number, generation):
-    pipeline = SimpleNamespace(name="iris", timezone="UTC")
+    pipeline = SimpleNamespace(name="iris", timezone="UTC", environment="")
     moment = datetime(2019, 3, 4, 15, tzinfo=timezone.utc)
     context = {
         "dag_run": SimpleNamespace(logical_date=moment, run_after=moment, dag_id="d", run_id="r", clear_number=7),
@@ -124,3 +124,19 @@ def test_the_tags_hold_only_what_aws_allows_and_win_over_the_pipelines_own():
     assert tags["fresh-endpoints:pipeline"] == "iris"
     assert tags["fresh-endpoints:run-id"].startswith("manual___é__x_y")
     assert len(tags["fresh-endpoints:run-id"]) == 256
+
+
+def test_in_an_environment_all_that_aws_is_told_begins_with_it_and_what_people_and_templates_are_told_says_it():
+    moment = datetime(2019, 3, 4, 15, tzinfo=timezone.utc)
+    run, plain = run_of(moment, environment="dev"), run_of(moment)
+    assert run.training_job_name() == f"dev-{plain.training_job_name()}"
+    job = run.training_job_name()
+    assert run.deployment_name(job) == job
+    assert run.transform_job_name(job, by_hand=True).startswith("dev-iris-2019-03-04-")
+    assert run.tags({}) == {
+        **plain.tags({}),
+        "fresh-endpoints:pipeline": "dev-iris",
+        "fresh-endpoints:environment": "dev",
+    }
+    assert (run.title, plain.title) == ("iris (dev)", "iris")
+    assert (run.template_names["pipeline"], run.template_names["env"]) == ("iris", "dev")

@@ -62,6 +62,7 @@ def test_status_and_history_tell_what_is_live_and_what_was_refused(pipeline, run
         "told": [],
         "arn": model["arn"],
         "problem": None,
+        "environment": "",
         "age_days": 2,
         "stale": False,
     }

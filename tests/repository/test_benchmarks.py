@@ -94,6 +94,13 @@ def test_pipeline_files_of_the_bench_are_right(tmp_path):
     assert loaded.errors == []
 
 
+def test_the_short_files_of_the_bench_are_right_and_of_15_lines_at_most(tmp_path):
+    loaded = load_pipelines(parsing.write_shared(tmp_path / "shared", 3))
+    assert [pipeline.name for pipeline in loaded.pipelines] == ["model-0000", "model-0001", "model-0002"]
+    assert loaded.errors == []
+    assert len((tmp_path / "shared" / "model-0000.yaml").read_text().splitlines()) <= 15
+
+
 @pytest.mark.parametrize(("value", "verdict"), [(1.0, "| met |"), (1.1, "| **missed** |")])
 def test_a_missed_target_is_shown_as_missed(value, verdict):
     assert verdict in str(targets.Row("what", f"{value}", "≤ 1", value, 1.0))

@@ -19,6 +19,7 @@ FLOORS = [
         "plan_command",
         "iam_command",
         "adopt_command",
+        "show_command",
     ),
     ("planning",),
     ("steps",),

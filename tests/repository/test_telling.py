@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 from fresh_endpoints.pipeline_file.checks.notify import SAMPLE_NAMES, find_notifier_problems
-from fresh_endpoints.pipeline_file.checks.pipeline import find_problems
+from fresh_endpoints.pipeline_file.loading import load_pipeline
 from fresh_endpoints.pipeline_file.notify import Notify
-from fresh_endpoints.pipeline_file.reading import read_pipeline
 from fresh_endpoints.telling import slack_api
 from pipeline_files import BASE
 
@@ -26,9 +25,9 @@ NAMED = {name for row in ROWS for name in re.findall(r"`([\w.]+)`", row[0])}
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.split()[0])
-def test_every_example_can_be_used(example):
-    pipeline = read_pipeline(Path("iris.yaml"), (BASE + example).encode())
-    assert find_problems(pipeline) == []
+def test_every_example_can_be_used(example, tmp_path):
+    (tmp_path / "iris.yaml").write_text(BASE + example)
+    pipeline = load_pipeline(tmp_path / "iris.yaml")
     # Of the providers on the page, one is no dependency of the project.
     problems = find_notifier_problems(pipeline)
     assert [problem for problem in problems if "apache-airflow-providers-pagerduty" not in problem] == []

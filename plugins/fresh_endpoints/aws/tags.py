@@ -14,8 +14,10 @@ from typing import Any
 # Every key of this package's own begins with it.
 PREFIX = "fresh-endpoints:"
 
-# On all that a run creates.
+# On all that a run creates. What the pipeline is called in AWS, so that no environment takes another's for its own; and
+# the environment, where there is one.
 PIPELINE = PREFIX + "pipeline"
+ENVIRONMENT = PREFIX + "environment"
 DATA_DATE = PREFIX + "data-date"
 DAG_ID = PREFIX + "dag-id"
 RUN_ID = PREFIX + "run-id"
@@ -47,7 +49,7 @@ REDEPLOY = PREFIX + "redeploy"
 TOLD = PREFIX + "told"
 
 # How many of these one resource may get; an endpoint config gets the most. A test counts them.
-MOST_OWN = 14
+MOST_OWN = 15
 MOST = 50
 
 _NOT_ALLOWED = re.compile(r"[^\w\s.:/=+\-@]")

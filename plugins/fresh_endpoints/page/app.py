@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import os
 from collections.abc import Collection, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,6 +24,7 @@ from fresh_endpoints.page.airflow_facts import REDEPLOY, TRAIN_AND_DEPLOY, Remem
 from fresh_endpoints.page.aws_facts import AwsFacts
 from fresh_endpoints.page.rows import Row, make_row
 from fresh_endpoints.page.sparkline import HEIGHT, WIDTH
+from fresh_endpoints.pipeline_file.environment import VARIABLE
 from fresh_endpoints.pipeline_file.loading import load_pipelines, pipelines_dir
 
 if TYPE_CHECKING:
@@ -94,8 +96,8 @@ class PipelineFiles:
     def all(self) -> list[Pipeline]:
         """Return the pipelines of the files that can be used."""
         folder = pipelines_dir()
-        found = sorted((path, path.stat().st_mtime_ns, path.stat().st_size) for path in folder.glob("*.y*ml"))
-        if (seen := (folder, *found)) != self._seen:
+        found = sorted((path, path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*.y*ml"))
+        if (seen := (folder, os.environ.get(VARIABLE), *found)) != self._seen:
             self._pipelines, self._seen = load_pipelines(folder).pipelines, seen
         return self._pipelines
 

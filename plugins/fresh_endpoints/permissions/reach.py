@@ -184,7 +184,7 @@ class _Reading:
 
     @property
     def _name(self) -> str:
-        return self.pipeline.name
+        return self.pipeline.aws_name
 
     def _data(self) -> Iterator[tuple[str | None, str]]:
         """Yield what is waited for, if anything is, and what SageMaker reads of it: the folder."""

@@ -126,6 +126,34 @@ def count(content: bytes, loader: Any) -> None:
         _demand_bounded(whole, event.start_mark)
 
 
+def problem_of_values(values: Any) -> str | None:
+    """Count what several files say together, each of which is within bounds.
+
+    Args:
+        values: The values.
+
+    Returns:
+        What is too much; None where nothing is.
+    """
+    nodes = characters = 0
+    todo = [values]
+    while todo:
+        value = todo.pop()
+        nodes += 1
+        if isinstance(value, dict):
+            todo += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            todo += value
+        elif isinstance(value, str):
+            characters += len(value)
+    if nodes > MOST_NODES or characters > MOST_CHARACTERS:
+        return (
+            f"found {nodes} values of {characters} characters, what the files share included; allowed {MOST_NODES} of "
+            f"{MOST_CHARACTERS}; make them smaller"
+        )
+    return None
+
+
 def _size_of(event: yaml.NodeEvent, anchored: dict[str | None, _Size | None]) -> _Size:
     if isinstance(event, yaml.AliasEvent):
         # An anchor that is nowhere is the composer's to report.

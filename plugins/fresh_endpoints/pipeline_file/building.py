@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Union
 from pydantic import BaseModel
 
 from fresh_endpoints.pipeline_file import memory
-from fresh_endpoints.pipeline_file.loading import load_pipelines, load_pipelines_of_dags, pipelines_dir
+from fresh_endpoints.pipeline_file.loading import load_pipelines, load_pipelines_of_dags, path_of, pipelines_dir
 from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.problems import PipelineFileError
 
@@ -52,16 +52,16 @@ def build_dags(dag_id_prefix: str, build: Build) -> dict[str, DAG]:
     """
     from airflow.sdk import get_parsing_context
 
-    pipelines = load_pipelines_of_dags(dag_id_prefix)
+    dag_file = Path(build.__code__.co_filename)
+    pipelines = load_pipelines_of_dags(dag_id_prefix, dag_file)
     if get_parsing_context().dag_id is None:
-        built = list(_build_apart(pipelines, build, dag_id_prefix))
+        built = list(_build_apart(pipelines, build, dag_id_prefix, dag_file))
     else:
         built = [build(pipeline) for pipeline in pipelines]
     return {dag.dag_id: dag for dag in built if dag is not None}
 
 
-def _build_apart(pipelines: list[Pipeline], build: Build, dag_id_prefix: str) -> Iterator[DAG | None]:
-    dag_file = Path(build.__code__.co_filename)
+def _build_apart(pipelines: list[Pipeline], build: Build, dag_id_prefix: str, dag_file: Path) -> Iterator[DAG | None]:
     errors = _errors[dag_file.name] = []
     code = memory.building_digest(dag_file)
     for pipeline in pipelines:
@@ -70,7 +70,7 @@ def _build_apart(pipelines: list[Pipeline], build: Build, dag_id_prefix: str) ->
             _try_once(dag, _entry(pipeline, code))
         except Exception as error:
             _log.exception("The DAG %s%s cannot be built", dag_id_prefix, pipeline.name)
-            errors.append(_error(pipeline, f"{dag_id_prefix}{pipeline.name}", error))
+            errors.append(_error(pipeline, f"{dag_id_prefix}{pipeline.name}", error, dag_file))
         else:
             yield dag
 
@@ -84,9 +84,11 @@ def find_build_errors(dag_files: Iterable[Path]) -> list[PipelineFileError]:
     Returns:
         One error for each DAG that is left out.
     """
-    pipelines = load_pipelines().pipelines
     errors: list[PipelineFileError] = []
+    loaded: dict[Path, list[Pipeline]] = {}
     for dag_file in dag_files:
+        folder = pipelines_dir(dag_file)
+        pipelines = loaded[folder] = loaded[folder] if folder in loaded else load_pipelines(folder).pipelines
         code = memory.building_digest(dag_file)
         if all(memory.recall(_entry(pipeline, code), _Built) for pipeline in pipelines):
             continue
@@ -129,7 +131,7 @@ def _entry(pipeline: Pipeline, code: bytes) -> Path | None:
     return memory.entry(pipeline.name, code + content)
 
 
-def _error(pipeline: Pipeline, dag_id: str, error: Exception) -> PipelineFileError:
+def _error(pipeline: Pipeline, dag_id: str, error: Exception, dag_file: Path) -> PipelineFileError:
     found = f"{type(error).__name__}: {' '.join(str(error).split())}"
     problem = f"the DAG {dag_id} cannot be built: {found}; the dag-processor's log has where"
-    return PipelineFileError(pipelines_dir() / f"{pipeline.name}.yaml", [problem])
+    return PipelineFileError(path_of(pipeline.name, pipelines_dir(dag_file)), [problem])

@@ -28,6 +28,8 @@ def card(pipeline: Pipeline, documentation: str | None) -> str:
 
 def _rows(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     serves = pipeline.deploy != "never"
+    if pipeline.environment:
+        yield "Environment", f"{_code(pipeline.environment)}; in AWS the pipeline is {_code(pipeline.aws_name)}"
     if serves:
         yield "Endpoint", _endpoint(pipeline)
     yield "Schedule", _schedule(pipeline)

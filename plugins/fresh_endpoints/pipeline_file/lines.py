@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -13,8 +13,8 @@ from fresh_endpoints.problems import Where, format_path
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE = "tag:yaml.org,2002:merge"
-# How reading.py begins what YAML's parser has to say.
-_PLACE = re.compile(r"[^\s:]*:(?P<line>\d+):\d+: ")
+# How reading.py begins what YAML's parser has to say, and layers.py what is about another file than the pipeline's.
+_PLACE = re.compile(r"(?P<file>(?:\.\./)*[^\s:/]*\.yaml):(?P<line>\d+):(?:\d+:)? ")
 
 
 def lines_of(content: bytes) -> dict[str, int]:
@@ -27,14 +27,29 @@ def lines_of(content: bytes) -> dict[str, int]:
         Line numbers (from 1) by path, as problems begin with it: a key's is the line of the key, an item's that of its
         first value. Empty where the text is no YAML, or out of bounds.
     """
+    lines: dict[str, int] = {}
+    for path, line in places_of(content).items():
+        lines.setdefault(format_path(path), line)
+    return lines
+
+
+def places_of(content: bytes) -> dict[Where, int]:
+    """Find where each value of a YAML text stands.
+
+    Args:
+        content: The text.
+
+    Returns:
+        What lines_of() returns, by the paths themselves; each key is a text there.
+    """
     try:
         bounds.count(content, _LOADER)  # Composing recurses.
         root = yaml.compose(content, Loader=_LOADER)
     except (yaml.YAMLError, ValueError):
         return {}
-    lines: dict[str, int] = {}
+    lines: dict[Where, int] = {}
     for path, line in _walk(root, ()):
-        lines.setdefault(format_path(path), line)
+        lines.setdefault(path, line)
     return lines
 
 
@@ -50,9 +65,33 @@ def line_of(problem: str, lines: Mapping[str, int]) -> int | None:
     """
     if place := _PLACE.match(problem):
         return int(place["line"])
+    name = field_of(problem, lines)
+    return lines[name] if name else None
+
+
+def field_of(problem: str, fields: Container[str]) -> str | None:
+    """Find the field that a problem is about.
+
+    Args:
+        problem: A sentence that begins with a field's path.
+        fields: Paths of the fields that there are, as problems begin with them.
+
+    Returns:
+        The field; of one that is missing, what it is missing in. None where that is the whole file.
+    """
     # A key may itself hold such a sign, so the longest beginning that is a path.
     ends = (position for position in range(len(problem) - 1, 0, -1) if problem[position] in ".[:")
-    return next((lines[problem[:end]] for end in ends if problem[:end] in lines), None)
+    return next((problem[:end] for end in ends if problem[:end] in fields), None)
+
+
+def file_of(problem: str) -> str | None:
+    """Return the file that a problem names at its beginning, by its path from the pipeline's own; None for none.
+
+    Args:
+        problem: A sentence about a pipeline.
+    """
+    place = _PLACE.match(problem)
+    return place["file"] if place else None
 
 
 def without_place(problem: str) -> str:

@@ -8,34 +8,46 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
-from fresh_endpoints.pipeline_file import bounds, memory
+from fresh_endpoints.pipeline_file import memory
+from fresh_endpoints.pipeline_file.clashes import clash_with_any, find_clashes
+from fresh_endpoints.pipeline_file.environment import NoEnvironmentError, current_environment
+from fresh_endpoints.pipeline_file.folder import DEFAULTS, Folders, find, find_file, folders_of
+from fresh_endpoints.pipeline_file.layers import Files, Layer, key_of
+from fresh_endpoints.pipeline_file.merging import located, merged, of_all_environments
 from fresh_endpoints.pipeline_file.model import Pipeline
-from fresh_endpoints.pipeline_file.reading import read_pipeline
+from fresh_endpoints.pipeline_file.reading import read_pipeline, read_values
 from fresh_endpoints.problems import PipelineFileError
 
 _log = logging.getLogger(__name__)
 
-# The connection to AWS, the region and the name.
-Endpoint = tuple[str, str, str]
+# Beside a DAG file, so that the version of a DAG bundle that has the one has the other.
+BESIDE_DAGS = "pipelines"
 
 
 @dataclass(frozen=True)
 class LoadedPipelines:
-    """What a pipelines folder holds.
+    """What a pipelines folder holds, and those below it.
 
     Attributes:
         pipelines: The usable ones, sorted by name.
         errors: One for each file that cannot be used, sorted by path.
+        files: The usable ones' files by name.
+        environments: Those that a file is for.
+        environment: The current one; empty for none, and None where none can be called so.
     """
 
     pipelines: list[Pipeline]
     errors: list[PipelineFileError]
+    files: Mapping[str, Path] = field(default_factory=dict)
+    environments: frozenset[str] = frozenset()
+    environment: str | None = ""
 
 
 class _Checked(BaseModel):
@@ -45,14 +57,20 @@ class _Checked(BaseModel):
     problems: tuple[str, ...]
 
 
-def pipelines_dir() -> Path:
+def pipelines_dir(dag_file: Path | None = None) -> Path:
     """Find the folder of the pipeline files.
 
+    Args:
+        dag_file: The DAG file that wants them; None for a command, the Models page and whatever else has none.
+
     Returns:
-        What the environment variable PIPELINES_DIR names; without it ``include/pipelines`` beside the plugins folder
-        that holds this package, else beside (or in) Airflow's dags folder, else in the folder dags beside the plugins
-        folder, as on MWAA. It need not exist.
+        The folder ``pipelines`` beside the DAG file, where there is one; else what the environment variable
+        PIPELINES_DIR names; without it ``include/pipelines`` beside the plugins folder that holds this package, else
+        beside (or in) Airflow's dags folder, else in the folder dags beside the plugins folder, as on MWAA. It need not
+        exist.
     """
+    if dag_file and (beside := dag_file.parent / BESIDE_DAGS).is_dir():
+        return beside
     if configured := os.environ.get("PIPELINES_DIR"):
         return Path(configured).expanduser()
     homes = [Path(__file__).resolve().parents[3]]
@@ -64,7 +82,7 @@ def pipelines_dir() -> Path:
 
 
 def load_pipelines(folder: Path | None = None) -> LoadedPipelines:
-    """Read every pipeline file of a folder. A file that cannot be used takes no other with it.
+    """Read every pipeline file of a folder and those below it. A file that cannot be used takes no other with it.
 
     Args:
         folder: The folder; None for pipelines_dir().
@@ -74,25 +92,29 @@ def load_pipelines(folder: Path | None = None) -> LoadedPipelines:
     """
     folder = pipelines_dir() if folder is None else folder
     try:
-        paths = _paths(folder)
+        environment = current_environment()
+        # Below the pipelines folder, what that shares is shared, too.
+        above = (_above(folder / DEFAULTS) or (folder,))[:-1]
+        found = find(folder)
+    except NoEnvironmentError as error:
+        return LoadedPipelines([], [PipelineFileError(folder, [str(error)])], environment=None)
     except OSError as error:
         problem = f"cannot be listed: {error.strerror}; make the folder, or set PIPELINES_DIR to the one that exists"
-        return LoadedPipelines([], [PipelineFileError(folder, [problem])])
-    usable: dict[Path, Pipeline] = {}
-    errors: dict[Path, PipelineFileError] = {}
-    for path in paths:
+        return LoadedPipelines([], [PipelineFileError(folder, [problem])], environment=environment)
+    loader, usable, errors = _Loader(environment), {}, dict(found.errors)
+    for path, folders in found.files.items():
         try:
-            usable[path] = load_pipeline(path)
+            usable[path] = loader.load(path, (*above, *folders))
         except PipelineFileError as error:
             errors[path] = error
-    errors |= _shared_endpoints(usable)
-    pipelines = [pipeline for path, pipeline in usable.items() if path not in errors]
-    return LoadedPipelines(
-        sorted(pipelines, key=lambda pipeline: pipeline.name), [errors[path] for path in paths if path in errors]
-    )
+    errors |= find_clashes(usable, {*found.environments, environment})
+    files = {pipeline.name: path for path, pipeline in usable.items() if path not in errors}
+    pipelines = sorted((usable[path] for path in files.values()), key=lambda pipeline: pipeline.name)
+    listed = [errors[path] for path in sorted(errors)]
+    return LoadedPipelines(pipelines, listed, files, frozenset(found.environments), environment)
 
 
-def load_pipelines_of_dags(dag_id_prefix: str) -> list[Pipeline]:
+def load_pipelines_of_dags(dag_id_prefix: str, dag_file: Path | None = None) -> list[Pipeline]:
     """Read the pipelines whose DAGs a DAG file is to build.
 
     The dag-processor wants all of them. Where Airflow wants one DAG, as in every task's process, only that one's file
@@ -100,6 +122,7 @@ def load_pipelines_of_dags(dag_id_prefix: str) -> list[Pipeline]:
 
     Args:
         dag_id_prefix: What precedes the pipeline's name in the DAG file's DAG ids.
+        dag_file: The DAG file.
 
     Returns:
         The pipelines, sorted by name.
@@ -109,55 +132,93 @@ def load_pipelines_of_dags(dag_id_prefix: str) -> list[Pipeline]:
     """
     from airflow.sdk import get_parsing_context
 
-    wanted = get_parsing_context().dag_id
+    wanted, folder = get_parsing_context().dag_id, pipelines_dir(dag_file)
     if wanted is None:
-        return load_pipelines().pipelines
+        return load_pipelines(folder).pipelines
     name = wanted.removeprefix(dag_id_prefix)
-    return [] if name == wanted else [load_pipeline(pipelines_dir() / f"{name}.yaml")]
+    return [] if name == wanted else [load_named(name, folder)]
 
 
-def load_pipeline(path: Path) -> Pipeline:
+def load_named(name: str, folder: Path | None = None) -> Pipeline:
+    """Read and check the file of one pipeline, and no other's.
+
+    Args:
+        name: The pipeline's name.
+        folder: The pipelines folder; None for pipelines_dir().
+
+    Raises:
+        PipelineFileError: There is none, or it cannot be used.
+    """
+    path = path_of(name, folder)
+    return load_pipeline(path, folder)
+
+
+def path_of(name: str, folder: Path | None = None) -> Path:
+    """Return the file of a pipeline; where there is none, the one that it would have.
+
+    Args:
+        name: The pipeline's name.
+        folder: The pipelines folder; None for pipelines_dir().
+    """
+    folder = folder or pipelines_dir()
+    found = find_file(folder, name)
+    return found[0] if found else folder / f"{name}.yaml"
+
+
+def load_pipeline(path: Path, folder: Path | None = None) -> Pipeline:
     """Read and check one pipeline file. A content that was checked before is not checked again.
 
     Args:
         path: The file.
+        folder: The pipelines folder; None for pipelines_dir().
 
     Returns:
         The pipeline, its templates not yet rendered.
 
     Raises:
-        PipelineFileError: The file cannot be read, is not YAML, or says something that is not allowed. It holds all
-            problems of its kind, not the first only.
+        PipelineFileError: The file, or one that it shares with others, cannot be read, is not YAML, or says something
+            that is not allowed. It holds all problems of its kind, not the first only.
     """
-    try:
-        content = bounds.read(path)
-    except OSError as error:
-        raise PipelineFileError(path, [f"cannot be read: {error.strerror}"]) from error
-    except bounds.OutOfBoundsError as error:
-        raise PipelineFileError(path, [str(error)]) from error
-    entry = memory.entry(path.name, content)
-    if (checked := memory.recall(entry, _Checked)) is None:
-        checked = _check(path, content)
-        memory.remember(entry, checked)
-    if checked.problems:
-        raise PipelineFileError(path, checked.problems)
-    assert checked.pipeline
-    return checked.pipeline
+    return _Loader(_environment(path)).load(path, _above(path, folder) or (path.parent,))
 
 
-def _check(path: Path, content: bytes) -> _Checked:
-    try:
-        pipeline = read_pipeline(path, content)
-        # Imported here, because a file that was checked before must not pay for what checks need.
-        from fresh_endpoints.pipeline_file.checks.pipeline import find_problems
+class _Loader:
+    """Loads pipelines of one environment; what they share is read and parsed once."""
 
-        problems = find_problems(pipeline)
-    except PipelineFileError as error:
-        return _Checked(pipeline=None, problems=error.problems)
-    except Exception as error:  # whatever it is, it is this file's only
-        _log.exception("Checking %s has failed", path.name)
-        raise PipelineFileError(path, [f"cannot be checked: {type(error).__name__}: {error}"]) from error
-    return _Checked(pipeline=None if problems else pipeline, problems=tuple(problems))
+    def __init__(self, environment: str) -> None:
+        self._environment = environment
+        self._files = Files()
+        self._parsed: dict[Path, Any] = {}
+
+    def load(self, path: Path, folders: Folders) -> Pipeline:
+        layers = self._files.layers(path, folders, self._environment)
+        if any(layer.content is None for layer in layers):
+            read_values(path, layers, self._parsed)  # It says which, and why.
+        entry = memory.entry(path.name, key_of(layers, self._environment))
+        if (checked := memory.recall(entry, _Checked)) is None:
+            checked = self._check(path, layers)
+            memory.remember(entry, checked)
+        if checked.problems:
+            raise PipelineFileError(path, checked.problems)
+        assert checked.pipeline
+        return checked.pipeline
+
+    def _check(self, path: Path, layers: list[Layer]) -> _Checked:
+        try:
+            pipeline = read_pipeline(path, layers, self._environment, self._parsed)
+            # Imported here, because a file that was checked before must not pay for what checks need.
+            from fresh_endpoints.pipeline_file.checks.pipeline import find_problems
+
+            problems: Iterable[str] = [*find_problems(pipeline), *of_all_environments(pipeline, layers, self._parsed)]
+        except PipelineFileError as error:
+            problems = error.problems
+        except Exception as error:  # whatever it is, it is this file's only
+            _log.exception("Checking %s has failed", path.name)
+            raise PipelineFileError(path, [f"cannot be checked: {type(error).__name__}: {error}"]) from error
+        else:
+            if not problems:
+                return _Checked(pipeline=pipeline, problems=())
+        return _Checked(pipeline=None, problems=tuple(located(problems, layers, self._parsed)))
 
 
 def load_among_others(path: Path, *, is_new: bool = False) -> Pipeline:
@@ -173,64 +234,79 @@ def load_among_others(path: Path, *, is_new: bool = False) -> Pipeline:
     Raises:
         PipelineFileError: The file cannot be used, or not beside another one.
     """
-    pipeline = load_pipeline(path)
-    usable = {path: pipeline}
-    for other in _paths(_folder_of(path)):
+    folders = _above(path) or (path.parent,)
+    loader = _Loader(_environment(path))
+    pipeline = loader.load(path, folders)
+    found, usable = find(folders[0]), {path: pipeline}
+    for other, its in found.files.items():
         if other.resolve() != path.resolve():
             with contextlib.suppress(PipelineFileError):  # Such a file deploys nothing.
-                usable[other] = load_pipeline(other)
-    if shared := _shared_endpoints(usable).get(path):
-        raise shared
-    endpoint = _endpoint(pipeline)
-    others = [other for other in usable if other != path and endpoint and _endpoint(usable[other]) == endpoint]
-    if is_new and others:
-        raise _shared_endpoint(path, pipeline, others[0])
+                usable[other] = loader.load(other, its)
+    environments = {*found.environments, pipeline.environment}
+    if error := found.errors.get(path) or find_clashes(usable, environments).get(path):
+        raise error
+    if is_new and (error := clash_with_any(path, usable)):
+        raise error
     return pipeline
 
 
-def _folder_of(path: Path) -> Path:
-    """Return the folder whose files a file is loaded with."""
-    folder = pipelines_dir()
-    return folder if folder.resolve() in path.resolve().parents else path.parent
+def values_of(path: Path) -> dict[Any, Any]:
+    """Read what a pipeline's files say together, as far as they can be read; what is wrong with it is not looked at.
 
-
-def _paths(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in (".yaml", ".yml"))
-
-
-def _endpoint(pipeline: Pipeline) -> Endpoint | None:
-    """Return what no two pipelines may deploy to; None where the file does not decide it."""
-    name = str(pipeline.endpoint["EndpointName"])
-    if pipeline.deploy == "never" or "{" in name:
-        return None
-    # CreateEndpoint does not tell upper case from lower case.
-    return pipeline.aws_conn_id, pipeline.region, name.lower()
-
-
-def _shared_endpoints(usable: Mapping[Path, Pipeline]) -> dict[Path, PipelineFileError]:
-    """Find the files that deploy to an endpoint of another's.
-
-    An endpoint is that of the file whose name it has, for a copy of that file is what names it by mistake; where no
-    file has its name, that of the first.
+    Args:
+        path: The pipeline's own file.
     """
-    sharing: dict[Endpoint, list[Path]] = {}
-    for path in sorted(usable, key=lambda path: (path.name, path)):
-        if endpoint := _endpoint(usable[path]):
-            sharing.setdefault(endpoint, []).append(path)
-    errors: dict[Path, PipelineFileError] = {}
-    for (*_, name), paths in sharing.items():
-        owner = next((path for path in paths if usable[path].name.lower() == name), paths[0])
-        errors |= {path: _shared_endpoint(path, usable[path], owner) for path in paths if path != owner}
-    return errors
+    parsed: dict[Path, Any] = {}
+    with contextlib.suppress(PipelineFileError):
+        layers = layers_of(path)
+        try:
+            return read_values(path, layers, parsed)
+        except PipelineFileError:
+            return merged(path, [(layer, parsed[layer.path]) for layer in layers if _is_mapping(layer, parsed)])
+    return {}
 
 
-def _shared_endpoint(path: Path, pipeline: Pipeline, other: Path) -> PipelineFileError:
-    name = str(pipeline.endpoint["EndpointName"])
-    problem = f"endpoint.EndpointName: found {name!r}, which {other.name} deploys to; {_what_to_do(pipeline, name)}"
-    return PipelineFileError(path, [problem])
+def locate(path: Path, problems: Sequence[str]) -> list[str]:
+    """Say in front of each problem of a pipeline where the value stands that it is about, as errors do.
+
+    Args:
+        path: The pipeline's own file, in which there are no errors.
+        problems: Sentences that begin with a field's path.
+    """
+    layers = layers_of(path) if problems else []
+    if len(layers) < 2:
+        return list(problems)
+    parsed: dict[Path, Any] = {}
+    read_values(path, layers, parsed)
+    return located(problems, layers, parsed)
 
 
-def _what_to_do(pipeline: Pipeline, name: str) -> str:
-    if pipeline.name.lower() == name.lower():  # Another connection's or region's file may be of the same name.
-        return "give one of them another"
-    return f"leave it out, and this pipeline's endpoint is named {pipeline.name}; or give it another name"
+def layers_of(path: Path) -> list[Layer]:
+    """Read the files of one pipeline.
+
+    Args:
+        path: The pipeline's own file.
+
+    Returns:
+        It and those that it shares, the farthest first.
+
+    Raises:
+        PipelineFileError: The environment cannot be called so.
+    """
+    return Files().layers(path, _above(path) or (path.parent,), _environment(path))
+
+
+def _is_mapping(layer: Layer, parsed: Mapping[Path, Any]) -> bool:
+    return isinstance(parsed.get(layer.path), dict)
+
+
+def _environment(path: Path) -> str:
+    try:
+        return current_environment()
+    except NoEnvironmentError as error:
+        raise PipelineFileError(path, [str(error)]) from error
+
+
+def _above(path: Path, folder: Path | None = None) -> Folders | None:
+    """Return the folders from the pipelines folder down to the one in which a file lies; None where it lies outside."""
+    return folders_of(path, folder or pipelines_dir())

@@ -15,14 +15,15 @@ from typing_extensions import Self
 
 from fresh_endpoints.pipeline_file import limits, patterns
 from fresh_endpoints.pipeline_file.data import Data
+from fresh_endpoints.pipeline_file.environment import InEnvironment
 from fresh_endpoints.pipeline_file.fleet import Fleet
 from fresh_endpoints.pipeline_file.notify import Notifiers
 from fresh_endpoints.pipeline_file.quality import parse_rule
 from fresh_endpoints.pipeline_file.slack_choices import Mention, Runbook, Tell
 
 _NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
-# A training job's name is the pipeline's name, a date and a digest; SageMaker takes 63 characters in all.
-_LONGEST_NAME = 32
+# A training job's name is the pipeline's in AWS, a date and a digest; SageMaker takes 63 characters in all.
+LONGEST_NAME = 32
 _REGION = r"[a-z]{2,4}(-[a-z]+)+-\d+"
 _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
 
@@ -30,8 +31,8 @@ _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
 def _name(value: str) -> str:
     if not re.fullmatch(_NAME, value):
         raise ValueError("allowed letters, digits and hyphens between them, because SageMaker names begin with it")
-    if len(value) > _LONGEST_NAME:
-        raise ValueError(f"it has {len(value)} characters; allowed {_LONGEST_NAME}, to leave room in job names")
+    if len(value) > LONGEST_NAME:
+        raise ValueError(f"it has {len(value)} characters; allowed {LONGEST_NAME}, to leave room in job names")
     return value
 
 
@@ -191,18 +192,18 @@ class Retention(_Part):
     dry_run: bool = Field(default=False, description="true: only list, in the log of deploy, what would be deleted.")
 
 
-class Pipeline(_Part, Fleet):
+class Pipeline(_Part, Fleet, InEnvironment):
     """One pipeline: a model that is trained anew on each day's data, and the endpoint that serves it.
 
     Strings in bucket, data, training, model, endpoint_config, endpoint and transform, and smoke_test.key, are Jinja
-    templates. They know data_date and date (both YYYY-MM-DD), pipeline (the name), bucket, and of Airflow's names
-    those of the run's facts, such as var, params and run_id.
+    templates. They know data_date and date (both YYYY-MM-DD), pipeline (the name), env (the environment), bucket, and
+    of Airflow's names those of the run's facts, such as var, params and run_id.
     """
 
     name: Annotated[str, AfterValidator(_name)] = Field(
         description="The pipeline's name, and the name of its file without .yaml. DAG ids end and SageMaker names "
-        f"begin with it: letters, digits and hyphens between them, at most {_LONGEST_NAME} characters.",
-        json_schema_extra={"pattern": f"^{_NAME}$", "maxLength": _LONGEST_NAME},
+        f"begin with it: letters, digits and hyphens between them, at most {LONGEST_NAME} characters.",
+        json_schema_extra={"pattern": f"^{_NAME}$", "maxLength": LONGEST_NAME},
     )
     description: str = Field(
         default="",
@@ -317,7 +318,7 @@ class Pipeline(_Part, Fleet):
         default_factory=dict,
         description=f"What CreateEndpoint ({_API}CreateEndpoint.html) and UpdateEndpoint ({_API}UpdateEndpoint.html) "
         "take, without EndpointConfigName and Tags, which are added. EndpointName is the pipeline's name, unless "
-        "given.",
+        "given; in an environment `<environment>-<name>`.",
     )
 
     quality: Quality | None = Field(default=None, description="The quality gate. Left out: every model is deployed.")
@@ -333,5 +334,10 @@ class Pipeline(_Part, Fleet):
 
     @model_validator(mode="after")
     def _name_the_endpoint(self) -> Self:
-        self.endpoint.setdefault("EndpointName", self.name)
+        self.endpoint.setdefault("EndpointName", self.aws_name)
         return self
+
+
+# What no file says, and the keys that files have.
+ENVIRONMENT = "environment"
+KEYS = tuple(key for key in Pipeline.model_fields if key != ENVIRONMENT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,53 +13,110 @@ from pydantic import BaseModel, ValidationError
 
 from fresh_endpoints.pipeline_file import bounds
 from fresh_endpoints.pipeline_file.data import Channel, Data
-from fresh_endpoints.pipeline_file.model import Pipeline, Quality, Retention, Slack, SmokeTest
+from fresh_endpoints.pipeline_file.environment import VARIABLE
+from fresh_endpoints.pipeline_file.layers import Layer
+from fresh_endpoints.pipeline_file.merging import merged
+from fresh_endpoints.pipeline_file.model import (
+    ENVIRONMENT,
+    KEYS,
+    LONGEST_NAME,
+    Pipeline,
+    Quality,
+    Retention,
+    Slack,
+    SmokeTest,
+)
 from fresh_endpoints.pipeline_file.notify import Notify
 from fresh_endpoints.problems import PipelineFileError, Problem, Where, format_path, listed, quoted
 
 
-def read_pipeline(path: Path, content: bytes) -> Pipeline:
-    """Read a pipeline file, as far as its shape goes.
+def read_pipeline(
+    path: Path, layers: Sequence[Layer], environment: str = "", parsed: dict[Path, Any] | None = None
+) -> Pipeline:
+    """Read a pipeline file, and what it shares with others, as far as its shape goes.
 
     Args:
         path: The file; a rule depends on its name.
-        content: The file's bytes.
+        layers: It and the files that it shares, the farthest first.
+        environment: The environment; empty for none.
+        parsed: What of the files has been parsed before; what is parsed now is added.
 
     Returns:
         The pipeline, its templates not yet rendered.
 
     Raises:
-        PipelineFileError: The file is not YAML, out of bounds, or not of a pipeline's shape. It holds all problems of
-            its kind.
+        PipelineFileError: A file is not YAML, out of bounds, or all together are not of a pipeline's shape. It holds
+            all problems of its kind.
     """
     if path.suffix != ".yaml":
         raise PipelineFileError(path, [f"found the suffix {path.suffix!r}; allowed .yaml; rename it {path.stem}.yaml"])
-    values = _values(path, content)
-    if not isinstance(values, dict):
-        found = "nothing" if values is None else f"a {type(values).__name__}"
-        raise PipelineFileError(path, [f"found {found}; it must be a mapping of keys such as name, region, bucket"])
+    values = read_values(path, layers, {} if parsed is None else parsed)
+    if ENVIRONMENT in values:
+        raise PipelineFileError(path, [f"{ENVIRONMENT}: found a key that no file has; set the variable {VARIABLE}"])
     try:
-        pipeline = Pipeline.model_validate(values)
+        pipeline = Pipeline.model_validate({**values, ENVIRONMENT: environment})
     except ValidationError as error:
         raise PipelineFileError(path, (_explain(dict(problem), values) for problem in error.errors())) from None
-    if pipeline.name != path.stem:
-        problem = f"name: found {pipeline.name!r}; it must be {path.stem!r}, as the file is {path.name}; change either"
+    if problem := _problem_of_name(pipeline, path):
         raise PipelineFileError(path, [problem])
     return pipeline
 
 
-def _values(path: Path, content: bytes) -> Any:
-    try:
-        bounds.count(content, _Loader)
-        return yaml.load(content, Loader=_Loader)  # noqa: S506 - a safe loader
-    except (bounds.OutOfBoundsError, yaml.MarkedYAMLError) as error:
+def read_values(path: Path, layers: Sequence[Layer], parsed: dict[Path, Any]) -> dict[Any, Any]:
+    """Read what a pipeline's files say together.
+
+    Args:
+        path: The pipeline's own file.
+        layers: It and the files that it shares, the farthest first.
+        parsed: What of the files has been parsed before, or why it cannot be; what is parsed now is added.
+
+    Raises:
+        PipelineFileError: A file is not YAML, or out of bounds; or the pipeline's own is no mapping.
+    """
+    problems = [problem for layer in layers if (problem := _parse(layer, parsed))]
+    if problems:
+        raise PipelineFileError(path, problems)
+    own = parsed[path]
+    if not isinstance(own, dict):
+        found = "nothing" if own is None else f"a {type(own).__name__}"
+        raise PipelineFileError(path, [f"found {found}; it must be a mapping of keys such as name, region, bucket"])
+    return own if len(layers) == 1 else merged(path, [(layer, parsed[layer.path]) for layer in layers])
+
+
+def _problem_of_name(pipeline: Pipeline, path: Path) -> str | None:
+    if pipeline.name != path.stem:
+        return f"name: found {pipeline.name!r}; it must be {path.stem!r}, as the file is {path.name}; change either"
+    if len(pipeline.aws_name) > LONGEST_NAME:
+        return (
+            f"name: found {pipeline.name!r}; in AWS it is {pipeline.aws_name!r}, which has {len(pipeline.aws_name)} "
+            f"characters; allowed {LONGEST_NAME}, to leave room in job names; choose a shorter name or environment"
+        )
+    return None
+
+
+def _parse(layer: Layer, parsed: dict[Path, Any]) -> str | None:
+    """Parse a file, unless it has been; return what is wrong with it."""
+    if layer.content is None:
+        return layer.problem if layer.is_own else f"{layer.shown}:1: {layer.problem}"
+    if layer.path not in parsed:
+        try:
+            bounds.count(layer.content, _Loader)
+            parsed[layer.path] = yaml.load(layer.content, Loader=_Loader)  # noqa: S506 - a safe loader
+        except (yaml.YAMLError, ValueError) as error:
+            parsed[layer.path] = error
+    found = parsed[layer.path]
+    return _in_words(layer, found) if isinstance(found, Exception) else None
+
+
+def _in_words(layer: Layer, error: Exception) -> str:
+    if isinstance(error, (bounds.OutOfBoundsError, yaml.MarkedYAMLError)):
         mark = error.mark if isinstance(error, bounds.OutOfBoundsError) else error.problem_mark or error.context_mark
         said = str(error) if isinstance(error, bounds.OutOfBoundsError) else f"{error.problem or error.context}"
-        where = f"{path.name}:{mark.line + 1}:{mark.column + 1}" if mark else path.name
-        line = b"".join(content.splitlines()[mark.line : mark.line + 1]) if mark else b""
-        raise PipelineFileError(path, [f"{where}: {said}{_hint(line)}"]) from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise PipelineFileError(path, [f"not YAML: {' '.join(str(error).split())}"]) from error
+        where = f"{layer.shown}:{mark.line + 1}:{mark.column + 1}" if mark else f"{layer.shown}"
+        line = b"".join((layer.content or b"").splitlines()[mark.line : mark.line + 1]) if mark else b""
+        return f"{where}: {said}{_hint(line)}"
+    place = "" if layer.is_own else f"{layer.shown}:1: "
+    return f"{place}not YAML: {' '.join(str(error).split())}"
 
 
 def _hint(line: bytes) -> str:
@@ -187,14 +244,14 @@ def _may_be_secret(path: Where, value: Any) -> bool:
 def _keys_beside(path: Where) -> tuple[str, ...]:
     if path[0] == "data" and len(path) > 2:
         return tuple(Channel.model_fields)
-    return tuple((_PARTS[path[0]] if len(path) > 1 else Pipeline).model_fields)
+    return tuple(_PARTS[path[0]].model_fields) if len(path) > 1 else KEYS
 
 
 def _home(path: Where) -> Where | None:
     """Find where a key belongs that stands a level too deep, or not deep enough."""
     key = str(path[-1])
     if len(path) > 1:
-        return (key,) if key in Pipeline.model_fields else None
+        return (key,) if key in KEYS else None
     return next(((part, key) for part, model in _PARTS.items() if key in model.model_fields), None)
 
 

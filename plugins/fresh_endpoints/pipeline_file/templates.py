@@ -22,7 +22,7 @@ _OTHER_DATES = (
     {"data_date": "2019-04-04", "date": "2019-04-05"},
     {"data_date": "2020-03-04", "date": "2020-03-05"},
 )
-OUR_NAMES = frozenset({*SAMPLE_DATES, "pipeline", "bucket"})
+OUR_NAMES = frozenset({*SAMPLE_DATES, "pipeline", "env", "bucket"})
 # https://airflow.apache.org/docs/apache-airflow/stable/templates-ref.html: facts of a run, by themselves or as members.
 AIRFLOW_NAMES = frozenset({
     *OBJECTS, "expanded_ti_count", "map_index_template", "params", "partition_date", "partition_key",
@@ -50,7 +50,7 @@ SECRET_NAMES = frozenset({"conn"})
 _MOST_TEMPLATES = 500
 _TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 # What is the same in all of a pipeline's runs, or in all scheduled ones.
-_SAME_EVERY_DAY = frozenset({"bucket", "params", "pipeline", "var"})
+_SAME_EVERY_DAY = frozenset({"bucket", "env", "params", "pipeline", "var"})
 _AIRFLOW_FILTERS = frozenset({"ds", "ds_nodash", "ts", "ts_nodash", "ts_nodash_with_tz"})
 
 

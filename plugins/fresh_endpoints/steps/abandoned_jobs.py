@@ -62,7 +62,7 @@ class AbandonedJobsStopper:
                 client,
                 self.kind,
                 created_after=run.jobs_since,
-                name_prefix=f"{self.pipeline.name}-",
+                name_prefix=f"{self.pipeline.aws_name}-",
                 statuses=self.kind.waiting_statuses,
             ):
                 is_later = ended is not None and job["CreationTime"] > ended

@@ -64,7 +64,7 @@ class Choices:
         self._client = client
         self._endpoint = endpoint
         self._run = run
-        self._pipeline = run.pipeline
+        self._pipeline = run.aws_name
         self._jobs: dict[str, Mapping[str, Any] | None] = {}
 
     def find(self, wanted: str, seen: Seen) -> Choice:
@@ -179,7 +179,7 @@ class Choices:
         job = self._describe(job_name) if of_job else None
         if job and day:
             return model_facts(self._run.for_data_date(dt.date.fromisoformat(day)), job)
-        facts = {"pipeline": self._pipeline, "training_job": job_name, "metrics": tagged_metrics(of_config)}
+        facts = {"pipeline": self._run.pipeline, "training_job": job_name, "metrics": tagged_metrics(of_config)}
         known = {"data_date": day, "artifact": of_config.get(tags.ARTIFACT)}
         return {**facts, **{fact: value for fact, value in known.items() if value}}
 

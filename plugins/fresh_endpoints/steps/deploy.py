@@ -206,7 +206,7 @@ class DeployOperator(InstancesWait, EndpointStep):
         note_refusal(self.hook.conn, deployment, why)
 
     def _way_back(self, so_far: SoFar) -> str | None:
-        return way_back(self.endpoint, so_far.config_name, self.pipeline.name)
+        return way_back(self.endpoint, so_far.config_name, self.pipeline.aws_name)
 
     def _wait_on(self, seen: Seen, so_far: SoFar, ended: WaitEnded | None, expected: float | None) -> None:
         """Wait for the endpoint's change to end; return if it has ended soon, else go on in another process."""
@@ -259,7 +259,7 @@ class DeployOperator(InstancesWait, EndpointStep):
             asked_over=found.get(tags.ASKED_OVER) or None,
             failed_test=found[tags.SMOKE_TEST] if has_failed else None,
             previous=found.get(tags.PREVIOUS_CONFIG),
-            back_to=way_back(self.endpoint, name, self.pipeline.name) if has_failed else None,
+            back_to=way_back(self.endpoint, name, self.pipeline.aws_name) if has_failed else None,
             back_over=self._carried.get("back_over"),
             is_too_late=ended is not None and ended.timed_out,
         )
@@ -296,7 +296,7 @@ class DeployOperator(InstancesWait, EndpointStep):
         if retention is None:
             return
         try:
-            name, keep, days = self.pipeline.name, retention.keep, retention.keep_days
+            name, keep, days = self.pipeline.aws_name, retention.keep, retention.keep_days
             delete_expired(self.hook.conn, self.endpoint, name, keep, days, dry_run=retention.dry_run)
         except Exception as error:
             self.log.warning("The clean-up has failed; the next deployment tries again: %s", error)

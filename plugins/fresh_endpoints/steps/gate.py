@@ -76,7 +76,7 @@ class Gate:
         """
         if mode != "always":
             other = self.owner(live)
-            if other and other != self._pipeline.name:
+            if other and other != self._pipeline.aws_name:
                 raise StepFailed(failed_deployments.endpoint_of_another(deployment, live=live, other=other))
             if objection := self.later_date(deployment, live):
                 return objection
@@ -95,7 +95,7 @@ class Gate:
             AirflowException: AWS refused to tell what is live.
         """
         live_date = self._live_tags(live).get(tags.DATA_DATE) or _named(live, "data_date")
-        if self.owner(live) != self._pipeline.name or live_date <= deployment.run.data_date.isoformat():
+        if self.owner(live) != self._pipeline.aws_name or live_date <= deployment.run.data_date.isoformat():
             return None
         return Objection(messages.deployment_skipped(deployment, live=live, live_date=live_date), is_refusal=False)
 
@@ -106,7 +106,7 @@ class Gate:
             live: The endpoint config that is live.
 
         Returns:
-            The pipeline's name; empty where no pipeline has made it.
+            What the pipeline is called in AWS; empty where no pipeline has made it.
 
         Raises:
             AirflowException: AWS refused to tell.
@@ -125,7 +125,7 @@ class Gate:
         """Read the live model's metrics from its training job, which the live endpoint config's tags name."""
         found = self._live_tags(live)
         job = found.get(tags.TRAINING_JOB)
-        if job is None or self.owner(live) != self._pipeline.name:
+        if job is None or self.owner(live) != self._pipeline.aws_name:
             log.warning("What is live was not deployed by this pipeline; there is nothing to compare with.")
             return None
         with explained(f"describe training job {job}"):
@@ -137,7 +137,7 @@ class Gate:
                 raise
 
     def _live_tags(self, live: str) -> dict[str, str]:
-        if not live.startswith(f"{self._pipeline.name}-"):
+        if not live.startswith(f"{self._pipeline.aws_name}-"):
             return {}  # Not made by this pipeline, so it may be one whose tags nobody here may read.
         return self._endpoint.config_tags(live)
 

@@ -233,7 +233,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         return {**self.trained, "transform_job": self.name_of(job), "output": output}
 
     def _output_uri(self, run: Run) -> str:
-        return requests.prediction_uri(self.bucket, run.data_date.isoformat(), run.pipeline)
+        return requests.prediction_uri(self.bucket, run.data_date.isoformat(), run.aws_name)
 
     def _failed(self, job: Job, reason: str) -> Message:
         links = self.links_of(job)

@@ -155,8 +155,8 @@ class ToldModels:
             time.sleep(UNSEEN_SECONDS / 20)
 
     def _objection(self, job: str, description: Mapping[str, Any], found: Mapping[str, str]) -> str | None:
-        if found.get(tags.PIPELINE) != self._run.pipeline:
-            return f"Training job {job} is none of pipeline {self._run.pipeline}'s: its tags say otherwise."
+        if found.get(tags.PIPELINE) != self._run.aws_name:
+            return f"Training job {job} is none of pipeline {self._run.aws_name}'s: its tags say otherwise."
         if not _is_day(found.get(tags.DATA_DATE, "")):
             return f"Training job {job} has no data date in its tags."
         status = TRAINING_JOB.status_of(description)
@@ -177,7 +177,7 @@ class ToldModels:
             if not is_not_found(error):
                 raise
             return {"model": job}
-        if found.get(tags.TRAINING_JOB) != job or found.get(tags.PIPELINE) != self._run.pipeline:
+        if found.get(tags.TRAINING_JOB) != job or found.get(tags.PIPELINE) != self._run.aws_name:
             return {"model": job}
         where = {"endpoint": found.get(tags.ENDPOINT), "endpoint_config": found.get(tags.ENDPOINT_CONFIG)}
         return {"model": model, **{fact: value for fact, value in where.items() if value}}
@@ -204,7 +204,7 @@ def facts_of_runs_own(client: Any, run: Run, job: Any) -> dict[str, Any]:
         f"The training task has left {name!r}, which is not a completed training job of pipeline {run.pipeline} for "
         f"data date {run.data_date}. Clear it to train anew."
     )
-    if named_parts(name).get("pipeline") != run.pipeline:
+    if named_parts(name).get("pipeline") != run.aws_name:
         raise not_wanted
     with explained(f"look at training job {name}"):
         try:
@@ -215,7 +215,7 @@ def facts_of_runs_own(client: Any, run: Run, job: Any) -> dict[str, Any]:
                 raise
             raise not_wanted from error
     is_done = TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is Answer.DONE
-    is_ours = (found.get(tags.PIPELINE), found.get(tags.DATA_DATE)) == (run.pipeline, run.data_date.isoformat())
+    is_ours = (found.get(tags.PIPELINE), found.get(tags.DATA_DATE)) == (run.aws_name, run.data_date.isoformat())
     if not (is_done and is_ours):
         raise not_wanted
     return model_facts(run, description)

@@ -15,6 +15,7 @@ from fresh_endpoints.aws.instances import instances_of
 from fresh_endpoints.aws.kinds import ENDPOINT
 from fresh_endpoints.aws.lists import newest
 from fresh_endpoints.live import LiveModel, endpoint_of, what_is_live
+from fresh_endpoints.pipeline_file.environment import aws_name
 from fresh_endpoints.run import named_parts
 from fresh_endpoints.steps.watch_memory import partial_pipeline
 
@@ -57,7 +58,7 @@ def not_deployed_to(client: Any, pipelines: Iterable[Pipeline], *, region: str) 
             yield summary
 
 
-def left_over(hook: SageMakerHook, summary: Summary, usable: Iterable[Pipeline]) -> LeftOver | None:
+def left_over(hook: SageMakerHook, summary: Summary, usable: Iterable[Pipeline], environment: str) -> LeftOver | None:
     """Look whether an endpoint that no file names serves a model of a run's.
 
     Two or three calls where its config's name is a run's, else one.
@@ -66,10 +67,11 @@ def left_over(hook: SageMakerHook, summary: Summary, usable: Iterable[Pipeline])
         hook: Makes the clients.
         summary: The endpoint, as it was listed.
         usable: The pipelines that have a file.
+        environment: The environment; empty for none.
 
     Returns:
-        What it serves and runs on; None where a run has not made that, or a pipeline of which only a run knows the
-        endpoint's name.
+        What it serves and runs on; None where a run of this environment has not made that, or a pipeline of which only
+        a run knows the endpoint's name.
 
     Raises:
         AirflowException: AWS refused.
@@ -78,11 +80,15 @@ def left_over(hook: SageMakerHook, summary: Summary, usable: Iterable[Pipeline])
     described = _described(endpoint)
     config = described.get("EndpointConfigName", "")
     name = named_parts(config).get("pipeline")
-    if name is None or any(each.name == name and _endpoint_name(each) is None for each in usable):
+    if name is None or any(each.aws_name == name and _endpoint_name(each) is None for each in usable):
         return None
-    if endpoint.config_tags(config).get(tags.PIPELINE) != name:
+    own = name.removeprefix(aws_name(environment, ""))
+    if name != aws_name(environment, own):
+        return None  # Another environment's, of which the tags need not be readable.
+    found = endpoint.config_tags(config)
+    if (found.get(tags.PIPELINE), found.get(tags.ENVIRONMENT, "")) != (name, environment):
         return None
-    live = what_is_live(partial_pipeline(name, endpoint=endpoint.name), hook)
+    live = what_is_live(partial_pipeline(own, endpoint=endpoint.name, environment=environment), hook)
     return LeftOver(live, instances_of(described, endpoint.config(config)))
 
 

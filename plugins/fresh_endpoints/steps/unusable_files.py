@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import available_timezones
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from fresh_endpoints.pipeline_file import limits
+from fresh_endpoints.pipeline_file.environment import aws_name
+from fresh_endpoints.pipeline_file.loading import values_of
 from fresh_endpoints.pipeline_file.model import Pipeline, Slack
 from fresh_endpoints.pipeline_file.notify import Notify
 from fresh_endpoints.steps.watch_memory import partial_pipeline
@@ -35,7 +36,7 @@ class _Readable(BaseModel):
     endpoint: dict[str, Any] = {}
 
 
-def pipeline_of(path: Path, memory: Memory) -> Pipeline | None:
+def pipeline_of(path: Path, memory: Memory, environment: str | None) -> Pipeline | None:
     """Return which pipeline a file stands for that cannot be used, as far as that is known.
 
     What was known while the file could be used goes first: the mistake may be in the very region.
@@ -43,29 +44,24 @@ def pipeline_of(path: Path, memory: Memory) -> Pipeline | None:
     Args:
         path: The file.
         memory: What is remembered.
+        environment: The current environment; empty for none, None where none can be called so.
 
     Returns:
-        The pipeline; None where the file does not say where it is, and never has.
+        The pipeline; None where the file does not say where it is, and never has, or where it is no pipeline's own.
     """
-    values = _values(path)
-    names = (path.stem, str(values.get("name")))
-    if recalled := next(filter(None, map(memory.recall, names)), None):
-        return recalled
+    if environment is None or "." in path.stem or path.stem.startswith("_"):
+        return None
+    values = values_of(path)
+    for name in (path.stem, str(values.get("name"))):
+        if recalled := memory.recall(name, environment):
+            return recalled
     try:
         read = _Readable.model_validate({"name": path.stem, **values})
     except ValidationError:
         return None
-    name = str(read.endpoint.get("EndpointName") or read.name)
-    facts = read.model_dump(include={"aws_conn_id", "region", "timezone"})
+    name = str(read.endpoint.get("EndpointName") or aws_name(environment, read.name))
+    facts = {**read.model_dump(include={"aws_conn_id", "region", "timezone"}), "environment": environment}
     return partial_pipeline(read.name, endpoint=name, slack=_slack(values), notify=_notify(values), **facts)
-
-
-def _values(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _slack(values: dict[str, Any]) -> Slack | None:

@@ -66,6 +66,7 @@ class Memory:
         self.pipelines[pipeline.name] = {
             "aws_conn_id": pipeline.aws_conn_id,
             "region": pipeline.region,
+            "environment": pipeline.environment,
             "timezone": pipeline.timezone,
             "endpoint": str(pipeline.endpoint["EndpointName"]),
             "slack": pipeline.slack.model_dump_json() if pipeline.slack else None,
@@ -82,17 +83,20 @@ class Memory:
         """
         return dt.datetime.fromisoformat(self.pipelines[pipeline.name]["since"])
 
-    def recall(self, name: str) -> Pipeline | None:
+    def recall(self, name: str, environment: str | None) -> Pipeline | None:
         """Return a pipeline whose file cannot be used any more, as far as it is known; None where it is not.
 
         Args:
             name: The pipeline's name.
+            environment: The current environment: of another one nothing is known; empty for none.
         """
         known = self.pipelines.get(name)
-        if known is None:
+        # An earlier version had no environments.
+        if known is None or known.get("environment", "") != environment:
             return None
         return partial_pipeline(
             name,
+            environment=environment,
             aws_conn_id=known["aws_conn_id"],
             region=known["region"],
             timezone=known["timezone"],

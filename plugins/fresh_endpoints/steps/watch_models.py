@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from fresh_endpoints.aws import tags
 from fresh_endpoints.live import hook_of
-from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_pipelines
+from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_pipelines, pipelines_dir
 from fresh_endpoints.run import Run
 from fresh_endpoints.steps.watch_memory import Memory
 from fresh_endpoints.steps.watched import Finding, Look
@@ -43,7 +44,7 @@ class WatchModelsOperator(BaseOperator):
         Raises:
             AirflowException: Nothing could be looked at; the reasons are in the log.
         """
-        now, loaded, memory = dt.datetime.now(dt.timezone.utc), load_pipelines(), Memory.read()
+        now, loaded, memory = dt.datetime.now(dt.timezone.utc), load_pipelines(_folder_for(context)), Memory.read()
         for pipeline in loaded.pipelines:
             memory.learn(pipeline, now)
         look = Look(loaded, memory, now, lambda dag_id, dates: _has_run(context["ti"], dag_id, dates))
@@ -68,6 +69,11 @@ class WatchModelsOperator(BaseOperator):
                 memory.write()  # At once, for a process that is killed has told nevertheless.
                 if finding.endpoint:
                     _note_told(finding.pipeline, finding.endpoint, message.event)
+
+
+def _folder_for(context: Any) -> Path:
+    """Return the folder of the pipeline files: that beside the DAG file, where there is one."""
+    return pipelines_dir(Path(context["dag"].fileloc))
 
 
 def _note_told(pipeline: Pipeline, live: LiveModel, event: str) -> None:

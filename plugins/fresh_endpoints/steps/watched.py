@@ -80,8 +80,11 @@ class Look:
         self.unseen: set[str] = set()
         self.seen = 0
         self._usable = loaded.pipelines
-        known = [(error, pipeline_of(error.path, memory)) for error in loaded.errors]
-        self.unusable: list[Broken] = [(error, pipeline) for error, pipeline in known if pipeline]
+        self._environment = loaded.environment
+        known = [(error, pipeline_of(error.path, memory, loaded.environment)) for error in loaded.errors]
+        usable = {pipeline.name for pipeline in loaded.pipelines}
+        # A second file of a name takes nothing from the first.
+        self.unusable: list[Broken] = [(error, found) for error, found in known if found and found.name not in usable]
         self._memory = memory
         self._now = now
         self._has_run = has_run
@@ -123,7 +126,7 @@ class Look:
 
     def _look_at_unowned(self) -> None:
         files = [*self._usable, *(pipeline for _, pipeline in self.unusable)]
-        recalled = filter(None, map(self._memory.recall, self._memory.pipelines))
+        recalled = filter(None, map(self._recall, self._memory.pipelines))
         # By account and region, as far as connections tell accounts apart.
         for place in dict.fromkeys((each.aws_conn_id, each.region) for each in [*files, *recalled]):
             with self._looking_at(f"{place[1]}/"):
@@ -137,10 +140,10 @@ class Look:
         if any(subject == finding.subject for finding in self.findings):
             return  # Found by way of another connection to the same account.
         with self._looking_at(subject):
-            found = left_over(hook, summary, self._usable)
+            found = left_over(hook, summary, self._usable, self._environment or "")
             if found is None or found.live.data_date is None:
                 return
-            pipeline = self._memory.recall(found.live.pipeline) or self._neighbour(found.live, place)
+            pipeline = self._recall(found.live.pipeline) or self._neighbour(found.live, place)
             message = findings.endpoint_without_file(found.live, self._today(pipeline), instances=found.instances)
             self._found(subject, pipeline, found.live.data_date, message)
 
@@ -148,9 +151,13 @@ class Look:
         """Return what is known of a pipeline that never had a file here: who is told is as with another one there."""
         others = [each for each in self._usable if (each.aws_conn_id, each.region) == place]
         told = next((each for each in others if each.slack or each.notify), None)
-        ways = {"slack": told.slack if told else None, "notify": told.notify if told else ()}
+        ways: dict[str, Any] = {"slack": told.slack if told else None, "notify": told.notify if told else ()}
         name, (aws_conn_id, region) = live.pipeline, place
+        ways["environment"] = live.environment
         return partial_pipeline(name, endpoint=live.endpoint, aws_conn_id=aws_conn_id, region=region, **ways)
+
+    def _recall(self, name: str) -> Pipeline | None:
+        return self._memory.recall(name, self._environment)
 
     def _find_too_old(self, pipeline: Pipeline, live: LiveModel) -> None:
         today = self._today(pipeline)

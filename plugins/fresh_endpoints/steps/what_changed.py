@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fresh_endpoints.aws import tags
@@ -23,11 +24,11 @@ def change_of(endpoint: Endpoint, deployment: Deployment) -> Change:
         endpoint: The endpoint.
         deployment: What is live now.
     """
-    live, time = LiveModel(deployment.run.pipeline, endpoint.name), took(deployment.run)
+    run = deployment.run
+    before, time = LiveModel(run.pipeline, endpoint.name, environment=run.environment), took(run)
     try:
         was = endpoint.config_tags(deployment.config_name).get(tags.PREVIOUS_CONFIG)
-        before = with_model(LiveModel(live.pipeline, live.endpoint, config=was), endpoint) if was else None
+        return Change(with_model(replace(before, config=was), endpoint) if was else None, time)
     except Exception as error:
         log.warning("What was live before could not be read for the message: %s", error)
-        before = LiveModel(live.pipeline, live.endpoint, problem="what it was could not be read")
-    return Change(before, time)
+        return Change(replace(before, problem="what it was could not be read"), time)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 
-from fresh_endpoints.pipeline_file.loading import load_pipeline, pipelines_dir
+from fresh_endpoints.pipeline_file.loading import load_named
 from fresh_endpoints.run import Run
 from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.sending import PipelineNotifier
@@ -59,7 +59,7 @@ async def tell_missed(*, pipeline: str, context: dict[str, Any]) -> None:
 
 
 def _tell(name: str, dag_run: dict[str, Any]) -> None:
-    pipeline = load_pipeline(pipelines_dir() / f"{name}.yaml")
+    pipeline = load_named(name)
     run = Run.of(
         pipeline,
         {

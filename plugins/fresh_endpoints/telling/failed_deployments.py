@@ -33,7 +33,7 @@ def no_model(trained_by: str) -> Message:
 
 def endpoint_of_another(deployment: Deployment, *, live: str, other: str) -> Message:
     """Say that the endpoint serves another pipeline's model."""
-    pipeline = deployment.run.pipeline
+    pipeline = deployment.run.aws_name
     return Message(
         FAILED,
         f'Endpoint "{deployment.endpoint_name}" serves "{live}", a model of pipeline "{other}", not of "{pipeline}".',

@@ -108,7 +108,7 @@ class Message:
             for label, value in self.facts.items()
             if value not in self.sentence
         )
-        head = f"{self.title}: {run.pipeline}, data date {run.data_date}. {self.sentence}"
+        head = f"{self.title}: {run.title}, data date {run.data_date}. {self.sentence}"
         return slack_text.fitting(head + facts, slack_text.MOST_TEXT_CHARACTERS)
 
     def blocks(self, run: Run) -> list[dict[str, Any]]:
@@ -134,7 +134,7 @@ class Message:
         """Say what happened, to which pipeline's model of which day; where that is too long, the name is cut."""
         head, day = slack_text.fitting(self.heading, _MOST_HEADING_CHARACTERS), run.data_date.isoformat()
         room = slack_text.MOST_HEADER_CHARACTERS - slack_text.width(f"{head}: , {day}")
-        return f"{head}: {slack_text.fitting(run.pipeline, room)}, {day}"
+        return f"{head}: {slack_text.fitting(run.title, room)}, {day}"
 
     def with_links(self, links: Mapping[str, str]) -> Message:
         """Return the message with further addresses.

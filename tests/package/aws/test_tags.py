@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from datetime import date, datetime, timezone
 
@@ -38,8 +39,9 @@ def test_the_keys_are_all_ours_and_differ():
 
 def test_an_endpoint_config_gets_no_more_tags_than_are_kept_free_for_it():
     """It gets the most: the run's, the facts, and what has become of it."""
-    deployment = Deployment(RUN, FACTS, "c", "e")
-    given = {**RUN.tags({}), **fact_tags(deployment.deployed_facts)}
+    run = dataclasses.replace(RUN, environment="dev")
+    deployment = Deployment(run, FACTS, "c", "e")
+    given = {**run.tags({}), **fact_tags(deployment.deployed_facts)}
     keys = {value for name, value in inspect.getmembers(tags) if name.isupper() and str(value).startswith(tags.PREFIX)}
     keys -= {tags.PREFIX, tags.RUN_STARTED, tags.REFUSED, tags.HOLD, tags.REDEPLOY}  # On jobs or endpoints only.
     assert keys - set(given) == {tags.PREVIOUS_CONFIG, tags.ASKED_OVER, tags.SMOKE_TEST, tags.TOLD}

@@ -262,3 +262,34 @@ def test_a_file_of_any_content_is_usable_or_refused_by_name_and_its_neighbour_st
         suppress_health_check=list(hypothesis.HealthCheck),
     )(hypothesis.given(FILES)(try_file))
     (test if SEED is None else hypothesis.seed(int(SEED))(test))()
+
+
+@pytest.mark.timeout(max(300, EXAMPLES * 2))
+def test_defaults_of_any_content_are_refused_at_each_pipeline_that_they_govern_and_at_no_other(
+    loader, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("fuzz-defaults") / "pipelines"
+
+    def try_defaults(file: bytes | str) -> None:
+        write(folder / "team", file.replace(b"name: bad\n", b"") if isinstance(file, bytes) else file)
+        (folder / "team" / "good.yaml").rename(folder / "good.yaml")
+        (folder / "team" / "bad.yaml").rename(folder / "team" / "_defaults.yaml")
+        for name in ("lily", "rose"):
+            (folder / "team" / f"{name}.yaml").write_text(f"name: {name}\n")
+        outcome = loader.load(folder)
+        assert outcome.end == ""
+        assert "good" in outcome.names
+        refused = {name.removesuffix(".yaml") for name in outcome.errors}
+        assert {*outcome.names, *refused} == {"good", "lily", "rose"}
+        assert not refused & set(outcome.names)
+        assert outcome.seconds < SECONDS
+        assert outcome.megabytes < loader.first.megabytes + MEGABYTES
+
+    test = hypothesis.settings(
+        max_examples=max(EXAMPLES // 3, 10),
+        derandomize=SEED is None,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )(hypothesis.given(FILES)(try_defaults))
+    (test if SEED is None else hypothesis.seed(int(SEED))(test))()

@@ -24,7 +24,8 @@ def pipeline(local_aws, monkeypatch):
     for name, value in airflow_connections(local_aws.url, local_aws.region).items():
         monkeypatch.setenv(name, value)
     name = unique("iris")
-    yield SimpleNamespace(name=name, aws_conn_id="aws_default", region=local_aws.region, timezone="UTC")
+    named = {"name": name, "aws_name": name, "environment": ""}
+    yield SimpleNamespace(**named, aws_conn_id="aws_default", region=local_aws.region, timezone="UTC")
     local_aws.clear_faults()
 
 

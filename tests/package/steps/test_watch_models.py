@@ -183,8 +183,8 @@ def test_what_a_file_named_before_it_named_another_endpoint_is_told_and_no_endpo
     assert watched.pipeline.titles() == ["Endpoint without pipeline file"]
 
 
-@pytest.mark.parametrize("tags", [{"pipeline": "another"}, {"pipeline": ""}])
-def test_an_endpoint_without_a_runs_tags_is_nobodys_business(watched, tags):
+@pytest.mark.parametrize("tags", [{"pipeline": "another"}, {"pipeline": ""}, {"environment": "dev"}])
+def test_an_endpoint_without_a_runs_tags_or_of_another_environment_is_nobodys_business(watched, tags):
     watched.make_live(date(2019, 3, 4), **tags)
     watched.file.unlink()
     assert watched.watch() == ("success", [])

@@ -10,6 +10,7 @@ import pytest
 from fresh_endpoints.telling.callbacks import XCOM_FAILURE_TOLD, BackstopNotifier
 
 STARTED = datetime(2019, 3, 5, tzinfo=timezone.utc)
+PIPELINE = SimpleNamespace(name="iris", environment="", timezone="UTC", slack=None, notify=(), deploy="never")
 
 
 class FailedRun:
@@ -39,7 +40,7 @@ class FailedRun:
             dag_id="d", run_id="r", logical_date=STARTED, run_after=STARTED, start_date=STARTED, conf={}
         )
         dag = SimpleNamespace(task_ids=["wait_for_data", "train", "deploy", "predict"])
-        notifier = BackstopNotifier(SimpleNamespace(name="iris", timezone="UTC", slack=None, notify=(), deploy="never"))
+        notifier = BackstopNotifier(PIPELINE)
         notifier.tell = lambda run, message: self.told.append(message.text(run))
         notifier.notify({"ti": ti, "dag_run": dag_run, "dag": dag, "reason": "task_failure", "params": {}})
         return [text.partition(":")[0] for text in self.told]

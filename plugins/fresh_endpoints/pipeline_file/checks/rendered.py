@@ -40,7 +40,7 @@ def render(pipeline: Pipeline) -> Rendered:
     Args:
         pipeline: The pipeline as its file has it.
     """
-    templates = Templates({**SAMPLE_DATES, "pipeline": pipeline.name})
+    templates = Templates({**SAMPLE_DATES, "pipeline": pipeline.name, "env": pipeline.environment})
     bucket = templates.render(pipeline.bucket, ("bucket",))
     if not is_unknown(bucket):
         templates.known["bucket"] = bucket

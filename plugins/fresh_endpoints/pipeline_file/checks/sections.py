@@ -8,7 +8,7 @@ from typing import Any
 
 from fresh_endpoints.aws import requests, service_model
 from fresh_endpoints.pipeline_file.checks.rendered import Rendered
-from fresh_endpoints.pipeline_file.model import Pipeline
+from fresh_endpoints.pipeline_file.model import KEYS
 from fresh_endpoints.pipeline_file.templates import is_unknown
 from fresh_endpoints.problems import Problem, Where, format_path
 
@@ -92,7 +92,7 @@ def home_at_the_top(problem: Problem) -> Where | None:
         Its path in the file; None where it is none of these.
     """
     key = problem.path[-1] if problem.kind == "unknown" else None
-    return (key,) if key in Pipeline.model_fields else None
+    return (key,) if key in KEYS else None
 
 
 def variants(section: Mapping[str, Any]) -> list[tuple[Where, dict[str, Any]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -73,14 +74,16 @@ def _make(target: str, *variables: str) -> None:
 
 
 def _airflow(*arguments: str) -> None:
-    assert not _exits(get_parser(), list(arguments))
+    # By its name alone, a command is asked for its help, which wants no arguments.
+    is_named_only = not any(word.startswith("-") for word in arguments)
+    assert not _exits(get_parser(), list(arguments)) or (is_named_only and _has_help(get_parser(), arguments))
 
 
 def _docker(*arguments: str) -> None:
     """Hold what concerns docker-compose.yaml against it, and what is built against the files."""
     if arguments[0] != "compose":
         named = [after for option, after in pairwise(arguments) if option == "--file"]
-        assert arguments[0] in ("build", "push", "inspect", "run", "pull")
+        assert arguments[0] in ("build", "inspect", "pull", "push", "run")
         assert [file for file in named if not (ROOT / file).is_file()] == []
         return
     services = yaml.safe_load((ROOT / "docker-compose.yaml").read_text())["services"]
@@ -130,6 +133,14 @@ def subcommands() -> frozenset[str]:
     parser = fresh_endpoints.make_parser()
     [commands] = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return frozenset(commands.choices)
+
+
+def _has_help(parser: argparse.ArgumentParser, command: Sequence[str]) -> bool:
+    try:
+        parser.parse_args([*command, "--help"])
+    except SystemExit as ended:
+        return ended.code == 0
+    return False
 
 
 def _exits(parser: argparse.ArgumentParser, arguments: list[str]) -> bool:

@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         allowed_hosts=options.allowed_hosts,
         permissions=options.record_permissions,
         slack_channels=options.slack_channels,
+        slack_per_second=options.slack_per_second,
+        slack_burst=options.slack_burst,
     )
     # moto asks botocore for credentials of its own where a request is not signed.
     os.environ.setdefault("AWS_DEFAULT_REGION", settings.region)
@@ -144,6 +146,21 @@ def _parser() -> argparse.ArgumentParser:
         default=(),
         metavar="NAME,NAME",
         help="channels that Slack's chat.postMessage knows (default: whatever can be a channel's name)",
+    )
+    parser.add_argument(
+        "--slack-per-second",
+        type=_rate,
+        default=defaults.slack_per_second,
+        metavar="MESSAGES",
+        help="messages a second that Slack takes of a webhook, or in a channel; Slack itself takes about 1 "
+        "(default: no limit)",
+    )
+    parser.add_argument(
+        "--slack-burst",
+        type=_count,
+        default=defaults.slack_burst,
+        metavar="MESSAGES",
+        help="messages of a webhook, or in a channel, that may come at once (default: %(default)s)",
     )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when standard input closes")
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -48,6 +49,7 @@ class LocalAws:
         state: Path | None = None,
         allowed_hosts: Sequence[str] = (),
         slack_channels: Sequence[str] = (),
+        slack_per_second: float = math.inf,
         log: int | None = None,
     ) -> None:
         """Start the server and wait until it listens.
@@ -65,6 +67,7 @@ class LocalAws:
             state: Folder that keeps its state between two runs; None keeps it in memory only.
             allowed_hosts: Hosts to answer to beside the loopback ones.
             slack_channels: Channels that chat.postMessage knows; none for whatever can be a channel's name.
+            slack_per_second: Messages a second that Slack takes of a webhook, or in a channel; ``inf`` for no limit.
             log: File descriptor for the server's errors; None for this process's standard error.
 
         Raises:
@@ -74,6 +77,7 @@ class LocalAws:
         command += [f"--ping-timeout={ping_timeout}", f"--stop-grace={stop_grace}"]
         command += [f"--status-seconds={status_seconds}", f"--wait-scale={wait_scale}"]
         command += [f"--lists-per-second={lists_per_second}", f"--lists-burst={lists_burst}"]
+        command.append(f"--slack-per-second={slack_per_second}")
         command += [f"--image={name}={image}" for name, image in (images or {}).items()]
         if state is not None:
             command.append(f"--state={state}")

@@ -37,6 +37,7 @@ from local_aws.s3_state import S3State
 from local_aws.sagemaker import SageMaker
 from local_aws.settings import Settings
 from local_aws.slack import PAGE_PATHS, Slack
+from local_aws.slack_rate import SlackRate
 from local_aws.state import StateFolder, StateKeeper
 from local_aws.strangers import Guard
 from local_aws.wire import (
@@ -74,7 +75,7 @@ class Application:
         self._faults = Faults()
         self._calls = CallRecord()
         self._permissions = PermissionRecord(settings.permissions)
-        self._slack = Slack(settings.slack_channels)
+        self._slack = Slack(settings.slack_channels, SlackRate(settings.slack_per_second, settings.slack_burst))
         self._moto: Any = None
         self._state = StateFolder(settings.state) if settings.state else None
         self._keeper = StateKeeper(self._save)
@@ -202,7 +203,7 @@ class Application:
                 return _json({"ok": False, "error": "unknown_method"})
             return self._slack.post_message(body, environ.get("HTTP_AUTHORIZATION", ""))
         if call.service == "slack":
-            return self._slack.receive(body, environ.get("CONTENT_TYPE", ""))
+            return self._slack.receive(body, environ.get("CONTENT_TYPE", ""), environ.get("PATH_INFO", ""))
         if call.service == "sagemaker":
             headers = {
                 name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,9 @@ class Settings:
         state: Folder that keeps the state between two runs; None keeps it in memory only.
         allowed_hosts: Hosts to answer to beside 127.0.0.1, localhost and ::1; see strangers.py.
         slack_channels: Channels that Slack's chat.postMessage knows; empty for whatever can be a channel's name.
+        slack_per_second: Messages a second that Slack takes of a webhook, or in a channel, in the long run; see
+            slack_rate.py. Slack's own is about 1; ``inf`` for no limit.
+        slack_burst: Messages of a webhook, or in a channel, that may come at once.
         permissions: Folder that a file of the permissions used is put in; None records none.
     """
 
@@ -48,4 +52,6 @@ class Settings:
     state: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     slack_channels: tuple[str, ...] = ()
+    slack_per_second: float = math.inf
+    slack_burst: int = 1
     permissions: Path | None = None

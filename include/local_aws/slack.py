@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import threading
 import time
@@ -20,6 +21,7 @@ from werkzeug.wrappers import Response
 
 from local_aws.slack_limits import problem_of_blocks
 from local_aws.slack_page import render
+from local_aws.slack_rate import SlackRate
 from local_aws.wire import read_json
 
 MOST_MESSAGES = 1_000
@@ -35,24 +37,29 @@ class Slack:
     Args:
         channels: The channels that chat.postMessage knows; none for whatever can be a channel's name. A webhook belongs
             to a channel, and needs none.
+        rate: How often it takes a message; None for no limit.
     """
 
-    def __init__(self, channels: tuple[str, ...] = ()) -> None:
+    def __init__(self, channels: tuple[str, ...] = (), rate: SlackRate | None = None) -> None:
         self._channels = channels
+        self._rate = rate or SlackRate(math.inf, 1)
         self._newest = 0
         self._lock = threading.Lock()
         self._messages: deque[dict[str, Any]] = deque(maxlen=MOST_MESSAGES)
 
-    def receive(self, body: bytes, content_type: str) -> Response:
+    def receive(self, body: bytes, content_type: str, path: str = "") -> Response:
         """Answer a webhook.
 
         Args:
+            path: The webhook's.
             body: JSON, or a form whose field ``payload`` holds it.
             content_type: The request's Content-Type.
 
         Returns:
-            ``ok``, or 400 with Slack's word for what is wrong.
+            ``ok``; 400 with Slack's word for what is wrong; or 429.
         """
+        if seconds := self._rate.take(path):
+            return _plain("rate_limited", 429, seconds)
         if content_type.startswith("application/x-www-form-urlencoded"):
             body = parse_qs(body.decode("utf-8", "replace")).get("payload", [""])[0].encode()
         try:
@@ -76,7 +83,7 @@ class Slack:
             authorization: The request's header of that name, with a bot's token.
 
         Returns:
-            The message with its ``ts``, or Slack's word for what is wrong; 200 either way, as Slack has it.
+            The message with its ``ts``, or Slack's word for what is wrong; 200 either way, as Slack has it, or 429.
         """
         if not _BOT_TOKEN.fullmatch(authorization):
             return _answer({"ok": False, "error": "invalid_auth" if authorization else "not_authed"})
@@ -92,6 +99,8 @@ class Slack:
             problem = "no_text"
         if problem:
             return _answer({"ok": False, "error": problem})
+        if seconds := self._rate.take(f"{authorization} {channel}"):
+            return _answer({"ok": False, "error": "ratelimited"}, 429, seconds)
         return _answer(self._post(payload, str(channel)))
 
     def _channel(self, given: Any) -> str | None:
@@ -165,9 +174,14 @@ def channel_id(name: str) -> str:
     return f"C{hashlib.sha256(name.encode()).hexdigest()[:10].upper()}"
 
 
-def _answer(content: Mapping[str, Any]) -> Response:
-    return Response(json.dumps(content), content_type="application/json; charset=utf-8")
+def _answer(content: Mapping[str, Any], status: int = 200, retry_after: int = 0) -> Response:
+    content_type = "application/json; charset=utf-8"
+    return Response(json.dumps(content), status=status, headers=_waits(retry_after), content_type=content_type)
 
 
-def _plain(text: str, status: int) -> Response:
-    return Response(text, status=status, content_type="text/html")
+def _plain(text: str, status: int, retry_after: int = 0) -> Response:
+    return Response(text, status=status, headers=_waits(retry_after), content_type="text/html")
+
+
+def _waits(seconds: int) -> dict[str, str]:
+    return {"Retry-After": str(seconds)} if seconds else {}

@@ -41,7 +41,9 @@ END
 
 
 @pytest.mark.timeout(900)
-def test_the_steps_make_an_endpoint_and_update_it_the_next_day(tmp_path: Path, environment: Mapping[str, str]) -> None:
+def test_the_steps_make_an_endpoint_and_update_it_the_next_day(
+    tmp_path: Path, demo_environment: Mapping[str, str]
+) -> None:
     folder = tmp_path / "returns"
     folder.mkdir()
     script = "set -eo pipefail\n" + "".join(commands(folder))
@@ -49,7 +51,7 @@ def test_the_steps_make_an_endpoint_and_update_it_the_next_day(tmp_path: Path, e
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=ROOT,
-        env=dict(environment),
+        env=dict(demo_environment),
         capture_output=True,
         text=True,
         check=False,

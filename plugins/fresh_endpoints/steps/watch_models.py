@@ -17,13 +17,17 @@ from fresh_endpoints.pipeline_file.loading import LoadedPipelines, load_pipeline
 from fresh_endpoints.run import Run
 from fresh_endpoints.steps.watch_memory import Memory
 from fresh_endpoints.steps.watched import Finding, Look
+from fresh_endpoints.telling.later import hand_over
 from fresh_endpoints.telling.sending import PipelineNotifier, run_links
+from fresh_endpoints.telling.untold import keep_only, take_up
 
 if TYPE_CHECKING:
     from fresh_endpoints.live import LiveModel
     from fresh_endpoints.pipeline_file.model import Pipeline
 
 log = logging.getLogger(__name__)
+
+_DAGS = ("train_and_deploy", "batch_predict", "redeploy")
 
 
 class WatchModelsOperator(BaseOperator):
@@ -47,6 +51,7 @@ class WatchModelsOperator(BaseOperator):
         now, loaded, memory = dt.datetime.now(dt.timezone.utc), load_pipelines(_folder_for(context)), Memory.read()
         for pipeline in loaded.pipelines:
             memory.learn(pipeline, now)
+            _hand_over_untold(pipeline)
         look = Look(loaded, memory, now, lambda dag_id, dates: _has_run(context["ti"], dag_id, dates))
         look.look()
         memory.told = {key: day for key, day in memory.told.items() if _still_stands(key, look)}
@@ -74,6 +79,16 @@ class WatchModelsOperator(BaseOperator):
 def _folder_for(context: Any) -> Path:
     """Return the folder of the pipeline files: that beside the DAG file, where there is one."""
     return pipelines_dir(Path(context["dag"].fileloc))
+
+
+def _hand_over_untold(pipeline: Pipeline) -> None:
+    """Have told what the callbacks of a pipeline's DAGs could not tell; see telling/untold.py."""
+    for dag_id in (f"{kind}_{pipeline.name}" for kind in _DAGS):
+        if not (untold := take_up(dag_id)):
+            continue
+        left = [later for later in untold if hand_over(later) is None]
+        log.info("Of %d messages that Slack has not taken, %d are told now.", len(untold), len(untold) - len(left))
+        keep_only(dag_id, left)
 
 
 def _note_told(pipeline: Pipeline, live: LiveModel, event: str) -> None:

@@ -6,6 +6,7 @@ https://airflow.apache.org/docs/apache-airflow/stable/howto/deadline-alerts.html
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,16 @@ from asgiref.sync import sync_to_async
 from fresh_endpoints.pipeline_file.loading import load_named
 from fresh_endpoints.run import Run
 from fresh_endpoints.telling import messages
+from fresh_endpoints.telling.sender import send
 from fresh_endpoints.telling.sending import PipelineNotifier
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.deadline import DeadlineAlert
 
     from fresh_endpoints.pipeline_file.model import Pipeline
+    from fresh_endpoints.telling.later import Later
+
+log = logging.getLogger(__name__)
 
 
 def deadline_alert(pipeline: Pipeline) -> DeadlineAlert | None:
@@ -55,10 +60,14 @@ async def tell_missed(*, pipeline: str, context: dict[str, Any]) -> None:
     """
     if context["dag_run"]["run_type"] != "scheduled":
         return
-    await sync_to_async(_tell, thread_sensitive=False)(pipeline, context["dag_run"])
+    # This is the triggerer: what Slack does not take now waits here for its turn.
+    for later in await sync_to_async(_tell, thread_sensitive=False)(pipeline, context["dag_run"]):
+        if refusal := await send(later):
+            log.warning("Slack did not take the message %r: %s", later.event, refusal.words)
 
 
-def _tell(name: str, dag_run: dict[str, Any]) -> None:
+def _tell(name: str, dag_run: dict[str, Any]) -> list[Later]:
+    """Tell, and return what Slack has not taken for now."""
     pipeline = load_named(name)
     run = Run.of(
         pipeline,
@@ -75,7 +84,14 @@ def _tell(name: str, dag_run: dict[str, Any]) -> None:
     message = messages.deadline_missed(
         run.run_id, minutes=pipeline.deadline_minutes, has_failed=dag_run["state"] == "failed"
     )
-    PipelineNotifier(pipeline).tell(run, message)
+    kept: list[Later] = []
+
+    def keep(later: Later) -> str:
+        kept.append(later)
+        return "the triggerer"
+
+    PipelineNotifier(pipeline, keep).tell(run, message)
+    return kept
 
 
 def _moment(text: str | None) -> datetime | None:

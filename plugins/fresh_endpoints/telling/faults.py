@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
 from urllib.error import URLError
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 _LONGEST = 300
+_OF_THE_NETWORK = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 
 
 def what_failed(error: BaseException) -> str:
@@ -30,6 +34,19 @@ def what_failed(error: BaseException) -> str:
     elif isinstance(cause, OSError) and not isinstance(cause, URLError):
         words = str(cause.strerror or cause)
     return f"{kind}: {words[:_LONGEST]}" if words and "/" not in words else kind
+
+
+def may_pass(error: BaseException) -> bool:
+    """Tell whether an error on the way to people may be another's fault, and over later.
+
+    Args:
+        error: What was raised on the way.
+    """
+    cause = error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error
+    if isinstance(cause, ssl.SSLError):
+        return isinstance(cause, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+    is_of_network = isinstance(cause, OSError) and cause.errno in _OF_THE_NETWORK
+    return is_of_network or isinstance(cause, (ConnectionError, TimeoutError, socket.gaierror))
 
 
 def _masked(text: str) -> str:

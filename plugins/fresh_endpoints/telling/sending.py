@@ -1,9 +1,9 @@
 """Tells people a message, by Slack and by notifiers, once an event, and never decides anything.
 
 Messages go through the provider's hooks, by a webhook or by an app's token. A message about a SageMaker resource is
-recorded as a tag on that resource, so that neither a retry nor a second worker tells the same event twice. A double
-message takes a send without a record: a process that dies between the two, or an answer of Slack's or of AWS's that is
-lost.
+recorded as a tag on that resource, so that neither a retry nor a second worker tells the same event twice. What Slack
+does not take for now is left to Airflow (see later.py), and counts as told from then on. A double message takes a send
+without a record: a process that dies between the two, or an answer of Slack's or of AWS's that is lost.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ from fresh_endpoints.telling.remedies import helpful
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.pipeline_file.notify import Notify
+    from fresh_endpoints.telling.delivery import Delivery
+    from fresh_endpoints.telling.later import Later
     from fresh_endpoints.telling.message import Message
     from fresh_endpoints.telling.slack_api import QuietApiHook
     from fresh_endpoints.telling.slack_webhook import QuietWebhookHook
@@ -36,32 +38,30 @@ class PipelineNotifier(BaseNotifier):
 
     Args:
         pipeline: The pipeline; without ``slack`` and ``notify`` nothing is sent.
+        keep: Keeps what Slack does not take now, and returns who tells it later; by default the DAG ``tell_later``.
     """
 
     template_fields: Sequence[str] = ()
 
-    def __init__(self, pipeline: Pipeline):
+    def __init__(self, pipeline: Pipeline, keep: Callable[[Later], str | None] | None = None):
         super().__init__()
         self.pipeline = pipeline
+        self._kept_by = keep
 
     @cached_property
     def hook(self) -> QuietWebhookHook | QuietApiHook:
         """What sends: the provider's hook for the kind of connection that the pipeline names."""
-        # Imported here, and for that not by way of the provider's notifier: two HTTP clients come with it, which every
-        # parse of a DAG file and every task would import.
-        from airflow.providers.common.compat.sdk import BaseHook
-
-        from fresh_endpoints.telling.slack_api import QuietApiHook
+        from fresh_endpoints.telling.slack_hook import slack_hook
         from fresh_endpoints.telling.slack_thread import RunThread
-        from fresh_endpoints.telling.slack_webhook import QuietWebhookHook
 
         slack = self.pipeline.slack
         assert slack is not None  # Without it tell() sends nothing.
-        if BaseHook.get_connection(slack.connection).conn_type != QuietApiHook.conn_type:
-            return QuietWebhookHook(slack.connection)
-        context, is_executing = self._where()
-        thread = RunThread(context, f"{slack.connection} {slack.channel}", can_write=is_executing)
-        return QuietApiHook(slack.connection, thread)
+
+        def thread() -> RunThread:
+            context, is_executing = self._where()
+            return RunThread(context, f"{slack.connection} {slack.channel}", can_write=is_executing)
+
+        return slack_hook(slack.connection, thread)
 
     def __call__(self, *args: Any) -> None:
         """Be called back by Airflow.
@@ -127,7 +127,7 @@ class PipelineNotifier(BaseNotifier):
             message: What to tell; a problem gets what is live now, what to do, and where the runbook has more.
 
         Returns:
-            Whether Slack or a notifier took the message.
+            Whether Slack or a notifier took the message, or Airflow keeps it for Slack.
         """
         if not self.wants(message):
             return False
@@ -148,21 +148,68 @@ class PipelineNotifier(BaseNotifier):
         return tell_notifiers(wanting, run, message, context, since=begun)
 
     def _tell_slack(self, run: Run, message: Message) -> bool:
-        if problem := self._post(run, message):
-            log.warning("Slack did not take the message %r: %s; the run goes on.", message.event, problem.rstrip("."))
-            return False
-        log.info("Told Slack: %s", message.text(run))
-        return True
+        from fresh_endpoints.telling.later import can_hand_over
 
-    def _post(self, run: Run, message: Message) -> str | None:
-        """Send a message, and return what has kept Slack from taking it, in words that hold no secret."""
+        body = self._body_of(run, message)
+        is_kept_long = self._kept_by is None and not can_hand_over()
+        ended = self._deliver(message, body, is_kept_long=is_kept_long)
+        if ended.refusal is None:
+            log.info("Told Slack: %s", message.text(run))
+            return True
+        words = ended.refusal.words.rstrip(".")
+        if ended.left_to:
+            log.info("Slack takes no message now (%s). It is told later by %s: %s", words, ended.left_to, body["text"])
+            return True
+        log.warning("Slack did not take the message %r: %s; the run goes on.", message.event, words)
+        return False
+
+    def _deliver(self, message: Message, body: dict[str, Any], *, is_kept_long: bool) -> Delivery:
+        from fresh_endpoints.telling.delivery import deliver
+        from fresh_endpoints.telling.slack_hook import posted
+        from fresh_endpoints.telling.slack_pause import SlackPause
+
+        began, line = time.time(), self._line_of(body)
+        return deliver(
+            lambda: posted(lambda: self.hook.post(body)),
+            SlackPause(line),
+            lambda not_before: self._keep(self._later(message, body, line, began, not_before)),
+            is_kept_long=is_kept_long,
+        )
+
+    def _keep(self, later: Later) -> str | None:
+        from fresh_endpoints.telling.later import can_hand_over, hand_over
+        from fresh_endpoints.telling.untold import put_by
+
+        if self._kept_by:
+            return self._kept_by(later)
+        if can_hand_over():
+            return hand_over(later)
+        return put_by(later, str(later.thread["dag_id"])) if later.thread else None
+
+    def _line_of(self, body: Mapping[str, Any]) -> str:
         try:
-            return self.hook.post(self._body_of(run, message))
-        except Exception as error:
-            # Not the error's text: it may hold the webhook's address, which is a secret.
-            from fresh_endpoints.telling.faults import what_failed
+            return self.hook.line_of(body)
+        except Exception:  # No such connection, which is said when it is sent.
+            return ""
 
-            return what_failed(error)
+    def _later(self, message: Message, body: Mapping[str, Any], line: str, since: float, not_before: float) -> Later:
+        from fresh_endpoints.telling.later import Later
+        from fresh_endpoints.telling.slack_thread import ThreadOfAnother
+
+        slack = self.pipeline.slack
+        assert slack is not None
+        thread = ThreadOfAnother.facts_of(self._where()[0])
+        return Later(
+            self.pipeline.name,
+            message.event,
+            slack.connection,
+            line,
+            body,
+            since,
+            not_before,
+            message.is_failure,
+            thread,
+        )
 
     def _body_of(self, run: Run, message: Message) -> dict[str, Any]:
         slack = self.pipeline.slack

@@ -20,15 +20,12 @@ from airflow.sdk.log import mask_secret
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from fresh_endpoints.telling.slack_retries import retry_handlers
+from fresh_endpoints.telling.refusal import MOST_SECONDS_BEFORE_ANOTHER, PASSING_STATUSES, Refusal, seconds_of
 from fresh_endpoints.telling.slack_webhook import TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
-    from fresh_endpoints.telling.slack_thread import RunThread
+    from fresh_endpoints.telling.slack_thread import Thread
 
-# What two posts may take together stays within Airflow's 20 s for the callbacks of a task: a second one is begun only
-# this soon.
-MOST_SECONDS_BEFORE_ANOTHER = 3
 
 # Slack's words for an error, and for scopes: nothing else is repeated, for a proxy may answer in its place.
 _WORD = re.compile(r"[a-z]+(?:_[a-z]+)*")
@@ -43,6 +40,7 @@ _THREAD_REFUSED = frozenset(
 _USE = "put the Bot User OAuth Token (xoxb-…) of the installed app into the connection's password"
 _FAULT = "A fault of Slack's or of a proxy; see https://slack-status.com if it lasts"
 _TOO_MANY = "Too many messages at once; Slack takes one a second in a channel"
+_RATE_WORDS = ("ratelimited", "rate_limited")
 _MESSAGE = "The message itself was refused, and no other try will help; please report it"
 # What to do, by Slack's word (same page). docs/telling.md has the words that people meet.
 ADVICE = {
@@ -55,7 +53,7 @@ ADVICE = {
     **dict.fromkeys(("account_inactive", "token_revoked", "token_expired"), f"The token is no longer valid; {_USE}"),
     **dict.fromkeys(("missing_scope", "no_permission"), "Give the app the scope chat:write and install it again"),
     "not_allowed_token_type": f"It is a token of another kind; {_USE}",
-    **dict.fromkeys(("ratelimited", "rate_limited", "message_limit_exceeded"), _TOO_MANY),
+    **dict.fromkeys((*_RATE_WORDS, "message_limit_exceeded"), _TOO_MANY),
     **dict.fromkeys(("invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long"), _MESSAGE),
     **dict.fromkeys(("no_text", "invalid_arguments", "invalid_json"), _MESSAGE),
     **dict.fromkeys(("internal_error", "fatal_error", "request_timeout", "service_unavailable"), _FAULT),
@@ -78,12 +76,10 @@ class QuietApiHook(SlackHook):
         thread: The run's thread.
     """
 
-    def __init__(self, connection: str, thread: RunThread):
+    def __init__(self, connection: str, thread: Thread):
         # In no tree of loggers, so that no configuration turns it on.
         silent = logging.Logger("slack_sdk", level=logging.CRITICAL + 1)
-        super().__init__(
-            slack_conn_id=connection, timeout=TIMEOUT_SECONDS, retry_handlers=retry_handlers(), logger=silent
-        )
+        super().__init__(slack_conn_id=connection, timeout=TIMEOUT_SECONDS, retry_handlers=[], logger=silent)
         self._thread = thread
 
     @cached_property
@@ -93,20 +89,28 @@ class QuietApiHook(SlackHook):
         mask_secret(client.token)
         return client
 
-    def post(self, body: dict[str, Any]) -> str | None:
+    def line_of(self, body: Mapping[str, Any]) -> str:
+        """Return what names all messages that share one rate: those of a channel.
+
+        Args:
+            body: What chat.postMessage takes.
+        """
+        return f"{self.slack_conn_id} {body.get('channel')}"
+
+    def post(self, body: dict[str, Any]) -> Refusal | None:
         """Send a message: the run's first begins its thread, the others reply there.
 
         Args:
             body: What chat.postMessage takes; with ``reply_broadcast`` a reply is shown in the channel, too.
 
         Returns:
-            None if Slack took it; else what it said, and what to do.
+            None if Slack took it.
 
         Raises:
             Exception: Slack was not reached, or the connection is not usable; see what_failed().
         """
         if not body.get("channel"):
-            return _NO_CHANNEL
+            return Refusal(_NO_CHANNEL)
         begun = time.monotonic()
         first = self._thread.read()
         refused = self._send(body, first)
@@ -145,10 +149,16 @@ def _word_of(response: Any) -> str | None:
     return word if isinstance(word, str) and len(word) <= _LONGEST_WORD and _WORD.fullmatch(word) else None
 
 
-def _refusal(response: Any) -> str:
+def _refusal(response: Any) -> Refusal:
     status, word = getattr(response, "status_code", None), _word_of(response)
-    if status == 429:
-        word = word or "ratelimited"
+    if status == 429 or word in _RATE_WORDS:
+        words = f"{word or 'ratelimited'}. {_TOO_MANY}."
+        return Refusal(words, may_pass=True, retry_after=seconds_of(getattr(response, "headers", None) or {}))
+    may_pass = status in PASSING_STATUSES or ADVICE.get(word or "") == _FAULT
+    return Refusal(_in_words(response, status, word), may_pass)
+
+
+def _in_words(response: Any, status: Any, word: str | None) -> str:
     if word is None:
         advice = _FAULT if isinstance(status, int) and status >= 500 else _ADVICE_ON_ANOTHER
         return f"{status} in words that are not Slack's. {advice}."

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,9 +21,9 @@ from airflow.sdk.log import mask_secret
 from slack_sdk import WebhookClient
 from slack_sdk.webhook import WebhookResponse
 
-from fresh_endpoints.telling.slack_retries import retry_handlers
+from fresh_endpoints.telling.refusal import PASSING_STATUSES, Refusal, seconds_of
 
-# Airflow gives all callbacks of a task 20 s together ([core] task_success_overtime): two tries of this fit.
+# Airflow gives all callbacks of a task 20 s together ([core] task_success_overtime): two tries fit, see delivery.py.
 TIMEOUT_SECONDS = 5
 
 # The words that Slack answers with, and nothing else: a proxy's page may quote the address.
@@ -51,9 +52,8 @@ class QuietWebhookHook(SlackWebhookHook):
     def __init__(self, connection: str):
         # In no tree of loggers, so that no configuration turns it on.
         silent = logging.Logger("slack_sdk", level=logging.CRITICAL + 1)
-        super().__init__(
-            slack_webhook_conn_id=connection, timeout=TIMEOUT_SECONDS, retry_handlers=retry_handlers(), logger=silent
-        )
+        super().__init__(slack_webhook_conn_id=connection, timeout=TIMEOUT_SECONDS, retry_handlers=[], logger=silent)
+        self._connection = connection
 
     @cached_property
     def client(self) -> WebhookClient:
@@ -63,14 +63,22 @@ class QuietWebhookHook(SlackWebhookHook):
             mask_secret(part)
         return client
 
-    def post(self, body: dict[str, Any]) -> str | None:
-        """Send a message.
+    def line_of(self, body: Mapping[str, Any]) -> str:
+        """Return what names all messages that share one rate: those of a webhook.
+
+        Args:
+            body: What the webhook takes.
+        """
+        return self._connection
+
+    def post(self, body: dict[str, Any]) -> Refusal | None:
+        """Send a message, once.
 
         Args:
             body: What the webhook takes.
 
         Returns:
-            None if Slack took it; else what it said, and what to do.
+            None if Slack took it.
 
         Raises:
             Exception: Slack was not reached, or the connection is not usable; see what_failed().
@@ -93,8 +101,11 @@ def secret_parts(url: str) -> list[str]:
     return [part for part, least in ((url, 1), (path, 8), (path.strip("/"), 8), (key, 16)) if len(part) >= least]
 
 
-def _refusal(response: WebhookResponse) -> str:
+def _refusal(response: WebhookResponse) -> Refusal:
     status, body = response.status_code, str(response.body or "").strip()
     word = body if len(body) <= _LONGEST_WORD and _WORD.fullmatch(body) else "in words that are not Slack's"
     advice = _ADVICE.get(status, _ADVICE_ON_FAULT if status >= 500 else _ADVICE_ON_ANOTHER)
-    return f"{status} {word}. {advice}"
+    words = f"{status} {word}. {advice}"
+    if status == 429:
+        return Refusal(words, may_pass=True, retry_after=seconds_of(response.headers))
+    return Refusal(words, may_pass=status in PASSING_STATUSES)

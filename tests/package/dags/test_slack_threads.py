@@ -139,5 +139,5 @@ def test_no_fault_of_slacks_changes_a_run_or_reveals_the_token(app, fault, caplo
     finally:
         app.aws.clear_faults()
     assert ended.state == "success"
-    assert "Slack did not take the message" in caplog.text
+    assert "Slack takes no message now" in caplog.text
     assert "xoxb-SECRET" not in caplog.text

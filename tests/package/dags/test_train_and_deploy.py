@@ -293,7 +293,7 @@ def test_no_fault_of_slacks_changes_a_run_or_reveals_the_webhook(pipeline, fault
     finally:
         pipeline.aws.clear_faults()
     assert ended.state == "success"
-    assert "Slack did not take the message" in caplog.text
+    assert "Slack takes no message now" in caplog.text
     assert "T000/B000" not in caplog.text
 
 

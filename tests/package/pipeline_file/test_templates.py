@@ -170,5 +170,6 @@ def test_the_known_fields_are_those_of_the_trigger_forms(tmp_path):
         "batch_predict_multiclass": templates.PARAMS - {"deploy"},
         # Its steps know those of the others, too: they render the same sections.
         "redeploy_multiclass": {"model", "hold_days", "reason"},
+        "tell_later": set(),
         "watch_models": set(),
     }

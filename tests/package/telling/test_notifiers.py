@@ -15,6 +15,7 @@ from fresh_endpoints.pipeline_file.notify import Notify
 from fresh_endpoints.run import Run
 from fresh_endpoints.telling import notifiers
 from fresh_endpoints.telling.message import Kind, Message
+from fresh_endpoints.telling.refusal import Refusal
 from fresh_endpoints.telling.sending import PipelineNotifier, tell_once
 from told_tags import Tags
 
@@ -156,7 +157,7 @@ def test_what_nobody_took_is_not_remembered(sent):
 
 
 def test_slack_and_notifiers_are_told_together_and_one_is_enough(sent, monkeypatch, caplog):
-    hook = SimpleNamespace(post=lambda body: "404 no_service.")
+    hook = SimpleNamespace(post=lambda body: Refusal("404 no_service."), line_of=lambda body: "slack_default")
     monkeypatch.setattr(PipelineNotifier, "hook", hook)
     both = pipeline(entry("Kept"))
     both.slack = Slack(channel="c", username="u")

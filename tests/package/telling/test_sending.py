@@ -13,7 +13,7 @@ import pytest
 
 from fresh_endpoints.pipeline_file.model import Slack
 from fresh_endpoints.run import Run
-from fresh_endpoints.telling import live_now, slack_retries, slack_webhook
+from fresh_endpoints.telling import delivery, live_now, slack_webhook
 from fresh_endpoints.telling.callbacks import FailureNotifier
 from fresh_endpoints.telling.message import Kind, Message
 from fresh_endpoints.telling.sending import PipelineNotifier, tell_once
@@ -37,6 +37,7 @@ def notifier(monkeypatch):
         sent.append(content)
 
     hook.post = post
+    hook.line_of = lambda body: "slack_default"
     monkeypatch.setattr(PipelineNotifier, "hook", hook)
     return notifier
 
@@ -85,7 +86,7 @@ def test_facts_that_the_sentence_holds_are_not_repeated():
 
 def test_a_look_at_what_is_live_and_two_tries_fit_into_airflows_time_for_callbacks():
     # Retry-After is whole seconds, and the client adds up to one.
-    sending = 2 * slack_webhook.TIMEOUT_SECONDS + slack_retries.LONGEST_RETRY_AFTER_SECONDS + 1
+    sending = 2 * slack_webhook.TIMEOUT_SECONDS + delivery.LONGEST_WAIT_SECONDS + 1
     assert live_now.LOOK_SECONDS + sending < 20
 
 

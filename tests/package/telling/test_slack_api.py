@@ -65,7 +65,7 @@ SAID = {
     "no_channel": "the pipeline file has no slack.channel, which a connection of type Slack API needs",
 }
 # What another try may heal is asked for twice, all else once.
-TWICE = {"proxy_fault", "broken"}
+TWICE = {"fault", "proxy_fault", "broken"}
 
 # A process with everything that logs at DEBUG, on stderr and stdout.
 PROGRAM = """

@@ -40,6 +40,9 @@ AIRFLOW_EXECUTOR=LocalExecutor
 COMPOSE_PROFILES=local-aws
 DAGS_ARE_PAUSED_AT_CREATION=False
 
+# Local AWS's jobs and deployments end within seconds. For the real AWS take this out: it would only cost calls.
+FRESH_ENDPOINTS_FIRST_TIME_WORKER_SECONDS=6
+
 # The real AWS under the machine's role. A connection with a secret, such as an access key's or Slack's webhook, belongs
 # into secrets/connections.json: {{"slack_default": {{"conn_type": "slackwebhook", "password": "https://hooks.slack.com/…"}}}}
 # https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html

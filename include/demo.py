@@ -29,7 +29,7 @@ from fresh_endpoints.aws.errors import is_not_found  # noqa: E402
 from fresh_endpoints.aws.tags import DATA_DATE  # noqa: E402
 from fresh_endpoints.live import endpoint_of  # noqa: E402
 from fresh_endpoints.pipeline_file.model import Pipeline  # noqa: E402
-from local_aws.connections import airflow_connections  # noqa: E402
+from local_aws.connections import FAST, airflow_connections  # noqa: E402
 from local_aws.own_model import OwnModel, add_options  # noqa: E402
 from local_aws.pipeline_data import PIPELINES  # noqa: E402
 from local_aws.process import LocalAws  # noqa: E402 - found through the line above
@@ -107,6 +107,7 @@ def _run_dags(own: OwnModel, aws: LocalAws, data_date: date) -> bool:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         **airflow_connections(aws.url, aws.region),
+        **FAST,
         "PIPELINES_DIR": str(own.pipelines_dir or PIPELINES),
     }
     zone = ZoneInfo(own.pipeline.timezone)

@@ -24,7 +24,7 @@ from typing import TextIO
 from local_airflow.ready_lines import ready_lines, write_terminal
 from local_airflow.services import ROOT, AirflowServices
 from local_aws import sample_data
-from local_aws.connections import airflow_connections
+from local_aws.connections import FAST, airflow_connections
 from local_aws.own_model import OwnModel, add_options
 from local_aws.process import LocalAws
 
@@ -115,7 +115,7 @@ def _forget(state: Path, *, everything: bool) -> None:
 
 
 def _run_airflow(port: int, own: OwnModel, data_date: dt.date, aws: LocalAws, state: Path) -> int:
-    environment = airflow_connections(aws.url, aws.region)
+    environment = {**airflow_connections(aws.url, aws.region), **FAST}
     airflow = AirflowServices(
         state / "airflow", environment=environment, port=port, paused=False, pipelines_dir=own.pipelines_dir
     )

@@ -33,7 +33,7 @@ _SAGEMAKER_TYPES = {
 }
 _TAGS = ("Create", "AddTags", "DeleteTags")
 # Services that sign under another name than their actions have.
-_IAM_NAMES = {"monitoring": "cloudwatch"}
+_IAM_NAMES = {"monitoring": "cloudwatch", "tagging": "tag"}
 # Operations whose action has another name.
 _S3_ACTIONS = {
     "HeadObject": "GetObject",

@@ -19,6 +19,7 @@ from local_aws.models import EndpointConfigs, Models
 from local_aws.permissions import PermissionRecord
 from local_aws.quotas import Quotas
 from local_aws.resources import Collection, Json, Region, Request
+from local_aws.search import Search
 from local_aws.settings import Settings
 from local_aws.stale_reads import StaleReads
 from local_aws.tags import Tags
@@ -80,7 +81,10 @@ class _RegionalSageMaker:
             "AddTags": tags.add,
             "ListTags": tags.list_all,
             "DeleteTags": tags.delete,
+            "Search": Search(self.endpoints).find,
         }
+        # Of the Resource Groups Tagging API, which is a service of its own.
+        self.tagging: dict[str, Operation] = {"GetResources": tags.get_resources}
 
     def perform(self, operation: str, request: Request) -> Json:
         """Answer one operation.
@@ -157,6 +161,8 @@ class SageMaker:
             AwsError: The call is refused.
         """
         region = self._region(call.region)
+        if call.service == "tagging":
+            return _answer_tagging(region, call.operation, body)
         if asked := region.invocations.get(call.operation):
             return asked(call.parameters["EndpointName"], body, headers)
         if call.operation not in region.operations:
@@ -202,6 +208,14 @@ class SageMaker:
                 )
                 self._regions[name] = _RegionalSageMaker(region)
             return self._regions[name]
+
+
+def _answer_tagging(region: _RegionalSageMaker, operation: str, body: bytes) -> Response:
+    """Answer a call of the Resource Groups Tagging API, as far as it is about SageMaker's resources."""
+    if operation not in region.tagging:
+        known = ", ".join(region.tagging)
+        raise AwsError("UnknownOperationException", f"local AWS: {operation} is not there; it answers {known}.")
+    return json_response(region.tagging[operation](_parse(body)))
 
 
 def check(operation: str, request: Request) -> None:

@@ -204,7 +204,7 @@ class Application:
             return self._slack.post_message(body, environ.get("HTTP_AUTHORIZATION", ""))
         if call.service == "slack":
             return self._slack.receive(body, environ.get("CONTENT_TYPE", ""), environ.get("PATH_INFO", ""))
-        if call.service == "sagemaker":
+        if call.service in ("sagemaker", "tagging"):
             headers = {
                 name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")
             }

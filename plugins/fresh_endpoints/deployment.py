@@ -20,6 +20,7 @@ class Deployment:
         config_name: The name of model and endpoint config.
         endpoint_name: The endpoint's name.
         links: Addresses for people by label: the endpoint's console page, the task's log.
+        training: What DescribeTrainingJob has returned; None where it has not been asked.
     """
 
     run: Run
@@ -27,6 +28,7 @@ class Deployment:
     config_name: str
     endpoint_name: str
     links: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def training_job(self) -> str:

@@ -92,7 +92,7 @@ def fact_tags(facts: Mapping[str, Any]) -> dict[str, str]:
     found = {key: str(facts[fact]) for key, fact in _TAGGED.items() if fact in facts}
     metrics = ""
     for name, value in facts["metrics"].items():
-        written = f"{name}={shown(value, 6)}"
+        written = f"{name}={value!r}" if isinstance(value, float) else f"{name}={value}"
         longer = f"{metrics} {written}".strip()
         # A name that could not be read back is left out, such as one that itself looks like a metric with its value.
         if tags.fits(longer) and list(tagged_metrics({tags.METRICS: written})) == [name]:

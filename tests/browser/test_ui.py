@@ -17,7 +17,7 @@ from chromium import NEEDS_CHROMIUM, browser, page, screenshot
 from local_airflow.rest_api import ApiError
 from local_airflow.services import AirflowServices
 from local_aws import sample_data
-from local_aws.connections import airflow_connections
+from local_aws.connections import FAST, airflow_connections
 from local_aws.process import LocalAws
 
 DAG_ID = "train_and_deploy_multiclass"
@@ -43,7 +43,7 @@ def days(aws: LocalAws) -> list[date]:
 @pytest.fixture(scope="module")
 def airflow(aws: LocalAws, days: list[date], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowServices]:
     home = tmp_path_factory.mktemp("airflow")
-    with AirflowServices(home, environment=airflow_connections(aws.url, aws.region)) as airflow:
+    with AirflowServices(home, environment={**airflow_connections(aws.url, aws.region), **FAST}) as airflow:
         airflow.wait_for_dag(DAG_ID)
         yield airflow
 

@@ -85,6 +85,8 @@ def execution_role(stack):
         ("sagemaker:DescribeEndpoint", f"{SAGEMAKER}:endpoint/other", {}),
         ("sagemaker:DescribeEndpointConfig", f"{SAGEMAKER}:endpoint-config/other-1", {}),
         ("sagemaker:DescribeTransformJob", f"{SAGEMAKER}:transform-job/other-1", {}),
+        ("sagemaker:Search", "*", {"aws:RequestedRegion": REGION}),
+        ("tag:GetResources", "*", {"aws:RequestedRegion": REGION}),
         ("logs:DescribeLogStreams", f"{LOGS}/TrainingJobs", {}),
         ("logs:GetLogEvents", f"{LOGS}/TrainingJobs:log-stream:iris-2019-03-04-1a2b/algo-1-1551715200", {}),
         ("logs:GetLogEvents", f"{LOGS}/Endpoints/iris:log-stream:AllTraffic/i-0123456789abcdef0", {}),

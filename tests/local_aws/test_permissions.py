@@ -157,3 +157,8 @@ def test_each_use_is_recorded_once_in_a_file_of_the_servers_own(tmp_path):
                 "used_by": "job",
             },
         ]
+
+
+def test_the_tagging_apis_action_has_the_name_tag():
+    used = permissions("tagging", "POST", "/", b"{}", "ResourceGroupsTaggingAPI_20170126.GetResources")
+    assert used == [Permission("tag:GetResources", "*", REGION)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import yaml
 from airflow.sdk.execution_time import task_runner
 
 from fresh_endpoints.steps import wait_for_data
+from fresh_endpoints.steps.step import PipelineStep
 from fresh_endpoints.waiting import pace
 from local_aws.connections import airflow_connections
 from local_aws.process import LocalAws
@@ -228,6 +230,24 @@ class PipelineUnderTest:
             self.sagemaker.delete_endpoint(EndpointName=self.name)
 
 
+def hand_over_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a resumed task what it has handed over its wait, as a scheduler does: dag.test() gives the event alone."""
+    handed: dict[tuple[str, str], str] = {}
+    defer, resume = PipelineStep.defer_with, PipelineStep.resume_execution
+
+    def deferring(step: Any, trigger: Any, seconds: float, carried: Any) -> None:
+        handed[step.dag_id, step.task_id] = json.dumps(carried)
+        defer(step, trigger, seconds, carried)
+
+    def resuming(step: Any, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        carried = json.loads(handed.pop((step.dag_id, step.task_id), "{}"))
+        given = {**carried, **next_kwargs} if next_kwargs and "event" in next_kwargs else next_kwargs
+        return resume(step, next_method, given, context)
+
+    monkeypatch.setattr(PipelineStep, "defer_with", deferring)
+    monkeypatch.setattr(PipelineStep, "resume_execution", resuming)
+
+
 @pytest.fixture
 def pipeline(
     local_aws: LocalAws, airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -236,10 +256,12 @@ def pipeline(
     for name, value in airflow_connections(local_aws.url, local_aws.region).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PIPELINES_DIR", str(tmp_path))
+    monkeypatch.setattr(pace, "FIRST_TIME_WORKER_SECONDS", 6.0)  # As wherever local AWS is AWS.
     monkeypatch.setattr(pace, "SHARE_OF_WAIT_IN_WORKER", 0.0)
     monkeypatch.setattr(pace, "FIRST_LOOK_SECONDS", 0.2)
     monkeypatch.setattr(pace, "SHORTEST_SECONDS", 0.2)
     monkeypatch.setattr(wait_for_data, "POKE_SECONDS", 0.2)
+    hand_over_waits(monkeypatch)
     finalize = task_runner.finalize
 
     def finalize_with_exception(ti: Any, state: Any, context: Any, log: Any, error: Any = None) -> None:

@@ -36,12 +36,6 @@ from fresh_endpoints.aws.kinds import ENDPOINT, Answer
 
 log = logging.getLogger(__name__)
 
-# An endpoint's request bounds its downloads and start-ups; provisioning and draining come on top.
-MARGIN_SECONDS = 3_600
-DEFAULT_START_SECONDS = 3_600
-# The most that a deployment policy can allow; one that names no bound may still wait for hours between its steps:
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_BlueGreenUpdatePolicy.html
-LONGEST_POLICY_SECONDS = 28_800
 # How many requests to change the endpoint one try may find unanswered or throttled.
 MAX_UNANSWERED = 8
 
@@ -125,6 +119,9 @@ class Endpoint:
         self.name = name
         self._hook = hook
         self._configs: dict[str, dict[str, Any]] = {}
+        self._arns: dict[str, str] = {}
+        self._arn: str | None = None
+        self._made: dict[str, datetime | None] = {}
         self._unanswered = 0
 
     def describe(self) -> Seen:
@@ -135,7 +132,9 @@ class Endpoint:
         """
         with explained(f"describe endpoint {self.name}"):
             try:
-                return Seen.of(self.client.describe_endpoint(EndpointName=self.name))
+                seen = Seen.of(self.client.describe_endpoint(EndpointName=self.name))
+                self._arn = seen.arn
+                return seen
             except ClientError as error:
                 if is_not_found(error):
                     return Seen()
@@ -168,14 +167,14 @@ class Endpoint:
         """Ask for the endpoint to be deleted; False if it has to be looked at again first."""
         return self._change("delete_endpoint", {"EndpointName": self.name})
 
-    def create_config(self, request: Mapping[str, Any]) -> list[str]:
+    def create_config(self, request: Mapping[str, Any]) -> list[str] | None:
         """Create an endpoint config, or find that there is one of the name.
 
         Args:
             request: The CreateEndpointConfig request.
 
         Returns:
-            In what the one that exists differs from the request; empty where it was created or is the same.
+            None where it was created. Else in what the one that exists differs from the request; maybe nothing.
 
         Raises:
             AirflowException: AWS refused.
@@ -184,8 +183,9 @@ class Endpoint:
         with explained(f"create endpoint config {name}"):
             try:
                 # The model was created a moment ago, and may not be seen yet.
-                again_while(is_not_found, lambda: self.client.create_endpoint_config(**request))
-                return []
+                made = again_while(is_not_found, lambda: self.client.create_endpoint_config(**request))
+                self._arns[name] = made["EndpointConfigArn"]
+                return None
             except ClientError as error:
                 if not already_exists(error):
                     raise
@@ -205,6 +205,28 @@ class Endpoint:
         if name not in self._configs:
             self._configs[name] = self.client.describe_endpoint_config(EndpointConfigName=name)
         return self._configs[name]
+
+    def config_arn(self, name: str) -> str:
+        """Return an endpoint config's ARN, which is known of what was created or described here.
+
+        Args:
+            name: The config's name.
+
+        Raises:
+            botocore.exceptions.ClientError: AWS refused, or there is none.
+        """
+        if name not in self._arns:
+            self._arns[name] = again_while(is_not_found, lambda: self.config(name))["EndpointConfigArn"]
+        return self._arns[name]
+
+    def know_config(self, name: str, arn: str) -> None:
+        """Take what config_arn() has returned in another process.
+
+        Args:
+            name: The config's name.
+            arn: Its ARN.
+        """
+        self._arns[name] = arn
 
     def has_config(self, name: str) -> bool:
         """Tell whether an endpoint config exists now.
@@ -234,6 +256,11 @@ class Endpoint:
             AirflowException: AWS refused.
         """
         with explained(f"read the tags of endpoint config {name}"):
+            arn, found = tags.read_of_config(self.client, self._arn, name)
+            if found:
+                self._arns[name] = arn
+                self._made[name] = tags.when_made(found)[0]
+                return found
             try:
                 return tags.read(self.client, self.config(name)["EndpointConfigArn"])
             except ClientError as error:
@@ -253,7 +280,7 @@ class Endpoint:
             AirflowException: AWS refused.
         """
         with explained(f"tag endpoint config {name}"):
-            arn = again_while(is_not_found, lambda: self.config(name))["EndpointConfigArn"]
+            arn = self.config_arn(name)
             again_while(is_not_found, lambda: tags.write(self.client, arn, {key: value}))
 
     def seconds_of_last_change(self, seen: Seen) -> float | None:
@@ -265,11 +292,9 @@ class Endpoint:
         Args:
             seen: What the endpoint was like.
         """
-        config = self._configs.get(seen.live or "")
-        if config is None or seen.changed is None:
-            return None
-        seconds: float = (seen.changed - config["CreationTime"]).total_seconds()
-        return seconds
+        live = seen.live or ""
+        made = self._made.get(live) or self._configs.get(live, {}).get("CreationTime")
+        return (seen.changed - made).total_seconds() if made and seen.changed else None
 
     def _change(self, method: str, request: dict[str, Any], *, live: str | None = None) -> bool:
         """Ask SageMaker once to change the endpoint; False if the endpoint has to be looked at again first.
@@ -300,6 +325,14 @@ class Endpoint:
         """A boto3 SageMaker client for what is not about the endpoint alone."""
         return self._hook.conn
 
+    def client_of(self, service: str) -> Any:
+        """Make a client of another service, by the same connection.
+
+        Args:
+            service: boto3's name of it.
+        """
+        return self._hook.client_of(service)
+
     @cached_property
     def _client_without_retries(self) -> Any:
         return self._hook.get_client_type(config=Config(**{**BOTOCORE_CONFIG, "retries": {"total_max_attempts": 1}}))
@@ -312,26 +345,3 @@ def _is_passing(error: ClientError) -> bool:
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html
     """
     return already_exists(error) or is_in_progress(error) or is_not_found(error)
-
-
-def longest_change(config: Mapping[str, Any]) -> int:
-    """Return how long a deployment may take by its own requests, with a margin.
-
-    Args:
-        config: The pipeline's Model, EndpointConfig and Endpoint sections.
-
-    Returns:
-        Seconds: what DeploymentConfig bounds the whole by, or the most that its policy can, else the longest download
-        plus start of a variant; and an hour on top.
-    """
-    deployment = config["Endpoint"].get("DeploymentConfig") or {}
-    for policy in ("BlueGreenUpdatePolicy", "RollingUpdatePolicy"):
-        if policy in deployment:
-            bound = deployment[policy].get("MaximumExecutionTimeoutInSeconds") or LONGEST_POLICY_SECONDS
-            return int(bound) + MARGIN_SECONDS
-    starts = [
-        int(variant.get("ModelDataDownloadTimeoutInSeconds") or DEFAULT_START_SECONDS)
-        + int(variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or DEFAULT_START_SECONDS)
-        for variant in config["EndpointConfig"].get("ProductionVariants") or []
-    ]
-    return max(starts, default=2 * DEFAULT_START_SECONDS) + MARGIN_SECONDS

@@ -45,7 +45,13 @@ def model_request(
 
 
 def create_model(
-    client: Any, section: Mapping[str, Any], *, name: str, facts: Mapping[str, Any], tags: Mapping[str, str]
+    client: Any,
+    section: Mapping[str, Any],
+    *,
+    name: str,
+    facts: Mapping[str, Any],
+    tags: Mapping[str, str],
+    training: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """Create the model, or find that there is one of the name.
 
@@ -55,6 +61,7 @@ def create_model(
         name: The model's name.
         facts: The facts of the training: ``training_job``, its name, and ``artifact``, an S3 URL.
         tags: Tag values by tag key.
+        training: What DescribeTrainingJob has returned, if it has been asked.
 
     Returns:
         In what the one that exists differs from what was wanted; empty where it was created or is the same.
@@ -63,8 +70,9 @@ def create_model(
         AirflowFailException: It is not clear which container of the section gets the training's model.
         AirflowException: AWS refused.
     """
-    with explained(f"describe training job {facts['training_job']}"):
-        training = client.describe_training_job(TrainingJobName=facts["training_job"])
+    if training is None:
+        with explained(f"describe training job {facts['training_job']}"):
+            training = client.describe_training_job(TrainingJobName=facts["training_job"])
     request = model_request(section, name=name, facts=facts, training=training, tags=tags)
     with explained(f"create model {name}"):
         try:

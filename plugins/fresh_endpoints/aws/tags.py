@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fresh_endpoints.aws.errors import may_heal
 
 # Every key of this package's own begins with it.
 PREFIX = "fresh-endpoints:"
@@ -30,6 +35,9 @@ MODEL = PREFIX + "model"
 ENDPOINT = PREFIX + "endpoint"
 ENDPOINT_CONFIG = PREFIX + "endpoint-config"
 METRICS = PREFIX + "metrics"
+# On what a deployment makes, and retention may delete: when it was made. And a person's wish that it be kept.
+MADE = PREFIX + "made"
+KEEP = PREFIX + "keep"
 # On the endpoint config that a run deploys: what the endpoint served before; the version of the endpoint (see
 # endpoint.Seen) over which it was asked for; and how it is proven, or why it is not.
 PREVIOUS_CONFIG = PREFIX + "previous-config"
@@ -54,6 +62,34 @@ MOST = 50
 
 _NOT_ALLOWED = re.compile(r"[^\w\s.:/=+\-@]")
 _LONGEST_VALUE = 256
+_OF_OTHERS = " with others"
+
+
+def made(moment: datetime, *, of_others: bool = False) -> dict[str, str]:
+    """Return the tag that says when something was made.
+
+    Args:
+        moment: When.
+        of_others: Whether it is an endpoint config that also serves models of other names than its own.
+    """
+    return {MADE: moment.astimezone(timezone.utc).isoformat() + (_OF_OTHERS if of_others else "")}
+
+
+def when_made(found: Mapping[str, str]) -> tuple[datetime | None, bool]:
+    """Read what `made` has written.
+
+    Args:
+        found: Tag values by tag key.
+
+    Returns:
+        When; None where no tag tells it. And whether an endpoint config serves models of other names, too.
+    """
+    written = found.get(MADE, "")
+    try:
+        moment = datetime.fromisoformat(written.removesuffix(_OF_OTHERS))
+    except ValueError:
+        return None, True
+    return (moment, written.endswith(_OF_OTHERS)) if moment.tzinfo else (None, True)
 
 
 def is_proven(found: Mapping[str, str]) -> bool:
@@ -113,6 +149,31 @@ def read(client: Any, arn: str) -> dict[str, str]:
     """
     pages = client.get_paginator("list_tags").paginate(ResourceArn=arn)
     return {tag["Key"]: tag["Value"] for page in pages for tag in page.get("Tags", [])}
+
+
+def read_of_config(client: Any, endpoint: str | None, name: str) -> tuple[str, dict[str, str]]:
+    """Return an endpoint config's tags by the ARN that follows from an endpoint's, without describing it.
+
+    Args:
+        client: A boto3 SageMaker client.
+        endpoint: The ARN of an endpoint of the same account and region; None where it is not known.
+        name: The endpoint config's name.
+
+    Returns:
+        The ARN and the tags; none where that is not sure to have worked, as of a config that does not exist.
+
+    Raises:
+        botocore.exceptions.ClientError: AWS does not answer.
+    """
+    if not endpoint:
+        return "", {}
+    arn = f"{endpoint.rpartition(':')[0]}:endpoint-config/{name.lower()}"
+    try:
+        return arn, read(client, arn)
+    except ClientError as error:
+        if may_heal(error):
+            raise
+        return arn, {}  # What AWS says of an ARN that is nobody's is on no record.
 
 
 def write(client: Any, arn: str, tags: Mapping[str, str]) -> None:

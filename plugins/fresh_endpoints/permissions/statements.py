@@ -119,6 +119,9 @@ def _looks(reaches: Sequence[Reach]) -> Iterator[Statement]:
         _sagemaker(one, f"{kind}/*") for one in cleaning for kind in ("endpoint", "endpoint-config", "transform-job")
     ]
     yield _allow("SeeWhatIsInUse", actions, seen)
+    # AWS offers no resource for these, either. Without them the same is found out by the two above, in more calls.
+    finding = ["sagemaker:Search", "tag:GetResources"] if cleaning else []
+    yield _allow("FindWhatIsOurs", finding, [ANY] if cleaning else [], here)
     passed = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     yield _allow("PassExecutionRole", ["iam:PassRole"], [role for one in reaches for role in one.roles], passed)
     logs = [_logs(one, "*") for one in reaches]

@@ -56,6 +56,8 @@ class Asking:
         self._client = client
         self._sections = sections
         self._aws_tags = aws_tags
+        # Whether the last deployment asked for has made its endpoint config.
+        self.has_created = False
 
     def model_request(self, deployment: Deployment, training: Mapping[str, Any]) -> requests.Request:
         """Make the CreateModel request of a deployment.
@@ -104,7 +106,13 @@ class Asking:
         return requests.create_endpoint_config(section, name=name, model_name=name, tags=given)
 
     def to_deploy(
-        self, deployment: Deployment, seen: Seen, step: Next, *, is_overtaken: Callable[[], bool] = lambda: False
+        self,
+        deployment: Deployment,
+        seen: Seen,
+        step: Next,
+        *,
+        is_first: bool = False,
+        is_overtaken: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Ask for the endpoint to be created, recreated or updated.
 
@@ -112,6 +120,7 @@ class Asking:
             deployment: What is to be live.
             seen: What the endpoint is like.
             step: CREATE, RECREATE or UPDATE.
+            is_first: Whether nobody is thought to have asked before; an endpoint config that exists says otherwise.
             is_overtaken: Tells, right before the change, whether what was checked no longer holds.
 
         Returns:
@@ -123,9 +132,12 @@ class Asking:
         """
         if step is Next.RECREATE:
             return self._endpoint.delete()
-        self._create_model_and_config(deployment)
-        # Before the change, so that whoever finds it done knows the way back.
-        self._endpoint.tag_config(deployment.config_name, tags.PREVIOUS_CONFIG, seen.live or "")
+        # The way back is written before the change, so that whoever finds it done knows it.
+        self.has_created = self._create_model_and_config(deployment, {tags.PREVIOUS_CONFIG: seen.live or ""})
+        if not self.has_created:
+            if is_first:
+                return False
+            self._endpoint.tag_config(deployment.config_name, tags.PREVIOUS_CONFIG, seen.live or "")
         if self._endpoint.describe().version != seen.version or is_overtaken():
             return False  # Changed by somebody else in the meantime: what was checked no longer holds.
         return self._change(deployment, seen, step)
@@ -241,20 +253,35 @@ class Asking:
             may_try_later = not isinstance(error, (AirflowFailException, LiveConfigGoneError))
             return replace(so_far, refused=str(error), may_try_later=may_try_later)
 
-    def _create_model_and_config(self, deployment: Deployment) -> None:
-        """Create both, or reuse what an earlier try has created, if it is what this one would create."""
+    def _create_model_and_config(self, deployment: Deployment, with_tags: Mapping[str, str]) -> bool:
+        """Create both, or reuse what an earlier try has created, if it is what this one would create.
+
+        Returns:
+            Whether the endpoint config was created, with these further tags.
+        """
         given = self._tags_of(deployment)
         self._create_model(deployment, deployment.config_name, given)
-        self._create_config(deployment.config_name, given)
+        return self._create_config(deployment.config_name, {**given, **with_tags})
 
     def _create_model(self, deployment: Deployment, name: str, given: Mapping[str, str]) -> None:
         section = self._sections["Model"]
-        if found := create_model(self._client, section, name=name, facts=deployment.facts, tags=given):
+        given, training = {**given, **tags.made(_now())}, deployment.training
+        found = create_model(self._client, section, name=name, facts=deployment.facts, tags=given, training=training)
+        if found:
             raise StepFailed(failed_deployments.name_taken("Model", name, found))
 
-    def _create_config(self, name: str, given: Mapping[str, str]) -> None:
-        if found := self._endpoint.create_config(self._config_request(name, given)):
+    def _create_config(self, name: str, given: Mapping[str, str]) -> bool:
+        """Create the endpoint config; False where it is there already."""
+        found = self._endpoint.create_config(self._dated_config_request(name, given))
+        if found:
             raise StepFailed(failed_deployments.name_taken("Endpoint config", name, found))
+        return found is None
+
+    def _dated_config_request(self, name: str, given: Mapping[str, str]) -> requests.Request:
+        request = self._config_request(name, given)
+        variants = [*request["ProductionVariants"], *request.get("ShadowProductionVariants", [])]
+        of_others = any(variant.get("ModelName") != name for variant in variants)
+        return self._config_request(name, {**given, **tags.made(_now(), of_others=of_others)})
 
     def _make_again(self, deployment: Deployment, live: str) -> None:
         """Make the endpoint config again that is live and was deleted: without it AWS refuses every update.
@@ -267,7 +294,7 @@ class Asking:
         log.warning("Endpoint config %s, which is live, has been deleted; making it again.", live)
         run = deployment.run.for_data_date(dt.date.fromisoformat(parts["data_date"]))
         given = {**run.tags(self._aws_tags), tags.TRAINING_JOB: parts["training_job"]}
-        self._endpoint.create_config(self._config_request(live, given))
+        self._endpoint.create_config(self._dated_config_request(live, given))
 
     def _has_model(self, name: str) -> bool:
         with explained(f"describe model {name}"):
@@ -278,3 +305,7 @@ class Asking:
                     return False
                 raise
         return True
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.timezone.utc)

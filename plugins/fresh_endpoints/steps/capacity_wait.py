@@ -32,6 +32,8 @@ class CapacityWait(JobInWords):
     addresses: Mapping[str, str] = {}
     seen: Job | None = None
     _context: Any = None
+    # By ARN: what the tag of what was told is known to hold.
+    _told: Mapping[str, str | None] = {}
 
     def job_name(self, attempt: int) -> str:
         """Name the run's job of an attempt.
@@ -103,7 +105,9 @@ class CapacityWait(JobInWords):
 
     def _tell(self, message: Message, job: Job, *, is_new: bool = False) -> None:
         run, arn = self.run_of(self._context), self.kind.arn_of(job)
-        tell_once(self.notifier, run, message, client=self._client, arn=arn, is_new=is_new)
+        known = "" if is_new else {**self.carried.get("told", {}), **self._told}.get(arn)
+        told = tell_once(self.notifier, run, message, client=self._client, arn=arn, told=known)
+        self._told = {**self._told, arn: told}
 
     def _attempt_of(self, job: Job) -> int:
         name = self.name_of(job)

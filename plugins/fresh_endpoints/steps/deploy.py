@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws import tags
-from fresh_endpoints.aws.endpoint import Seen, longest_change
+from fresh_endpoints.aws.endpoint import Seen
 from fresh_endpoints.aws.errors import OutOfQuotaError
-from fresh_endpoints.aws.kinds import ENDPOINT, Answer
+from fresh_endpoints.aws.kinds import Answer
+from fresh_endpoints.aws.longest_change import longest_change
 from fresh_endpoints.deployment import Deployment
-from fresh_endpoints.model_facts import XCOM_REFUSED
+from fresh_endpoints.model_facts import XCOM_REFUSED, model_facts
 from fresh_endpoints.steps.buttons import EndpointLink
 from fresh_endpoints.steps.decision import Next, SoFar, end_in_words, may_heal, next_step
-from fresh_endpoints.steps.endpoint_step import EndpointStep
+from fresh_endpoints.steps.endpoint_wait import EndpointWait
 from fresh_endpoints.steps.gate import Objection, note_refusal
-from fresh_endpoints.steps.instances_wait import InstancesWait, Wanted
-from fresh_endpoints.steps.own_use import never_in_words
 from fresh_endpoints.steps.retention import delete_expired
-from fresh_endpoints.steps.told_models import facts_of_runs_own
+from fresh_endpoints.steps.smoke_test import asked_by_smoke_test
+from fresh_endpoints.steps.told_models import runs_own
 from fresh_endpoints.steps.way_back import way_back
 from fresh_endpoints.steps.what_changed import change_of
 from fresh_endpoints.telling import failed_deployments, messages
@@ -34,7 +32,6 @@ from fresh_endpoints.telling.live_now import live_now
 from fresh_endpoints.telling.sending import run_links, tell_once
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.event import WaitEnded
-from fresh_endpoints.waiting.triggers import SageMakerTrigger
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
@@ -45,7 +42,7 @@ UNSEEN_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 2.0
 
 
-class DeployOperator(InstancesWait, EndpointStep):
+class DeployOperator(EndpointWait):
     """Makes the endpoint serve the run's model, and says so only when it does.
 
     The endpoint is created or updated, whichever it needs. One that somebody else is changing is waited for, then
@@ -62,11 +59,6 @@ class DeployOperator(InstancesWait, EndpointStep):
     def __init__(self, *, pipeline: Pipeline, trained_by: str = "train", **kwargs: Any):
         super().__init__(pipeline=pipeline, **kwargs)
         self.trained_by = trained_by
-
-    # What of `SoFar` is carried over a wait, and written nowhere else.
-    _carried: Mapping[str, Any] = {}
-    # How the wait before has ended.
-    _ended: WaitEnded | None = None
 
     def look_and_act(self, context: Any, ended: WaitEnded | None) -> dict[str, Any]:
         """Bring the endpoint to the run's config, or say why not.
@@ -92,13 +84,10 @@ class DeployOperator(InstancesWait, EndpointStep):
             raise AirflowSkipException("deploy is 'never': the model was trained and is not deployed")
         if deployment is None:
             raise StepFailed(failed_deployments.no_model(self.trained_by))
-        self._go_on(context, deployment, self._so_far(deployment, ended), ended)
+        self._is_unread = ended is None and self._is_first_try(context)
+        so_far = SoFar(deployment.config_name) if self._is_unread else self._so_far(deployment, ended)
+        self._go_on(context, deployment, so_far, ended)
         return self._complete(deployment)
-
-    def execute_complete(self, context: Any, event: dict[str, Any] | None = None, **carried: Any) -> Any:
-        """Go on after a wait; ``carried`` is what `SoFar` knows by these names."""
-        self._carried = carried
-        return super().execute_complete(context, event)
 
     def _go_on(self, context: Any, deployment: Deployment, so_far: SoFar, ended: WaitEnded | None) -> None:
         """Do what comes next until the endpoint serves the run's config, proven."""
@@ -107,13 +96,13 @@ class DeployOperator(InstancesWait, EndpointStep):
         # After a wait the change may still be unseen; a new try asks again.
         unseen_until = time.monotonic() + UNSEEN_SECONDS if ended else 0.0
         while True:
-            seen = self.endpoint.describe()
+            seen, so_far = self._look(deployment, so_far)
             so_far = replace(so_far, may_be_unseen=time.monotonic() < unseen_until)
             step = next_step(seen, so_far)
             if step in (Next.WAIT_FOR_OWN, Next.WAIT_FOR_OTHERS):
                 if step is Next.WAIT_FOR_OWN and so_far.failed_test is None:
                     so_far = self._note_asked(deployment, so_far, so_far.asked_over or seen.version)
-                self._wait_on(seen, so_far, ended, expected)
+                self._wait_on(deployment, seen, so_far, expected)
             elif step is Next.LOOK_AGAIN:
                 time.sleep(LOOK_AGAIN_SECONDS)
             elif step in (Next.CREATE, Next.RECREATE, Next.UPDATE):
@@ -121,6 +110,8 @@ class DeployOperator(InstancesWait, EndpointStep):
                 expected = self.endpoint.seconds_of_last_change(seen)
                 so_far = self._ask(context, deployment, seen, so_far, step)
                 unseen_until = time.monotonic() + UNSEEN_SECONDS
+                if so_far.asked_over and not pace.seconds_in_worker(expected):
+                    self._defer(deployment, so_far, started=time.time())
             elif step is Next.PROVE:
                 so_far = self._prove(deployment, so_far)
                 if so_far.failed_test is None:
@@ -132,6 +123,12 @@ class DeployOperator(InstancesWait, EndpointStep):
                 unseen_until = time.monotonic() + UNSEEN_SECONDS
             else:
                 raise self._end(context, deployment, seen, so_far, step)
+
+    def _look(self, deployment: Deployment, so_far: SoFar) -> tuple[Seen, SoFar]:
+        seen = self.endpoint.describe()
+        if self._is_unread and so_far.config_name in (seen.live, seen.becoming):
+            so_far = self._read_after_all(deployment)
+        return seen, so_far
 
     # What is done.
 
@@ -161,6 +158,11 @@ class DeployOperator(InstancesWait, EndpointStep):
             raise AirflowFailException(self._wait_for_quota(context, error, so_far)) from error
         # What has timed out was the wait for the change before.
         so_far = replace(so_far, previous=seen.live or "", is_too_late=False)
+        if self._is_unread and not self.asking.has_created and step is not Next.RECREATE:
+            return self._read_after_all(deployment)
+        if self.asking.has_created:
+            self._is_unread = False
+            self._told, self._asked = "", asked_by_smoke_test(self.asking.config_request(deployment))
         if not is_accepted:
             return so_far
         self.log.info("%s endpoint %s with config %s.", step.name, self.endpoint.name, deployment.config_name)
@@ -175,7 +177,8 @@ class DeployOperator(InstancesWait, EndpointStep):
         def is_overtaken() -> bool:  # A person may have decided otherwise since it was permitted.
             return seen.answer is Answer.DONE and self.holding.is_changed(seen)
 
-        return self.asking.to_deploy(deployment, seen, step, is_overtaken=is_overtaken)
+        is_first = self._is_unread
+        return self.asking.to_deploy(deployment, seen, step, is_first=is_first, is_overtaken=is_overtaken)
 
     def _note_asked(self, deployment: Deployment, so_far: SoFar, version: str) -> SoFar:
         """Write down, for a try that knows no more than AWS does, that the change has been asked for; and tell it."""
@@ -189,7 +192,7 @@ class DeployOperator(InstancesWait, EndpointStep):
         if self.smoke_tester is None:
             self.endpoint.tag_config(deployment.config_name, tags.SMOKE_TEST, tags.VERIFIED)
             return so_far
-        name, config = deployment.config_name, self.endpoint.config(deployment.config_name)
+        name, config = deployment.config_name, self._asked or self.endpoint.config(deployment.config_name)
         found = self.smoke_tester.failure(self.endpoint.name, config, model=name)
         if found is None:
             self.log.info("Endpoint %s has passed the smoke test.", self.endpoint.name)
@@ -208,34 +211,6 @@ class DeployOperator(InstancesWait, EndpointStep):
     def _way_back(self, so_far: SoFar) -> str | None:
         return way_back(self.endpoint, so_far.config_name, self.pipeline.aws_name)
 
-    def _wait_on(self, seen: Seen, so_far: SoFar, ended: WaitEnded | None, expected: float | None) -> None:
-        """Wait for the endpoint's change to end; return if it has ended soon, else go on in another process."""
-        if ended is None and pace.seconds_in_worker(expected):
-            seen = self.look_for_a_while(self.endpoint.describe, lambda now: now.answer is not Answer.WAIT, expected)
-            if seen.answer is not Answer.WAIT:
-                return
-        self.log.info("Endpoint %s is %s; waiting without a worker slot.", self.endpoint.name, seen.status)
-        self.defer(
-            trigger=SageMakerTrigger(
-                kind=ENDPOINT.operation,
-                name=self.endpoint.name,
-                started=seen.changed.timestamp() if seen.changed else 0.0,
-                aws_conn_id=self.aws_conn_id,
-                region_name=self.region_name,
-                refusals=ended.refusals if ended else 0,
-            ),
-            method_name="execute_complete",
-            kwargs=self._to_carry(so_far),
-            timeout=timedelta(seconds=longest_change(self.config)),
-        )
-
-    def _wait_for_quota(self, context: Any, error: OutOfQuotaError, so_far: SoFar) -> str:
-        """Wait until it is this task's turn to ask again; where it has waited as long as it may, or in vain, say so."""
-        if never := never_in_words(self.endpoint, error.quota):
-            return f"{error}{never}"
-        wanted = Wanted.by_quota(error, ENDPOINT, self.endpoint.name, so_far.config_name)
-        return self.wait_for_quota(context, wanted, error, self._ended, self._to_carry(so_far))
-
     # What the run knows.
 
     def _deployment(self, context: Any) -> Deployment | None:
@@ -244,15 +219,21 @@ class DeployOperator(InstancesWait, EndpointStep):
             return None
         run = self.run_of(context)
         # Who may edit an XCom need not be who may touch AWS, so that no more than the job's name is taken from it.
-        facts = facts_of_runs_own(self.hook.conn, run, named.get("training_job"))
+        training = None if "facts" in self.carried else runs_own(self.hook.conn, run, named.get("training_job"))
+        facts = self.carried["facts"] if training is None else model_facts(run, training)
         name = run.deployment_name(facts["training_job"])
         links = {EndpointLink.name: self.addresses[EndpointLink.name], **run_links(context)}
-        return Deployment(run, facts, name, self.endpoint.name, links)
+        return Deployment(run, facts, name, self.endpoint.name, links, training)
 
     def _so_far(self, deployment: Deployment, ended: WaitEnded | None) -> SoFar:
         """Read what this or an earlier try has done: from the endpoint config's tags, which outlive any wait."""
-        name = deployment.config_name
+        name, is_too_late = deployment.config_name, ended is not None and ended.timed_out
+        if self.carried.get("asked_over"):
+            self._told, self._asked = self.carried["told"], self.carried["asked"]
+            self.endpoint.know_config(name, self.carried["config_arn"])
+            return SoFar(name, asked_over=self.carried["asked_over"], previous=self.carried["previous"])
         found = self.endpoint.config_tags(name)
+        self._told = found.get(tags.TOLD, "") if found else None
         has_failed = tags.has_failed(found)
         return SoFar(
             name,
@@ -260,13 +241,14 @@ class DeployOperator(InstancesWait, EndpointStep):
             failed_test=found[tags.SMOKE_TEST] if has_failed else None,
             previous=found.get(tags.PREVIOUS_CONFIG),
             back_to=way_back(self.endpoint, name, self.pipeline.aws_name) if has_failed else None,
-            back_over=self._carried.get("back_over"),
-            is_too_late=ended is not None and ended.timed_out,
+            back_over=self.carried.get("back_over"),
+            is_too_late=is_too_late,
         )
 
-    def _to_carry(self, so_far: SoFar) -> dict[str, Any]:
-        """Return what of it the tags do not hold."""
-        return {"back_over": so_far.back_over}
+    def _read_after_all(self, deployment: Deployment) -> SoFar:
+        """Read what an earlier try has done, of which a first one did not think that there was any."""
+        self._is_unread = False
+        return self._so_far(deployment, None)
 
     def _mode(self, context: Any) -> str:
         return (context.get("params") or {}).get("deploy") or self.pipeline.deploy
@@ -341,8 +323,9 @@ class DeployOperator(InstancesWait, EndpointStep):
     def _tell_of_config(self, deployment: Deployment, message: Message) -> None:
         """Tell an event once; the endpoint config remembers it."""
         try:
-            arn = self.endpoint.config(deployment.config_name)["EndpointConfigArn"]
+            arn = self.endpoint.config_arn(deployment.config_name)
         except (ClientError, BotoCoreError) as error:
             self.log.warning("Could not find the record of Slack messages: %s", error)
             return
-        tell_once(self.notifier, deployment.run, message, client=self.hook.conn, arn=arn)
+        run, client = deployment.run, self.hook.conn
+        self._told = tell_once(self.notifier, run, message, client=client, arn=arn, told=self._told)

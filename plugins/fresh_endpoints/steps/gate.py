@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ class Gate:
         self._pipeline = pipeline
         self._endpoint = endpoint
         self._client = client
+        self._tags: dict[str, dict[str, str]] = {}
 
     def by_itself(self, deployment: Deployment) -> Objection | None:
         """Judge a model by the absolute rules of the pipeline file's ``quality``.
@@ -82,7 +84,9 @@ class Gate:
                 return objection
         if self._pipeline.quality is None:
             return None
-        return self._judge(deployment, live=self._live_metrics(live), against_live=True)
+        return self._judge(
+            deployment, live=self._live_metrics(live, deployment.facts["metrics"].keys()), against_live=True
+        )
 
     def later_date(self, deployment: Deployment, live: str) -> Objection | None:
         """Object where what is live was trained by this pipeline on a later data date.
@@ -121,25 +125,33 @@ class Gate:
         broken = broken_rules(rules, metrics, live=live, against_live=against_live)
         return Objection(messages.quality_gate_failed(deployment, broken), is_refusal=True) if broken else None
 
-    def _live_metrics(self, live: str) -> Metrics | None:
-        """Read the live model's metrics from its training job, which the live endpoint config's tags name."""
+    def _live_metrics(self, live: str, wanted: Set[str]) -> Metrics | None:
+        """Read the live model's metrics from its endpoint config's tags.
+
+        Where those lack one, or were written when metrics were rounded there, its training job is asked.
+        """
         found = self._live_tags(live)
         job = found.get(tags.TRAINING_JOB)
         if job is None or self.owner(live) != self._pipeline.aws_name:
             log.warning("What is live was not deployed by this pipeline; there is nothing to compare with.")
             return None
+        written = tagged_metrics(found)
+        if tags.when_made(found)[0] and written.keys() >= wanted:
+            return written
         with explained(f"describe training job {job}"):
             try:
                 return final_metrics(self._client.describe_training_job(TrainingJobName=job))
             except ClientError as error:
                 if is_not_found(error):
-                    return tagged_metrics(found)
+                    return written
                 raise
 
     def _live_tags(self, live: str) -> dict[str, str]:
         if not live.startswith(f"{self._pipeline.aws_name}-"):
             return {}  # Not made by this pipeline, so it may be one whose tags nobody here may read.
-        return self._endpoint.config_tags(live)
+        if live not in self._tags:  # What is asked of them never changes.
+            self._tags[live] = self._endpoint.config_tags(live)
+        return self._tags[live]
 
 
 def note_refusal(client: Any, deployment: Deployment, why: str) -> None:

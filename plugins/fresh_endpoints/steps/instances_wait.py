@@ -140,9 +140,7 @@ class InstancesWait(PipelineStep):
             region_name=self.pipeline.region,
         )
         seconds = max(until.timestamp() - time.time(), 0.0) + GRACE_SECONDS
-        self.defer(
-            trigger=trigger, method_name="execute_complete", kwargs=dict(carried), timeout=dt.timedelta(seconds=seconds)
-        )
+        self.defer_with(trigger, seconds, carried)
 
     def waited_in_vain(self, reason: str, since: float, *, want: str = "quota") -> str:
         """Say that it has waited as long as it may.
@@ -188,5 +186,8 @@ class InstancesWait(PipelineStep):
         return due or begun + dt.timedelta(seconds=LONGEST_SECONDS)
 
     def _knows_that_it_is_new(self, context: Any, ended: WaitEnded | None) -> bool:
-        is_first_try = context["ti"].try_number == self.run_of(context).generation + 1
-        return is_first_try or (ended is not None and ended.refused_since is not None)
+        return self._is_first_try(context) or (ended is not None and ended.refused_since is not None)
+
+    def _is_first_try(self, context: Any) -> bool:
+        first: bool = context["ti"].try_number == self.run_of(context).generation + 1
+        return first

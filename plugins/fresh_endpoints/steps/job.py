@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -75,7 +77,7 @@ class JobStep(CapacityWait):
 
     def create_or_attach(
         self, ended: WaitEnded | None, request_of: Callable[[str], dict[str, Any]], create: Callable[..., Any]
-    ) -> tuple[dict[str, Any], int, bool]:
+    ) -> tuple[Job, int, bool]:
         """Create the step's job, or find the one that an earlier try has created.
 
         Args:
@@ -101,14 +103,15 @@ class JobStep(CapacityWait):
                 self._job = None
                 wanted = Wanted.by_quota(error, self.kind, name, self.job_name(1), attempt)
                 raise AirflowFailException(self.wait_for_quota(self._context, wanted, error, ended)) from error
-            job = self._describe(name)
             if created:
                 self._created = name
+                job = self._as_created(name, request, created)
             else:
+                job = self._describe(name)
                 self._check_found(job, request)
             self._end_if_given_up(job)
             if created or not self._gives_way(job):
-                return job, attempt, created
+                return job, attempt, bool(created)
             self.log.info("%s %s is %s; starting another.", self.kind.noun, name, self.status_of(job))
         raise AssertionError("unreachable")
 
@@ -153,18 +156,28 @@ class JobStep(CapacityWait):
         """
         return LONGEST_PENDING_SECONDS
 
-    def _create(self, name: str, request: Mapping[str, Any], create: Callable[..., Any]) -> bool:
+    def _create(self, name: str, request: Mapping[str, Any], create: Callable[..., Any]) -> Mapping[str, Any] | None:
+        """Make the request, and return the answer; None where there is a job of the name."""
         with explained(f"create {self.kind.noun} {name}"):
             try:
-                once_role_is_ready(lambda: create(**request))
+                answer: Mapping[str, Any] = once_role_is_ready(lambda: create(**request))
             except ClientError as error:
                 if not already_exists(error):
                     raise
                 # From an earlier try, or from this very request when its answer was lost and botocore sent it again.
                 self.log.info("%s %s exists; attaching to it.", self.kind.noun.capitalize(), name)
-                return False
+                return None
         self.log.info("Created %s %s", self.kind.noun, name)
-        return True
+        return answer
+
+    def _as_created(self, name: str, request: Mapping[str, Any], answer: Mapping[str, Any]) -> Job:
+        """Say of a new job what the Describe operation would: what was asked for, and when by AWS's clock."""
+        dated = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+        created = parsedate_to_datetime(dated) if dated else dt.datetime.now(dt.timezone.utc)
+        told = {"CreationTime": created, **self.kind.named(name), f"{self.kind.stem}Status": "InProgress"}
+        job = {**requests.without_tags(request), **answer, **told}
+        self.seen, self.addresses = job, self.addresses_of(job)
+        return job
 
     def _check_found(self, job: Job, request: Mapping[str, Any]) -> None:
         """Compare a job that was there already with what this run asks for.
@@ -213,6 +226,7 @@ class JobStep(CapacityWait):
                 may_stop=self._is_own(job),
             ),
             left,
+            told={arn: told for arn, told in self._told.items() if told},
         )
 
     def _seconds_left(self, job: Job) -> float:

@@ -25,7 +25,6 @@ from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.changes import took
 from fresh_endpoints.telling.failures import StepFailed
 from fresh_endpoints.telling.message import Message
-from fresh_endpoints.telling.sending import tell_once
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
@@ -229,7 +228,7 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
         message = messages.prediction_complete(
             self.name_of(job), job["ModelName"], output=output, links=links, took=time
         )
-        tell_once(self.notifier, run, message, client=self._client, arn=job["TransformJobArn"])
+        self._tell(message, job)
         return {**self.trained, "transform_job": self.name_of(job), "output": output}
 
     def _output_uri(self, run: Run) -> str:

@@ -191,7 +191,7 @@ class RedeployOperator(OfChosenModel, DeployOperator):
             asked_over=progress.asked_over,
             # What was live when the person asked, unless another run has come between.
             previous=progress.previous or self.chosen["over"],
-            back_over=self._carried.get("back_over"),
+            back_over=self.carried.get("back_over"),
             is_too_late=ended is not None and ended.timed_out,
         )
         if not progress.has_failed:

@@ -1,24 +1,24 @@
 """Deletes a pipeline's old endpoint configs and models, and never what is in use or leads back from it.
 
-What belongs to the pipeline is told by its tags; a name only narrows the search. Artifacts in S3 and training jobs are
-not touched: an S3 lifecycle rule is the means for the former, and the latter cost nothing.
+What belongs to the pipeline is told by its tags. Artifacts in S3 and training jobs are not touched: an S3 lifecycle
+rule is the means for the former, and the latter cost nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from fresh_endpoints.aws import tags
-from fresh_endpoints.aws.errors import is_not_found
-from fresh_endpoints.aws.kinds import ENDPOINT, TRANSFORM_JOB
-from fresh_endpoints.aws.lists import ENDPOINT_CONFIG, MODEL, Listable, ListTooLongError, newest
+from fresh_endpoints.aws.errors import is_credentials_refused, is_not_found, may_heal
+from fresh_endpoints.aws.lists import ListTooLongError
+from fresh_endpoints.steps.inventory import InFewQuestions, Inventory, Made, TheLongWay
 from fresh_endpoints.steps.way_back import leading_back
 
 if TYPE_CHECKING:
@@ -26,12 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Of what may be deleted: the account's newest 5,000. What lies deeper is left where it is.
-MOST_PAGES = 50
-# Of what may be in use: 20,000. Beyond that it is not known, and nothing is deleted.
-MOST_PAGES_IN_USE = 200
-# SageMaker lets no job run longer: https://docs.aws.amazon.com/general/latest/gr/sagemaker.html
-LONGEST_JOB = timedelta(days=28)
+# How many a dry run looks at, the oldest: what it does not delete adds up day by day.
+MOST_IN_DRY_RUN = 10
 
 
 @dataclass(frozen=True)
@@ -47,12 +43,14 @@ class Expired:
     models: tuple[str, ...]
 
 
-def find_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int, keep_days: int = 0) -> Expired:
+def find_expired(
+    client: Any, endpoint: Endpoint, pipeline: str, keep: int, keep_days: int = 0, *, most: int | None = None
+) -> Expired:
     """Find what may be deleted.
 
-    Kept are the newest, what was made in the last days, whatever any endpoint of the account serves or is being updated
-    from or to, what the way back from there leads over and to, the models of all these endpoint configs, and the models
-    of running transform jobs.
+    Kept are the newest, what was made in the last days, what carries the tag ``fresh-endpoints:keep``, whatever an
+    endpoint serves or the pipeline's endpoints are being updated from or to, what the way back from there leads over
+    and to, the models of all these endpoint configs, and the models of running transform jobs.
 
     Args:
         client: A boto3 SageMaker client.
@@ -60,31 +58,24 @@ def find_expired(client: Any, endpoint: Endpoint, pipeline: str, keep: int, keep
         pipeline: The pipeline's name.
         keep: How many of the newest endpoint configs, and of the newest models, are kept.
         keep_days: For how many days after they were made they are kept besides.
+        most: How many of each are looked at, the oldest; None for all.
 
     Raises:
         AirflowException: It is not known for certain what is in use.
         botocore.exceptions.ClientError: The same: AWS refused.
+        botocore.exceptions.BotoCoreError: The same: AWS could not be reached.
     """
     since = datetime.now(timezone.utc) - timedelta(days=keep_days)
-    configs, newest_configs = _ours(client, pipeline, ENDPOINT_CONFIG, keep, since)
-    models, newest_models = _ours(client, pipeline, MODEL, keep, since)
-    if len(configs) == len(newest_configs) and len(models) == len(newest_models):
-        return Expired((), ())
     try:
-        in_use = set(_configs_in_use(client))
-        kept_models = set(newest_models) | set(_models_of_transform_jobs(client))
+        return _find(InFewQuestions(client, endpoint, pipeline), endpoint, pipeline, keep, since, most)
+    except (ClientError, BotoCoreError) as error:
+        if is_credentials_refused(error) or (isinstance(error, ClientError) and may_heal(error)):
+            raise
+        log.warning("What is the pipeline's, or in use, is found the long way, because AWS does not tell it: %s", error)
+    try:
+        return _find(TheLongWay(client, endpoint, pipeline), endpoint, pipeline, keep, since, most)
     except ListTooLongError as error:
         raise AirflowException(f"Nothing was deleted, for it is not known what is in use: {error}") from error
-    kept_configs = in_use | set(newest_configs)
-    for name in in_use:
-        if name.startswith(f"{pipeline}-"):  # Of what others have made, the tags need not be readable.
-            kept_configs |= set(leading_back(endpoint, name, pipeline))
-    for name in kept_configs:
-        kept_models |= set(_models_of_config(client, name))
-    return Expired(
-        tuple(name for name in configs if name not in kept_configs),
-        tuple(name for name in models if name not in kept_models),
-    )
 
 
 def delete_expired(
@@ -98,7 +89,7 @@ def delete_expired(
         pipeline: The pipeline's name.
         keep: As in find_expired().
         keep_days: As in find_expired().
-        dry_run: Only list.
+        dry_run: Only list, the oldest.
 
     Returns:
         What was deleted, or would be.
@@ -106,8 +97,9 @@ def delete_expired(
     Raises:
         AirflowException: It is not known for certain what is in use; nothing was deleted.
         botocore.exceptions.ClientError: AWS refused; what was deleted until then stays so, the rest is for next time.
+        botocore.exceptions.BotoCoreError: The same: AWS could not be reached.
     """
-    expired = find_expired(client, endpoint, pipeline, keep, keep_days)
+    expired = find_expired(client, endpoint, pipeline, keep, keep_days, most=MOST_IN_DRY_RUN if dry_run else None)
     would = "Would delete" if dry_run else "Deleting"
     # Configs first: a config without its model could no longer be gone back to.
     for name in expired.endpoint_configs:
@@ -121,46 +113,40 @@ def delete_expired(
     return expired
 
 
-def _ours(client: Any, pipeline: str, kind: Listable, keep: int, since: datetime) -> tuple[list[str], list[str]]:
-    """List the names of what carries the pipeline's tag, newest first, and those of them that are kept for their age.
+def _find(ours: Inventory, endpoint: Endpoint, pipeline: str, keep: int, since: datetime, most: int | None) -> Expired:
+    configs, models = _old(ours.configs, keep, since, most), _old(ours.models, keep, since, most)
+    if not configs and not models:
+        return Expired((), ())
+    in_use = set(ours.configs_in_use(configs))
+    kept_configs = in_use | ({made.name for made in ours.configs} - set(configs))
+    for name in in_use:
+        if name.startswith(f"{pipeline}-"):  # Of what others have made, the tags need not be readable.
+            kept_configs |= set(leading_back(ours, name, pipeline))
+    kept_models = set(ours.models_in_use(models))
+    for name in kept_configs:
+        kept_models |= set(_models_of(ours, endpoint, name))
+    return Expired(
+        tuple(name for name in configs if name not in kept_configs),
+        tuple(name for name in models if name not in kept_models),
+    )
 
-    Tags are read only of what is named like the pipeline's: nobody else's need be readable.
-    """
-    ours = [
-        (kind.name_of(summary), summary["CreationTime"])
-        for summary in newest(client, kind, most_pages=MOST_PAGES, name_prefix=f"{pipeline}-")
-        if _tags_of(client, kind.arn_of(summary)).get(tags.PIPELINE) == pipeline
-    ]
-    names = [name for name, _ in ours]
-    return names, [name for place, (name, created) in enumerate(ours) if place < keep or created >= since]
+
+def _old(made: Sequence[Made], keep: int, since: datetime, most: int | None) -> list[str]:
+    """Name what is beyond the newest and nobody wants kept, newest first."""
+    old = [one.name for one in made[keep:] if one.created < since and not one.tags.get(tags.KEEP)]
+    if most is not None and len(old) > most:
+        log.info("Of %s that are beyond the newest, the oldest %s are looked at.", len(old), most)
+        return old[-most:]
+    return old
 
 
-def _tags_of(client: Any, arn: str) -> dict[str, str]:
+def _models_of(ours: Inventory, endpoint: Endpoint, name: str) -> Iterator[str]:
+    yield name  # A deployment gives both the same.
+    known = next((made for made in ours.configs if made.name == name), None)
+    if known and not known.has_others:
+        return
     try:
-        return tags.read(client, arn)
-    except ClientError as error:
-        if is_not_found(error):
-            return {}  # Deleted since it was listed.
-        raise
-
-
-def _configs_in_use(client: Any) -> Iterator[str]:
-    for summary in newest(client, ENDPOINT, most_pages=MOST_PAGES_IN_USE, is_all_needed=True):
-        try:
-            endpoint = client.describe_endpoint(**ENDPOINT.named(ENDPOINT.name_of(summary)))
-        except ClientError as error:
-            if is_not_found(error):
-                continue
-            raise
-        # While it is being updated this is the config that it comes from; the summary names where it goes to.
-        for seen in (endpoint, endpoint.get("PendingDeploymentSummary") or {}):
-            if name := seen.get("EndpointConfigName"):
-                yield name
-
-
-def _models_of_config(client: Any, name: str) -> Iterator[str]:
-    try:
-        config = client.describe_endpoint_config(EndpointConfigName=name)
+        config: Any = endpoint.config(name)
     except ClientError as error:
         if is_not_found(error):
             return  # AWS lets a config be deleted while it serves.
@@ -168,20 +154,6 @@ def _models_of_config(client: Any, name: str) -> Iterator[str]:
     for variant in [*config["ProductionVariants"], *config.get("ShadowProductionVariants", [])]:
         if "ModelName" in variant:
             yield variant["ModelName"]
-
-
-def _models_of_transform_jobs(client: Any) -> Iterator[str]:
-    since = datetime.now(timezone.utc) - LONGEST_JOB
-    running = newest(
-        client,
-        TRANSFORM_JOB,
-        created_after=since,
-        most_pages=MOST_PAGES_IN_USE,
-        statuses=TRANSFORM_JOB.waiting_statuses,
-        is_all_needed=True,
-    )
-    for summary in running:
-        yield client.describe_transform_job(**TRANSFORM_JOB.named(TRANSFORM_JOB.name_of(summary)))["ModelName"]
 
 
 def _delete(operation: Any, **name: str) -> None:

@@ -151,6 +151,21 @@ class SmokeTester:
         return self._hook.client_of("s3")
 
 
+def asked_by_smoke_test(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a smoke test needs to know of an endpoint config.
+
+    Args:
+        config: The CreateEndpointConfig request, or what DescribeEndpointConfig says.
+
+    Returns:
+        The same members, as JSON.
+    """
+    named = ("VariantName", "ModelName")
+    variants = [{key: variant[key] for key in named if key in variant} for variant in config["ProductionVariants"]]
+    asynchronous: dict[str, Any] = {"AsyncInferenceConfig": {}} if "AsyncInferenceConfig" in config else {}
+    return {"ProductionVariants": variants, **asynchronous}
+
+
 def _may_become_ready(error: ClientError | BotoCoreError) -> bool:
     """Whether the same question may be answered a little later.
 

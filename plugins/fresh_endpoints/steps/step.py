@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,6 +37,9 @@ class PipelineStep:
     defer: Callable[..., Any]
     render_template: Callable[..., Any]
     template_fields: Any
+    # What was known when the wait began, and costs calls to find out again. Nothing on a new try, and after a wait that
+    # was not ended by its trigger's event.
+    carried: Mapping[str, Any] = {}
 
     def look_and_act(self, context: Any, ended: WaitEnded | None) -> Any:
         """Do the step.
@@ -51,8 +54,9 @@ class PipelineStep:
         """Start a new try of the step."""
         return self.look_and_act(context, None)
 
-    def execute_complete(self, context: Any, event: dict[str, Any] | None = None) -> Any:
-        """Go on after a wait."""
+    def execute_complete(self, context: Any, event: dict[str, Any] | None = None, **carried: Any) -> Any:
+        """Go on after a wait; ``carried`` is what was handed over it."""
+        self.carried = carried
         ended = WaitEnded.from_json(event)
         if ended.reason:
             self.log.warning("The wait has ended without a look: %s", ended.reason)
@@ -107,11 +111,23 @@ class PipelineStep:
             if is_settled(seen) or elapsed >= pace.seconds_in_worker(expected):
                 return seen
 
-    def wait(self, trigger: Any, seconds: float) -> None:
+    def wait(self, trigger: Any, seconds: float, **carried: Any) -> None:
         """Defer until the trigger fires.
 
         Args:
             trigger: What to wait for.
             seconds: How long to wait at most.
+            carried: What execute_complete() is given besides, as JSON.
         """
-        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=max(seconds, 1)))
+        self.defer_with(trigger, seconds, carried)
+
+    def defer_with(self, trigger: Any, seconds: float, carried: Mapping[str, Any]) -> None:
+        """Defer, the one way: wait() for what a step names, and for what it is given.
+
+        Args:
+            trigger: What to wait for.
+            seconds: How long to wait at most.
+            carried: What execute_complete() is given besides, as JSON.
+        """
+        timeout = timedelta(seconds=max(seconds, 1))
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=dict(carried), timeout=timeout)

@@ -7,6 +7,7 @@ believed to name a training job. Whose it is, its data date, artifact and metric
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -187,16 +188,21 @@ class ToldModels:
         self.refusals.append(why)
 
 
-def facts_of_runs_own(client: Any, run: Run, job: Any) -> dict[str, Any]:
-    """Return the facts of the model that a run has trained, by the job's name that its training task has left.
+def runs_own(client: Any, run: Run, job: Any) -> Mapping[str, Any]:
+    """Describe the training job that a run has trained its model by, which its training task has named.
+
+    A run makes its jobs' names of its own ids and its data date, so that no other job has one.
 
     Args:
         client: A boto3 SageMaker client.
         run: The run that is to deploy.
         job: What names the job; a person may have edited it.
 
+    Returns:
+        What DescribeTrainingJob returned.
+
     Raises:
-        AirflowFailException: It names no completed job of the pipeline's for the run's data date.
+        AirflowFailException: It names no completed job of the run's.
         AirflowException: AWS refused to tell.
     """
     name = str(job)[:_LONGEST_NAME]
@@ -204,21 +210,19 @@ def facts_of_runs_own(client: Any, run: Run, job: Any) -> dict[str, Any]:
         f"The training task has left {name!r}, which is not a completed training job of pipeline {run.pipeline} for "
         f"data date {run.data_date}. Clear it to train anew."
     )
-    if named_parts(name).get("pipeline") != run.aws_name:
+    own = dataclasses.replace(run, generation=0).training_job_name()
+    if name != own and not name.startswith(f"{own}-"):
         raise not_wanted
     with explained(f"look at training job {name}"):
         try:
-            description = client.describe_training_job(TrainingJobName=name)
-            found = tags.read(client, TRAINING_JOB.arn_of(description))
+            description: Mapping[str, Any] = client.describe_training_job(TrainingJobName=name)
         except ClientError as error:
             if not is_not_found(error):
                 raise
             raise not_wanted from error
-    is_done = TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is Answer.DONE
-    is_ours = (found.get(tags.PIPELINE), found.get(tags.DATA_DATE)) == (run.aws_name, run.data_date.isoformat())
-    if not (is_done and is_ours):
+    if TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is not Answer.DONE:
         raise not_wanted
-    return model_facts(run, description)
+    return description
 
 
 def _is_day(text: str) -> bool:

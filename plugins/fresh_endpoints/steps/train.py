@@ -20,7 +20,6 @@ from fresh_endpoints.steps.buttons import ArtifactLink, LogStreamLink, TrainingJ
 from fresh_endpoints.steps.job import Job, JobStep
 from fresh_endpoints.telling import messages
 from fresh_endpoints.telling.failures import StepFailed
-from fresh_endpoints.telling.sending import tell_once
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
@@ -189,7 +188,7 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
         run = self.run_of(context)
         facts = model_facts(run, job)
         message = messages.training_complete(facts, links=self.links_of(job, context))
-        tell_once(self.notifier, run, message, client=self._client, arn=job["TrainingJobArn"])
+        self._tell(message, job)
         self._facts = facts
         return facts
 

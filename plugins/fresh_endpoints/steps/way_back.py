@@ -5,8 +5,8 @@ It goes back to the newest proven one along what each was put in the place of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from fresh_endpoints.aws import tags
 
@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 LONGEST_CHAIN = 30
 
 
-def way_back(endpoint: Endpoint, config_name: str, pipeline: str) -> str | None:
+class Configs(Protocol):
+    """Knows endpoint configs: an Endpoint, or what has asked for all of them at once."""
+
+    def config_tags(self, name: str) -> Mapping[str, str]:
+        """Return an endpoint config's tags; none where it does not exist."""
+
+    def has_config(self, name: str) -> bool:
+        """Tell whether an endpoint config exists now."""
+
+
+def way_back(endpoint: Configs, config_name: str, pipeline: str) -> str | None:
     """Find what to go back to.
 
     Args:
@@ -36,11 +46,11 @@ def way_back(endpoint: Endpoint, config_name: str, pipeline: str) -> str | None:
     return over[-1] if over else None
 
 
-def leading_back(endpoint: Endpoint, config_name: str, pipeline: str) -> list[str]:
+def leading_back(configs: Configs, config_name: str, pipeline: str) -> list[str]:
     """Find what has to exist for the way back: what it goes to and, before that, what it leads over.
 
     Args:
-        endpoint: The endpoint.
+        configs: The endpoint, or what knows its configs.
         config_name: The endpoint config to go back from.
         pipeline: The pipeline's name.
 
@@ -52,7 +62,7 @@ def leading_back(endpoint: Endpoint, config_name: str, pipeline: str) -> list[st
     """
     over: list[str] = []
     untested = 0  # How many lead to the newest that has not failed.
-    for name, found in _chain(endpoint, config_name, pipeline):
+    for name, found in _chain(configs, config_name, pipeline):
         over.append(name)
         if tags.is_proven(found):
             return over
@@ -79,16 +89,16 @@ def standing(endpoint: Endpoint, seen: Seen, pipeline: str) -> str:
     return f"{seen.live} ({'proven' if tags.is_proven(endpoint.config_tags(seen.live)) else 'not proven'})"
 
 
-def _chain(endpoint: Endpoint, config_name: str, pipeline: str) -> Iterator[tuple[str, dict[str, str]]]:
+def _chain(configs: Configs, config_name: str, pipeline: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield each endpoint config that exists on the way back, with its tags, newest first."""
     seen = {config_name}
-    name = endpoint.config_tags(config_name).get(tags.PREVIOUS_CONFIG, "")
+    name = configs.config_tags(config_name).get(tags.PREVIOUS_CONFIG, "")
     for _ in range(LONGEST_CHAIN):
         if not name or name in seen:
             return
         seen.add(name)
         # Of what others have made, the tags need not be readable.
-        found = endpoint.config_tags(name) if name.startswith(f"{pipeline}-") else {}
-        if endpoint.has_config(name):
+        found: Mapping[str, str] = configs.config_tags(name) if name.startswith(f"{pipeline}-") else {}
+        if configs.has_config(name):
             yield name, found
         name = found.get(tags.PREVIOUS_CONFIG, "")

@@ -224,8 +224,8 @@ class PipelineNotifier(BaseNotifier):
 
 
 def tell_once(
-    notifier: PipelineNotifier, run: Run, message: Message, *, client: Any, arn: str, is_new: bool = False
-) -> None:
+    notifier: PipelineNotifier, run: Run, message: Message, *, client: Any, arn: str, told: str | None = None
+) -> str | None:
     """Send a message about a SageMaker resource unless the resource's tags say that it has been sent.
 
     Args:
@@ -234,19 +234,25 @@ def tell_once(
         message: What to tell.
         client: A boto3 SageMaker client.
         arn: The resource that remembers the message.
-        is_new: The resource was created in this very call, so it can hold no such tag yet.
+        told: What that tag is known to hold, as of a resource that was created in this very call; None where it has to
+            be read.
+
+    Returns:
+        What it holds now; None where that is not known.
     """
     if not notifier.wants(message):
-        return
+        return told
     try:
-        told = [] if is_new else tags.read(client, arn).get(tags.TOLD, "").split()
-        if message.event in told:
+        events = (tags.read(client, arn).get(tags.TOLD, "") if told is None else told).split()
+        if message.event in events:
             log.info("%r has been told before.", message.event)
-            return
-        if notifier.tell(run, message):
-            tags.write(client, arn, {tags.TOLD: " ".join([*told, message.event])})
+        elif notifier.tell(run, message):
+            events.append(message.event)
+            tags.write(client, arn, {tags.TOLD: " ".join(events)})
+        return " ".join(events)
     except Exception as error:
         log.warning("Could not read or write the record of what was told at %s: %s", arn, error)
+        return None
 
 
 def run_links(context: Any) -> dict[str, str]:

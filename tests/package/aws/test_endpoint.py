@@ -6,7 +6,8 @@ import datetime as dt
 
 import pytest
 
-from fresh_endpoints.aws.endpoint import Seen, longest_change
+from fresh_endpoints.aws.endpoint import Seen
+from fresh_endpoints.aws.longest_change import longest_change
 
 HOUR = 3_600
 

@@ -44,7 +44,8 @@ def test_an_endpoint_config_gets_no_more_tags_than_are_kept_free_for_it():
     given = {**run.tags({}), **fact_tags(deployment.deployed_facts)}
     keys = {value for name, value in inspect.getmembers(tags) if name.isupper() and str(value).startswith(tags.PREFIX)}
     keys -= {tags.PREFIX, tags.RUN_STARTED, tags.REFUSED, tags.HOLD, tags.REDEPLOY}  # On jobs or endpoints only.
-    assert keys - set(given) == {tags.PREVIOUS_CONFIG, tags.ASKED_OVER, tags.SMOKE_TEST, tags.TOLD}
+    keys -= {tags.KEEP}  # A person's.
+    assert keys - set(given) == {tags.MADE, tags.PREVIOUS_CONFIG, tags.ASKED_OVER, tags.SMOKE_TEST, tags.TOLD}
     assert len(keys) == tags.MOST_OWN
 
 

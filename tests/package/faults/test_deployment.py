@@ -267,7 +267,7 @@ def test_a_change_that_never_ends_fails_at_the_limit(deployed, monkeypatch, faul
     async def fire(self):
         yield TriggerEvent({})
 
-    def resume_late(self, context, event=None, asked=None):
+    def resume_late(self, context, event=None, asked_over=None, **carried):
         return self.resume_execution("__fail__", {"error": "Trigger timeout"}, context)
 
     monkeypatch.setattr(SageMakerTrigger, "run", fire)
@@ -281,9 +281,9 @@ def test_a_change_that_never_ends_fails_at_the_limit(deployed, monkeypatch, faul
 
 
 def test_a_wait_for_somebody_elses_change_that_timed_out_leaves_time_for_the_own_one(deployed, monkeypatch):
-    def resume_late(self, context, event=None, asked=None):
+    def resume_late(self, context, event=None, asked_over=None, **carried):
         monkeypatch.setattr(DeployOperator, "execute_complete", resume)
-        assert asked is None, "the change that was waited for is somebody else's"
+        assert asked_over is None, "the change that was waited for is somebody else's"
         deployed.aws.clear_faults()
         wait_for_status(deployed, "InService")
         return self.resume_execution("__fail__", {"error": "Trigger timeout"}, context)

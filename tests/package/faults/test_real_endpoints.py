@@ -192,7 +192,7 @@ def test_a_deployment_of_which_a_try_knows_only_by_tags_is_not_asked_for_again(d
     monkeypatch.setattr(pace, "WORKER_SECONDS", 0)
     resume = deploy.DeployOperator.execute_complete
 
-    def forget(self, context, event=None, back_over=None):
+    def forget(self, context, event=None, **carried):
         return self.resume_execution("__fail__", {"error": "Trigger failure"}, context)
 
     monkeypatch.setattr(deploy.DeployOperator, "execute_complete", forget)

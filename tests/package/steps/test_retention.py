@@ -1,58 +1,14 @@
 """The clean-up: exactly what is old, ours and unused goes."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from fresh_endpoints.aws import lists
-from fresh_endpoints.aws.clients import SageMakerHook
-from fresh_endpoints.aws.endpoint import Endpoint
-from fresh_endpoints.steps import retention
+from fresh_endpoints.steps import inventory, retention
 from fresh_endpoints.steps.retention import Expired, delete_expired, find_expired
 from fresh_endpoints.steps.way_back import way_back
-
-FIRST = date(2019, 3, 4)
-
-
-def names(pipeline, kind):
-    operation, key = {
-        "configs": ("list_endpoint_configs", "EndpointConfigName"),
-        "models": ("list_models", "ModelName"),
-    }[kind]
-    return {item[key] for item in pipeline.listed(operation, NameContains=pipeline.name)}
-
-
-def copy_model(pipeline, name, model, **members):
-    """Make a model of another's container, which DescribeModel tells with more than CreateModel takes."""
-    container = {member: model["PrimaryContainer"][member] for member in ("Image", "ModelDataUrl")}
-    pipeline.sagemaker.create_model(
-        ModelName=name, PrimaryContainer=container, ExecutionRoleArn=model["ExecutionRoleArn"], **members
-    )
-
-
-def endpoint_of(pipeline):
-    return Endpoint(SageMakerHook(aws_conn_id="aws_default", region_name=pipeline.aws.region), pipeline.name)
-
-
-class Store:
-    """Makes models and endpoint configs by hand, as a pipeline's deployments leave them."""
-
-    def __init__(self, pipeline):
-        self.pipeline, self.sagemaker = pipeline, pipeline.sagemaker
-        pipeline.use_tiny_image(model="m")
-        pipeline.upload(FIRST)
-        self.first = pipeline.run(FIRST).returned["deploy"]["model"]
-        self.request = self.sagemaker.describe_model(ModelName=self.first)
-
-    def add(self, suffix, *, tagged=True, previous=None, smoke_test=None):
-        name = f"{self.pipeline.name}-{suffix}"
-        tags = [{"Key": "fresh-endpoints:pipeline", "Value": self.pipeline.name}] if tagged else []
-        more = {"previous-config": previous, "smoke-test": smoke_test}
-        tags += [{"Key": f"fresh-endpoints:{key}", "Value": value} for key, value in more.items() if value]
-        copy_model(self.pipeline, name, self.request, Tags=tags)
-        variant = {"VariantName": "v", "ModelName": name, "InstanceType": "ml.m4.xlarge", "InitialInstanceCount": 1}
-        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], Tags=tags)
-        return name
+from made_by_hand import FIRST, Store, copy_model, endpoint_of, names
 
 
 @pytest.fixture
@@ -187,7 +143,8 @@ def test_where_it_is_not_known_what_is_in_use_nothing_is_deleted_and_slack_says_
     for name in more:
         pipeline.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config)
     monkeypatch.setattr(lists, "PAGE_SIZE", 2)
-    monkeypatch.setattr(retention, "MOST_PAGES_IN_USE", 1)
+    monkeypatch.setattr(inventory, "MOST_PAGES_IN_USE", 1)
+    faults += pipeline.aws.add_faults({"operation": "GetResources", "kind": "denied"})
     day = FIRST + timedelta(days=1)
     pipeline.upload(day)
     try:
@@ -263,6 +220,10 @@ def test_the_model_of_a_running_transform_job_is_kept(pipeline, store):
             },
             TransformOutput={"S3OutputPath": f"s3://sample-bucket/out/{pipeline.name}/"},
             TransformResources={"InstanceType": "ml.m4.xlarge", "InstanceCount": 1},
+            Tags=[
+                {"Key": "fresh-endpoints:pipeline", "Value": pipeline.name},
+                {"Key": "fresh-endpoints:model", "Value": used},
+            ],
         )
         assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(
             (newer[0], used), (newer[0],)
@@ -285,10 +246,13 @@ def test_what_has_no_tag_of_this_pipeline_is_never_a_candidate(pipeline, store):
 
 def test_the_tags_of_what_is_named_otherwise_are_not_read(pipeline, store):
     """The worker may read those of its own names only, and a name is found by any part of it."""
+    faults = pipeline.aws.add_faults({"operation": "GetResources", "kind": "denied"})
     foreign = f"dev-{pipeline.name}-model"
     copy_model(pipeline, foreign, store.request)
     store.add("newest")
     find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1)
+    for fault in faults:
+        pipeline.aws.remove_fault(fault)
     read = [call["parameters"]["ResourceArn"] for call in pipeline.aws.calls("ListTags")]
     assert read
     assert [arn for arn in read if arn.endswith(f"/{foreign}")] == []
@@ -311,7 +275,7 @@ def test_a_clean_up_that_fails_warns_and_the_run_succeeds(pipeline, store):
     store.add("old")
     day = FIRST + timedelta(days=1)
     pipeline.upload(day)
-    faults = pipeline.aws.add_faults({"operation": "ListModels", "kind": "error", "status": 500})
+    faults = pipeline.aws.add_faults({"operation": "GetResources", "kind": "error", "status": 500})
     try:
         assert pipeline.run(day).state == "success"
     finally:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from local_airflow.services import ROOT, AirflowServices
-from local_aws.connections import airflow_connections
+from local_aws.connections import FAST, airflow_connections
 from local_aws.process import LocalAws
 from local_aws.sample_data import upload
 
@@ -34,7 +34,7 @@ def airflow(aws: LocalAws, database: str | None, tmp_path_factory: pytest.TempPa
         tmp_path_factory.mktemp("airflow"),
         database=database,
         pipelines_dir=folder,
-        environment=airflow_connections(aws.url, aws.region),
+        environment={**airflow_connections(aws.url, aws.region), **FAST},
     ) as airflow:
         for dag_id in (TRAIN, PREDICT):
             airflow.wait_for_dag(dag_id)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from local_airflow.services import ROOT, AirflowServices
-from local_aws.connections import airflow_connections
+from local_aws.connections import FAST, airflow_connections
 from local_aws.process import LocalAws
 from local_aws.sample_data import recent_days, upload
 
@@ -31,7 +31,7 @@ def airflow(aws: LocalAws, database: str | None, tmp_path: Path) -> Iterator[Air
         tmp_path / "airflow",
         database=database,
         pipelines_dir=pipelines,
-        environment=airflow_connections(aws.url, aws.region),
+        environment={**airflow_connections(aws.url, aws.region), **FAST},
     ) as airflow:
         yield airflow
 

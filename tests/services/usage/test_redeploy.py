@@ -23,6 +23,7 @@ DAYS = [date(2019, 3, day) for day in range(4, 9)]
 # What local AWS holds back is deferred, and resumed soon after it is let go.
 SHORT_WAITS = {
     "FRESH_ENDPOINTS_WORKER_SECONDS": "2",
+    "FRESH_ENDPOINTS_FIRST_TIME_WORKER_SECONDS": "2",
     "FRESH_ENDPOINTS_FIRST_LOOK_SECONDS": "4",
     "FRESH_ENDPOINTS_SHORTEST_SECONDS": "1",
 }

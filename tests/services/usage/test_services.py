@@ -18,7 +18,7 @@ import requests
 
 from local_airflow.rest_api import ApiError
 from local_airflow.services import SERVICES, AirflowServices
-from local_aws.connections import airflow_connections
+from local_aws.connections import FAST, airflow_connections
 from local_aws.process import LocalAws
 from local_aws.sample_data import upload
 
@@ -52,7 +52,7 @@ def airflow(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("airflow")
     dags = shutil.copytree(ROOT / "dags", home / "dags", ignore=shutil.ignore_patterns("__pycache__"))
     (dags / "what_is_loaded.py").write_text(WHAT_IS_LOADED)
-    environment = airflow_connections(aws.url, aws.region)
+    environment = {**airflow_connections(aws.url, aws.region), **FAST}
     with AirflowServices(home / "airflow", dags_folder=dags, environment=environment) as airflow:
         yield airflow
         processes = [psutil.Process(pid) for service in SERVICES for pid in airflow.pids(service)]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from local_airflow.services import ROOT, AirflowServices
-from local_aws.connections import airflow_connections
+from local_aws.connections import FAST, airflow_connections
 from local_aws.process import LocalAws
 from local_aws.sample_data import upload
 
@@ -58,7 +58,7 @@ def airflow(
         tmp_path_factory.mktemp("airflow"),
         database=database,
         pipelines_dir=pipelines_dir,
-        environment=airflow_connections(aws.url, aws.region),
+        environment={**airflow_connections(aws.url, aws.region), **FAST},
     ) as airflow:
         for dag_id in (BACKFILLED, EVERY_MINUTE, UNSCHEDULED):
             airflow.wait_for_dag(dag_id)

@@ -18,6 +18,7 @@ from fresh_endpoints import (
     invoke_command,
     new_command,
     plan_command,
+    remove_command,
     show_command,
 )
 from fresh_endpoints.pipeline_file.environment import VARIABLE
@@ -64,6 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
     invoke_command.add_parser(commands)
     iam_command.add_parser(commands)
     adopt_command.add_parser(commands)
+    remove_command.add_parser(commands)
     show_command.add_parser(commands)
     for name, command in commands.choices.items():
         if name != "schema":
@@ -219,6 +221,7 @@ _ASKING_AWS = {
     "plan": _plan,
     "invoke": _invoke,
     "adopt": adopt_command.run,
+    "remove": remove_command.run,
 }
 
 

@@ -13,11 +13,8 @@ import yaml
 
 from fresh_endpoints.pipeline_file.checks.pipeline import find_warnings
 from fresh_endpoints.pipeline_file.loading import load_among_others, pipelines_dir
+from fresh_endpoints.pipeline_file.names import LONGEST_NAME, NAME
 from fresh_endpoints.problems import PipelineFileError
-
-# As in pipeline_file.model: what a file, and the names of its jobs, can be called.
-_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
-_LONGEST_NAME = 32
 
 
 def add_parser(commands: Any) -> None:
@@ -69,9 +66,9 @@ def run(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def _require_free(name: str, path: Path) -> None:
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+    if not re.fullmatch(NAME, name) or len(name) > LONGEST_NAME:
         raise OSError(
-            f"{name!r} cannot be a pipeline's name: allowed are {_LONGEST_NAME} letters, digits and hyphens between "
+            f"{name!r} cannot be a pipeline's name: allowed are {LONGEST_NAME} letters, digits and hyphens between "
             "them. Give another one with --name."
         )
     if path.exists():

@@ -18,6 +18,7 @@ from fresh_endpoints.run import named_parts
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.endpoint import Endpoint
+    from fresh_endpoints.aws.own_names import OwnNames
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.pipeline_file.quality import Metrics
 
@@ -65,31 +66,31 @@ def history(pipeline: Pipeline, most: int) -> list[Trained]:
     """
     endpoint = endpoint_of(pipeline)
     with explained(f"list what pipeline {pipeline.name} has trained"):
-        jobs = list(itertools.islice(_jobs(endpoint.client, pipeline.aws_name), most))
+        jobs = list(itertools.islice(_jobs(endpoint.client, pipeline.own_names), most))
         if not jobs:
             return []
         since = min(job["CreationTime"] for job, _ in jobs)
-        configs = _configs(endpoint.client, pipeline.aws_name, since)
+        configs = _configs(endpoint.client, pipeline.own_names, since)
     live = endpoint.describe().live
     return [_trained(endpoint, job, found, configs.get(TRAINING_JOB.name_of(job), []), live) for job, found in jobs]
 
 
-def _jobs(client: Any, pipeline: str) -> Iterator[tuple[Mapping[str, Any], dict[str, str]]]:
+def _jobs(client: Any, names: OwnNames) -> Iterator[tuple[Mapping[str, Any], dict[str, str]]]:
     """Yield the descriptions and tags of the pipeline's own jobs, newest first."""
-    for summary in newest(client, TRAINING_JOB, most_pages=MOST_PAGES, name_prefix=f"{pipeline}-"):
+    for summary in newest(client, TRAINING_JOB, most_pages=MOST_PAGES, name_prefix=names.prefixes):
         name = TRAINING_JOB.name_of(summary)
-        if named_parts(name).get("pipeline") != pipeline:
+        if named_parts(name).get("pipeline") not in names:
             continue  # Of a pipeline whose name begins alike.
         found = tags.read(client, TRAINING_JOB.arn_of(summary))
-        if found.get(tags.PIPELINE) == pipeline:
+        if names.own(found):
             yield client.describe_training_job(TrainingJobName=name), found
 
 
-def _configs(client: Any, pipeline: str, since: dt.datetime) -> dict[str, list[str]]:
+def _configs(client: Any, names: OwnNames, since: dt.datetime) -> dict[str, list[str]]:
     """Return the endpoint configs of each training job, newest first."""
     found: dict[str, list[str]] = {}
     for summary in newest(
-        client, ENDPOINT_CONFIG, created_after=since, most_pages=MOST_PAGES, name_prefix=f"{pipeline}-"
+        client, ENDPOINT_CONFIG, created_after=since, most_pages=MOST_PAGES, name_prefix=names.prefixes
     ):
         name = ENDPOINT_CONFIG.name_of(summary)
         found.setdefault(named_parts(name).get("training_job", ""), []).append(name)

@@ -23,6 +23,7 @@ from fresh_endpoints.pipeline_file.templates import is_unknown
 from fresh_endpoints.run import named_parts
 
 if TYPE_CHECKING:
+    from fresh_endpoints.aws.own_names import OwnNames
     from fresh_endpoints.pipeline_file.model import Pipeline
     from fresh_endpoints.pipeline_file.quality import Metrics
 
@@ -140,11 +141,23 @@ def endpoint_of(pipeline: Pipeline, hook: SageMakerHook | None = None) -> Endpoi
     Raises:
         ValueError: Only a run knows the endpoint's name.
     """
+    return Endpoint(hook or hook_of(pipeline), endpoint_name_of(pipeline))
+
+
+def endpoint_name_of(pipeline: Pipeline) -> str:
+    """Return the name of the endpoint that a pipeline deploys to.
+
+    Args:
+        pipeline: A pipeline with an ``endpoint`` section.
+
+    Raises:
+        ValueError: Only a run knows it.
+    """
     name = str(pipeline.endpoint["EndpointName"]).replace("{{ pipeline }}", pipeline.name)
     name = name.replace("{{ env }}", pipeline.environment)
     if is_unknown(name):
         raise ValueError(f"Only a run knows the endpoint's name, {name}.")
-    return Endpoint(hook or hook_of(pipeline), name)
+    return name
 
 
 def what_is_live(pipeline: Pipeline, hook: SageMakerHook | None = None) -> LiveModel:
@@ -182,21 +195,22 @@ def proof_of(found: Mapping[str, str]) -> str:
     return FAILED if tags.has_failed(found) else NOT_PROVEN
 
 
-def with_model(live: LiveModel, endpoint: Endpoint) -> LiveModel:
+def with_model(live: LiveModel, endpoint: Endpoint, names: OwnNames) -> LiveModel:
     """Add which model it is that an endpoint serves, or has served before.
 
     Args:
         live: What is served, with its endpoint config.
         endpoint: The endpoint.
+        names: The names under which the pipeline has made it.
 
     Raises:
         AirflowException: AWS refused to tell.
     """
     config, stranger = str(live.config), f"it serves a model that is not of pipeline {live.pipeline}"
-    if not config.startswith(f"{live.aws_name}-"):  # Of what others have made, the tags need not be readable.
+    if not names.may_have_named(config):  # Of what others have made, the tags need not be readable.
         return _with(live, problem=stranger)
     found, named = endpoint.config_tags(config), named_parts(config)
-    if (found.get(tags.PIPELINE) or named.get("pipeline")) != live.aws_name:
+    if (found.get(tags.PIPELINE) or named.get("pipeline")) not in names:
         return _with(live, problem=stranger)
     return _with(
         live,
@@ -223,7 +237,7 @@ def _live_model(pipeline: Pipeline, endpoint: Endpoint) -> LiveModel:
     )
     if seen.live is None or not seen.has_served:
         return live
-    return with_model(_with_hold(live, endpoint), endpoint)
+    return with_model(_with_hold(live, endpoint), endpoint, pipeline.own_names)
 
 
 def _with_hold(live: LiveModel, endpoint: Endpoint) -> LiveModel:

@@ -72,7 +72,19 @@ def _renamed(text: str, old: Pipeline, name: str) -> str:
         # The end of a text of several lines is after its last line's.
         ending = "\n" if text[start:end].endswith("\n") else ""
         text = text[:start] + _as_yaml(new[key]) + ending + text[end:]
-    return _with_own_endpoint(text, old, name)
+    return _with_own_endpoint(_without_former_names(text), old, name)
+
+
+def _without_former_names(text: str) -> str:
+    """Leave out ``renamed_from``: what a name has left is one pipeline's."""
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    lines = text.splitlines(keepends=True)
+    for key, value in root.value:
+        if key.value == "renamed_from":
+            is_block = isinstance(value, yaml.SequenceNode) and not value.flow_style
+            last = value.value[-1] if is_block else value
+            del lines[key.start_mark.line : last.end_mark.line + 1]
+    return "".join(lines)
 
 
 def _as_yaml(value: str) -> str:

@@ -148,7 +148,7 @@ class Plan:
             AirflowException: AWS refused to tell.
         """
         seen = self._endpoint.describe()
-        live = standing(self._endpoint, seen, self._pipeline.aws_name)
+        live = standing(self._endpoint, seen, self._pipeline.own_names)
         held = holds.read(self._endpoint.client, seen.arn)
         status = seen.status or "does not exist"
         _print(out, {"Endpoint": f"{self._endpoint.name} ({status})", "Live now": live, "Held now": _held(held)})
@@ -224,8 +224,17 @@ class Plan:
         """Return a run as one would be that is triggered now."""
         now = dt.datetime.now(dt.timezone.utc)
         day = today_of(self._pipeline, now)
-        name, environment = self._pipeline.name, self._pipeline.environment
-        return Run(name, _dag_id(self._pipeline), "", day, day - dt.timedelta(days=1), now, environment=environment)
+        pipeline = self._pipeline
+        return Run(
+            pipeline.name,
+            _dag_id(pipeline),
+            "",
+            day,
+            day - dt.timedelta(days=1),
+            now,
+            environment=pipeline.environment,
+            former=pipeline.renamed_from,
+        )
 
 
 def _trigger(pipeline: Pipeline, wish: Wish, *, out: TextIO, err: TextIO) -> bool:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from fresh_endpoints.aws import tags
+from fresh_endpoints.aws.own_names import OwnNames
 from fresh_endpoints.pipeline_file.environment import aws_name
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Run:
             clear. Automatic retries, and clears of other tasks, leave it. 0 in a callback of the run's.
         started: When the run started; a clear of a run that has ended starts it anew. None where Airflow tells none.
         environment: The environment; empty for none.
+        former: The names that the pipeline had before.
     """
 
     pipeline: str
@@ -52,6 +54,7 @@ class Run:
     generation: int = 0
     started: dt.datetime | None = None
     environment: str = ""
+    former: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, pipeline: Pipeline, context: Mapping[str, Any]) -> Run:
@@ -79,6 +82,7 @@ class Run:
             generation=_generation_of(context),
             started=getattr(dag_run, "start_date", None),
             environment=pipeline.environment,
+            former=pipeline.renamed_from,
         )
         return run.for_data_date(_parse_data_date(chosen)) if chosen else run
 
@@ -89,6 +93,19 @@ class Run:
             data_date: The data date; DATE is the day after it.
         """
         return dataclasses.replace(self, data_date=data_date, date=data_date + dt.timedelta(days=1))
+
+    def under(self, former: str) -> Run:
+        """Return the same run as it was, or would have been, when the pipeline had another name.
+
+        Args:
+            former: The name that the pipeline had.
+        """
+        return dataclasses.replace(self, pipeline=former, dag_id=f"{self.dag_id.removesuffix(self.pipeline)}{former}")
+
+    @property
+    def own_names(self) -> OwnNames:
+        """The names under which the pipeline has made what is in AWS."""
+        return OwnNames(self.aws_name, tuple(aws_name(self.environment, name) for name in self.former))
 
     @property
     def template_names(self) -> dict[str, str]:

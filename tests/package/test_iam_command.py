@@ -208,3 +208,24 @@ def test_a_policy_that_iam_does_not_take_is_said(ask):
     status, _, err = ask("worker", **files)
     assert status == 0
     assert re.search(r"This has [\d,]+ characters; IAM takes 6,144 in a managed policy\. Name some pipelines", err)
+
+
+def test_what_was_made_under_a_former_name_is_within_reach_but_no_job_of_it_is_started(ask):
+    renamed = changed(("name: iris", "name: flowers"), ("output/{{", "output/{{ pipeline }}/{{"))
+    renamed += "renamed_from: iris\nretention: {keep: 2}\nendpoint: {EndpointName: iris}\n"
+    policy = json.loads(ask("worker", flowers=renamed)[1])
+    kinds = {"training-job": ("Describe", "TrainingJob"), "model": ("Delete", "Model")}
+    for kind, (verb, noun) in {**kinds, "endpoint-config": ("Delete", "EndpointConfig")}.items():
+        for name in ("iris", "flowers"):
+            resource = f"{SAGEMAKER}:{kind}/{name}-2019"
+            assert allows(policy, f"sagemaker:{verb}{noun}", resource)
+            assert allows(policy, "sagemaker:ListTags", resource)
+            assert allows(policy, "sagemaker:AddTags", resource, aws__TagKeys=["fresh-endpoints:told"])
+        assert not allows(policy, f"sagemaker:{verb}{noun}", f"{SAGEMAKER}:{kind}/iris2-2019")
+    assert allows(policy, "sagemaker:UpdateEndpoint", f"{SAGEMAKER}:endpoint-config/iris-2019")
+    assert not allows(policy, "sagemaker:CreateTrainingJob", f"{SAGEMAKER}:training-job/iris-2019")
+    containers = json.loads(ask("execution", flowers=renamed)[1])
+    for name, may_write in (("iris", False), ("flowers", True)):
+        artifact = f"arn:aws:s3:::sample-bucket/output/{name}/2019-03-04/job/output/model.tar.gz"
+        assert allows(containers, "s3:GetObject", artifact)
+        assert allows(containers, "s3:PutObject", artifact) is may_write

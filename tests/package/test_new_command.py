@@ -96,6 +96,18 @@ def test_new_like_another_file_keeps_its_comments_and_shares_no_endpoint(folder,
 
 
 @pytest.mark.parametrize(
+    "written", ["renamed_from: rose", "renamed_from: [rose,\n  tulip]", "renamed_from:\n- rose\n- tulip"]
+)
+def test_new_like_a_renamed_pipeline_claims_no_former_name(folder, capsys, written):
+    text = f"{changed()}{written}\n# The endpoint stays.\nendpoint: {{EndpointName: rose}}\n"
+    (folder / "iris.yaml").write_text(text)
+    assert commands.main(["new", "flowers", "--like", "iris"]) == 0
+    pipeline = load_pipeline(folder / "flowers.yaml")
+    assert (pipeline.renamed_from, pipeline.endpoint["EndpointName"]) == ((), "flowers")
+    assert "# The endpoint stays." in (folder / "flowers.yaml").read_text()
+
+
+@pytest.mark.parametrize(
     ("name", "like", "said"),
     [
         ("multiclass", "multiclass", "it exists; give the new pipeline another name, or edit that file"),

@@ -53,7 +53,7 @@ def test_every_command_exists(command):
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"`(--[a-z-]+)`", PAGE))))
 def test_every_option_exists(option, capsys):
     said = ""
-    for command in ("iam", "adopt"):
+    for command in ("iam", "adopt", "remove"):
         with pytest.raises(SystemExit):
             fresh_endpoints.make_parser().parse_args([command, "--help"])
         said += capsys.readouterr().out

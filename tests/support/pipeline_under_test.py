@@ -16,6 +16,7 @@ import pytest
 import yaml
 from airflow.sdk.execution_time import task_runner
 
+from fresh_endpoints.aws.own_names import OwnNames
 from fresh_endpoints.steps import wait_for_data
 from fresh_endpoints.steps.step import PipelineStep
 from fresh_endpoints.waiting import pace
@@ -59,6 +60,23 @@ class PipelineUnderTest:
         """Write the pipeline file, after a change to its content."""
         change(self.content)
         (self.folder / f"{self.name}.yaml").write_text(yaml.safe_dump(self.content, sort_keys=False))
+
+    @property
+    def endpoint_name(self) -> str:
+        return str(self.content.get("endpoint", {}).get("EndpointName", self.name))
+
+    @property
+    def own_names(self) -> OwnNames:
+        return OwnNames(self.name)
+
+    def rename(self) -> str:
+        """Give the pipeline another name, and keep its endpoint, as the docs have it; return the former one."""
+        former, endpoint = self.name, self.endpoint_name
+        (self.folder / f"{former}.yaml").unlink()
+        self.name = f"iris-new-{next(_numbers)}"
+        section = {**self.content.get("endpoint", {}), "EndpointName": endpoint}
+        self.write(lambda content: content.update(name=self.name, renamed_from=former, endpoint=section))
+        return former
 
     def use_tiny_image(self, **hyperparameters: str) -> None:
         """Have the training and serving done by tests/support/images/tiny."""
@@ -218,16 +236,17 @@ class PipelineUnderTest:
         return {tag["Key"]: tag["Value"] for tag in self.sagemaker.list_tags(ResourceArn=arn)["Tags"]}
 
     def endpoint(self) -> dict[str, Any]:
-        return self.sagemaker.describe_endpoint(EndpointName=self.name)
+        return self.sagemaker.describe_endpoint(EndpointName=self.endpoint_name)
 
     def invoke(self, body: bytes, **options: Any) -> bytes:
         runtime = self.aws.client("sagemaker-runtime")
-        return runtime.invoke_endpoint(EndpointName=self.name, Body=body, **options)["Body"].read()
+        return runtime.invoke_endpoint(EndpointName=self.endpoint_name, Body=body, **options)["Body"].read()
 
     def delete(self) -> None:
         """End the endpoint's processes."""
-        if self.listed("list_endpoints", NameContains=self.name):
-            self.sagemaker.delete_endpoint(EndpointName=self.name)
+        found = self.listed("list_endpoints", NameContains=self.endpoint_name)
+        if self.endpoint_name in [endpoint["EndpointName"] for endpoint in found]:
+            self.sagemaker.delete_endpoint(EndpointName=self.endpoint_name)
 
 
 def hand_over_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,7 +140,7 @@ def newest(
     *,
     created_after: datetime | None = None,
     most_pages: int = MOST_PAGES,
-    name_prefix: str = "",
+    name_prefix: str | tuple[str, ...] = "",
     statuses: Collection[str] = (),
     is_all_needed: bool = False,
 ) -> Iterator[Summary]:
@@ -151,7 +151,7 @@ def newest(
         kind: What is listed: a Kind, ENDPOINT_CONFIG or MODEL.
         created_after: Only what was created later, by AWS's clock. The one bound that spares requests.
         most_pages: How many pages of 100, of whoever's, are read at most.
-        name_prefix: Only what has a name that starts so.
+        name_prefix: Only what has a name that starts so, or with one of these.
         statuses: Only what is in one of these, if any are given; only of a Kind.
         is_all_needed: Whether a list that is too long is an error rather than a line in the log.
 

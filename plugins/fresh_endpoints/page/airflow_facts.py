@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 from airflow.models.asset import AssetEvent, AssetModel
@@ -69,16 +70,23 @@ class Remembered:
         self._read = float("-inf")
         self._facts: dict[str, AirflowFacts] = {}
 
-    def all(self) -> dict[str, AirflowFacts]:
-        """Return the facts by pipeline."""
+    def all(self, former: Mapping[str, Sequence[str]]) -> dict[str, AirflowFacts]:
+        """Return the facts by pipeline.
+
+        Args:
+            former: The names that a pipeline had before, by its name.
+        """
         with self._lock:
             if time.monotonic() - self._read > FRESH_SECONDS:
-                self._facts, self._read = read_airflow_facts(), time.monotonic()
+                self._facts, self._read = read_airflow_facts(former), time.monotonic()
             return self._facts
 
 
-def read_airflow_facts() -> dict[str, AirflowFacts]:
+def read_airflow_facts(former: Mapping[str, Sequence[str]] = MappingProxyType({})) -> dict[str, AirflowFacts]:
     """Read the facts of all pipelines from Airflow's database.
+
+    Args:
+        former: The names that a pipeline had before, by its name: its models' history goes on.
 
     Returns:
         Facts by pipeline; of each that has a DAG which is not stale.
@@ -99,7 +107,7 @@ def read_airflow_facts() -> dict[str, AirflowFacts]:
             is_paused=is_paused,
             last_run=runs.get(dag_id),
             refused=refused.get(dag_id),
-            models=models.get(dag_id.removeprefix(TRAIN_AND_DEPLOY), ()),
+            models=_under_all_names(models, dag_id.removeprefix(TRAIN_AND_DEPLOY), former),
             changed=changes.get(dag_id.removeprefix(TRAIN_AND_DEPLOY)),
         )
         for dag_id, is_paused in dags.items()
@@ -151,6 +159,14 @@ def _changes(session: Any) -> dict[str, dt.datetime]:
                 name = dag_id.removeprefix(prefix)
                 found[name] = max(found.get(name, changed), changed)
     return found
+
+
+def _under_all_names(
+    models: Mapping[str, tuple[Mapping[str, Any], ...]], name: str, former: Mapping[str, Sequence[str]]
+) -> tuple[Mapping[str, Any], ...]:
+    """Return a pipeline's newest models, oldest first; those of its former names come before."""
+    names = [*reversed(former.get(name, ())), name]
+    return tuple(model for each in names for model in models.get(each, ()))[-HISTORY:]
 
 
 @dataclass(frozen=True)

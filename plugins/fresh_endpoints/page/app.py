@@ -118,7 +118,8 @@ class Models:
         """
         now = _now()
         files = {p.name: p for p in self._files.all() if TRAIN_AND_DEPLOY + p.name in readable}
-        airflow = {name: facts for name, facts in self._airflow.all().items() if TRAIN_AND_DEPLOY + name in readable}
+        known = self._airflow.all({pipeline.name: pipeline.renamed_from for pipeline in self._files.all()})
+        airflow = {name: facts for name, facts in known.items() if TRAIN_AND_DEPLOY + name in readable}
         changed = {name: facts.changed for name, facts in airflow.items() if facts.changed}
         live = self._aws.of([pipeline for pipeline in files.values() if pipeline.deploy != "never"], changed)
         return [

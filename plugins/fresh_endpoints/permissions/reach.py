@@ -48,6 +48,7 @@ class Reach:
 
     Attributes:
         name: What the names of its jobs, models and endpoint configs begin with, before a hyphen.
+        former: The same of what was made under the names that it had before.
         endpoint: Its endpoint's name.
         region: The region.
         account: The account, 12 digits.
@@ -85,6 +86,7 @@ class Reach:
     asks: str | None = None
     cleans_up: bool = False
     notes: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
 
 
 class Variables(dict[str, str]):
@@ -131,6 +133,7 @@ def reach_of(pipeline: Pipeline, variables: Variables) -> Reach:
 class _Reading:
     def __init__(self, pipeline: Pipeline, variables: Variables):
         self.pipeline = pipeline
+        self._variables = variables
         self._wide: dict[Where, str] = {}
         known = render(pipeline).templates.known
         asked = {"value": variables, "json": _Json(variables)}
@@ -170,6 +173,7 @@ class _Reading:
                 *map(_below, read_again),
                 *(pattern for key in given for pattern in _itself_and_below(key)),
                 *(sent if is_async else ()),
+                *self._former_artifacts(),
             ),
             written=(*written, *(predictions if transform else ())),
             repositories=tuple(self._repositories(arn["partition"])),
@@ -180,7 +184,17 @@ class _Reading:
             asks=("InvokeEndpointAsync" if is_async else "InvokeEndpoint") if test else None,
             cleans_up=self.pipeline.retention is not None,
             notes=tuple(self._notes()),
+            former=self.pipeline.renamed_from,
         )
+
+    def _former_artifacts(self) -> Iterator[str]:
+        """Yield where the models lie that were trained under former names: they may be live, or gone back to."""
+        for name in self.pipeline.renamed_from:
+            before = self.pipeline.model_copy(update={"name": name, "renamed_from": ()})
+            artifacts = _Reading(before, self._variables)._uris(
+                lambda path: path[:2] == ("training", "OutputDataConfig")
+            )
+            yield from map(_below, artifacts)
 
     @property
     def _name(self) -> str:

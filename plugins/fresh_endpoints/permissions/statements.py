@@ -56,13 +56,15 @@ def _jobs(reaches: Sequence[Reach]) -> Iterator[Statement]:
     verbs = ("Create", "Describe", "Stop")
     actions = [*(f"sagemaker:{verb}TrainingJob" for verb in verbs), "sagemaker:ListTags"]
     yield _allow("Train", actions, _named(reaches, "training-job"))
+    actions = ["sagemaker:DescribeTrainingJob", "sagemaker:ListTags"]
+    yield _allow("SeeWhatWasTrainedUnderFormerNames", actions, _formerly_named(reaches, "training-job"))
     actions = [*(f"sagemaker:{verb}TransformJob" for verb in verbs), "sagemaker:ListTags"]
     yield _allow("Transform", actions, _named(_predicting(reaches), "transform-job"))
 
 
 def _endpoints(reaches: Sequence[Reach]) -> Iterator[Statement]:
     actions = ["sagemaker:CreateModel", "sagemaker:DescribeModel", "sagemaker:ListTags"]
-    yield _allow("Model", actions, _named(reaches, "model"))
+    yield _allow("Model", actions, _named_ever(reaches, "model"))
     # AWS asks the last two for the endpoint config as well as for the endpoint. One that a person has made may be
     # called like the endpoint, and be gone back to.
     change = ["sagemaker:CreateEndpoint", "sagemaker:UpdateEndpoint"]
@@ -75,7 +77,7 @@ def _endpoints(reaches: Sequence[Reach]) -> Iterator[Statement]:
         asking = [one for one in reaches if one.asks == action]
         yield _allow(action, [f"sagemaker:{action}"], _endpoint(asking))
     cleaning = [one for one in reaches if one.cleans_up]
-    yield _allow("DeleteModel", ["sagemaker:DeleteModel"], _named(cleaning, "model"))
+    yield _allow("DeleteModel", ["sagemaker:DeleteModel"], _named_ever(cleaning, "model"))
     yield _allow("DeleteEndpointConfig", ["sagemaker:DeleteEndpointConfig"], _configs(cleaning))
 
 
@@ -84,9 +86,9 @@ def _tags(reaches: Sequence[Reach]) -> Iterator[Statement]:
     for position, keys in enumerate(dict.fromkeys(tuple(sorted(one.tag_keys)) for one in reaches)):
         alike = [one for one in reaches if tuple(sorted(one.tag_keys)) == keys]
         tagged = [
-            *_named(alike, "training-job"),
+            *_named_ever(alike, "training-job"),
             *_named(_predicting(alike), "transform-job"),
-            *_named(alike, "model"),
+            *_named_ever(alike, "model"),
             *_configs(alike),
             *_endpoint(alike),
         ]
@@ -191,11 +193,20 @@ def _named(reaches: Iterable[Reach], kind: str) -> list[str]:
     return [_sagemaker(one, f"{kind}/{one.name.lower()}-*") for one in reaches]
 
 
+def _formerly_named(reaches: Iterable[Reach], kind: str) -> list[str]:
+    return [_sagemaker(one, f"{kind}/{former.lower()}-*") for one in reaches for former in one.former]
+
+
+def _named_ever(reaches: Sequence[Reach], kind: str) -> list[str]:
+    """Return what runs make, and what they have made under the names that the pipeline had before."""
+    return [*_named(reaches, kind), *_formerly_named(reaches, kind)]
+
+
 def _configs(reaches: Iterable[Reach]) -> list[str]:
     return [
         _sagemaker(one, f"endpoint-config/{name}")
         for one in reaches
-        for name in (one.endpoint.lower(), f"{one.name.lower()}-*")
+        for name in (one.endpoint.lower(), *(f"{name.lower()}-*" for name in (one.name, *one.former)))
     ]
 
 

@@ -28,6 +28,8 @@ LONGEST_TIMEZONE = 64
 LONGEST_PATTERN = 1000
 LONGEST_RULE = 300
 MOST_LISTED = 100
+# Each is looked for wherever the pipeline's name is.
+MOST_FORMER_NAMES = 10
 # Slack takes 3000 characters in a text, and links of any number of them.
 MOST_MENTIONED = 10
 LONGEST_ADDRESS = 1000

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from fresh_endpoints.pipeline_file import memory
+from fresh_endpoints.pipeline_file.claims import wrong_claims
 from fresh_endpoints.pipeline_file.clashes import clash_with_any, find_clashes
 from fresh_endpoints.pipeline_file.environment import NoEnvironmentError, current_environment
 from fresh_endpoints.pipeline_file.folder import DEFAULTS, Folders, find, find_file, folders_of
@@ -107,7 +108,7 @@ def load_pipelines(folder: Path | None = None) -> LoadedPipelines:
             usable[path] = loader.load(path, (*above, *folders))
         except PipelineFileError as error:
             errors[path] = error
-    errors |= find_clashes(usable, {*found.environments, environment})
+    errors |= find_clashes(usable, {*found.environments, environment}) | wrong_claims(usable, found.files)
     files = {pipeline.name: path for path, pipeline in usable.items() if path not in errors}
     pipelines = sorted((usable[path] for path in files.values()), key=lambda pipeline: pipeline.name)
     listed = [errors[path] for path in sorted(errors)]
@@ -243,7 +244,8 @@ def load_among_others(path: Path, *, is_new: bool = False) -> Pipeline:
             with contextlib.suppress(PipelineFileError):  # Such a file deploys nothing.
                 usable[other] = loader.load(other, its)
     environments = {*found.environments, pipeline.environment}
-    if error := found.errors.get(path) or find_clashes(usable, environments).get(path):
+    wrong = find_clashes(usable, environments) | wrong_claims(usable, found.files)
+    if error := found.errors.get(path) or wrong.get(path):
         raise error
     if is_new and (error := clash_with_any(path, usable)):
         raise error

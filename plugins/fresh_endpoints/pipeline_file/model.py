@@ -13,27 +13,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
+from fresh_endpoints.aws.own_names import OwnNames
 from fresh_endpoints.pipeline_file import limits, patterns
 from fresh_endpoints.pipeline_file.data import Data
-from fresh_endpoints.pipeline_file.environment import InEnvironment
+from fresh_endpoints.pipeline_file.environment import InEnvironment, aws_name
 from fresh_endpoints.pipeline_file.fleet import Fleet
+from fresh_endpoints.pipeline_file.names import LONGEST_NAME, NAME, FormerNames, Name
 from fresh_endpoints.pipeline_file.notify import Notifiers
 from fresh_endpoints.pipeline_file.quality import parse_rule
 from fresh_endpoints.pipeline_file.slack_choices import Mention, Runbook, Tell
 
-_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9])*"
-# A training job's name is the pipeline's in AWS, a date and a digest; SageMaker takes 63 characters in all.
-LONGEST_NAME = 32
 _REGION = r"[a-z]{2,4}(-[a-z]+)+-\d+"
 _API = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_"
-
-
-def _name(value: str) -> str:
-    if not re.fullmatch(_NAME, value):
-        raise ValueError("allowed letters, digits and hyphens between them, because SageMaker names begin with it")
-    if len(value) > LONGEST_NAME:
-        raise ValueError(f"it has {len(value)} characters; allowed {LONGEST_NAME}, to leave room in job names")
-    return value
 
 
 def _region(value: str) -> str:
@@ -200,10 +191,16 @@ class Pipeline(_Part, Fleet, InEnvironment):
     of Airflow's names those of the run's facts, such as var, params and run_id.
     """
 
-    name: Annotated[str, AfterValidator(_name)] = Field(
+    name: Name = Field(
         description="The pipeline's name, and the name of its file without .yaml. DAG ids end and SageMaker names "
         f"begin with it: letters, digits and hyphens between them, at most {LONGEST_NAME} characters.",
-        json_schema_extra={"pattern": f"^{_NAME}$", "maxLength": LONGEST_NAME},
+        json_schema_extra={"pattern": f"^{NAME}$", "maxLength": LONGEST_NAME},
+    )
+    renamed_from: FormerNames = Field(
+        default=(),
+        description="The name that the pipeline had before, or several: what runs have made under it is this "
+        "pipeline's own. With it, endpoint.EndpointName must be given. See docs/operations.md.",
+        examples=["iris", ["iris", "flowers"]],
     )
     description: str = Field(
         default="",
@@ -334,8 +331,15 @@ class Pipeline(_Part, Fleet, InEnvironment):
 
     @model_validator(mode="after")
     def _name_the_endpoint(self) -> Self:
-        self.endpoint.setdefault("EndpointName", self.aws_name)
+        # Of a renamed one it must be said: another endpoint would be made, and the old one go on costing.
+        if self.deploy == "never" or not self.renamed_from:
+            self.endpoint.setdefault("EndpointName", self.aws_name)
         return self
+
+    @property
+    def own_names(self) -> OwnNames:
+        """The names under which it has made what is in AWS."""
+        return OwnNames(self.aws_name, tuple(aws_name(self.environment, name) for name in self.renamed_from))
 
 
 # What no file says, and the keys that files have.

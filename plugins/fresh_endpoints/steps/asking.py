@@ -289,7 +289,7 @@ class Asking:
         Its model has its name, and the name says the data date. AWS wants it to exist and asks no more of it.
         """
         parts = named_parts(live)
-        if parts.get("pipeline") != deployment.run.aws_name or not self._has_model(live):
+        if parts.get("pipeline") not in deployment.run.own_names or not self._has_model(live):
             raise StepFailed(failed_deployments.live_config_gone(deployment, live=live))
         log.warning("Endpoint config %s, which is live, has been deleted; making it again.", live)
         run = deployment.run.for_data_date(dt.date.fromisoformat(parts["data_date"]))

@@ -64,7 +64,7 @@ class Choices:
         self._client = client
         self._endpoint = endpoint
         self._run = run
-        self._pipeline = run.aws_name
+        self._pipeline, self._names = run.aws_name, run.own_names
         self._jobs: dict[str, Mapping[str, Any] | None] = {}
 
     def find(self, wanted: str, seen: Seen) -> Choice:
@@ -114,7 +114,7 @@ class Choices:
     def _previous(self, seen: Seen) -> str:
         """Find the newest proven config on the way back; where nothing is live, the newest proven of all."""
         if seen.live and seen.has_served:
-            found = way_back(self._endpoint, seen.live, self._pipeline)
+            found = way_back(self._endpoint, seen.live, self._names)
             what = f"Before {seen.live}, which endpoint {self._endpoint.name} serves,"
         else:
             found = next(self._proven(), None)
@@ -147,11 +147,11 @@ class Choices:
     def _of_job(self, name: str) -> Choice:
         job_name = named_parts(name).get("training_job", name)
         # The names that AWS may be asked of begin so.
-        job = self._describe(job_name) if name.startswith(f"{self._pipeline}-") else None
+        job = self._describe(job_name) if self._names.may_have_named(name) else None
         if job is None:
             raise NoSuchModelError(f"There is no training job {name} of pipeline {self._pipeline}.")
         found = self._tags_of(job["TrainingJobArn"])
-        if found.get(tags.PIPELINE) != self._pipeline:
+        if not self._names.own(found):
             raise NoSuchModelError(f"Training job {job_name} is not of pipeline {self._pipeline}.")
         status = TRAINING_JOB.status_of(job)
         if status not in _COMPLETED:
@@ -166,7 +166,7 @@ class Choices:
     def _of_config(self, config_name: str) -> Choice:
         found = self._config_tags(config_name)
         job_name = found.get(tags.TRAINING_JOB) or named_parts(config_name).get("training_job", config_name)
-        job = self._describe(job_name) if job_name.startswith(f"{self._pipeline}-") else None
+        job = self._describe(job_name) if self._names.may_have_named(job_name) else None
         of_job = self._tags_of(job["TrainingJobArn"]) if job else {}
         return Choice(config_name, self._facts(job_name, of_job, found), self._standing(config_name, of_job))
 
@@ -200,7 +200,7 @@ class Choices:
 
     def _config_tags(self, name: str) -> dict[str, str]:
         # Of what others have made, the tags need not be readable.
-        return self._endpoint.config_tags(name) if name.startswith(f"{self._pipeline}-") else {}
+        return self._endpoint.config_tags(name) if self._names.may_have_named(name) else {}
 
     def _describe(self, job_name: str) -> Mapping[str, Any] | None:
         """Describe a training job once: what has completed does not change."""
@@ -229,20 +229,20 @@ class Choices:
                 self._client,
                 TRAINING_JOB,
                 created_after=since,
-                name_prefix=f"{self._pipeline}-{day or ''}",
+                name_prefix=tuple(f"{prefix}{day or ''}" for prefix in self._names.prefixes),
                 statuses=_COMPLETED,
                 most_pages=MOST_PAGES if day else lists.MOST_PAGES,
                 is_all_needed=day is not None,
             ):
                 found = tags.read(self._client, TRAINING_JOB.arn_of(summary))
                 # Somebody else's job may have the prefix of the name, too.
-                if found.get(tags.PIPELINE) == self._pipeline and (not day or found.get(tags.DATA_DATE) == str(day)):
+                if self._names.own(found) and (not day or found.get(tags.DATA_DATE) == str(day)):
                     yield TRAINING_JOB.name_of(summary), found
 
     def _proven(self) -> Iterator[str]:
         with explained("list the endpoint configs"):
-            for summary in newest(self._client, ENDPOINT_CONFIG, name_prefix=f"{self._pipeline}-"):
+            for summary in newest(self._client, ENDPOINT_CONFIG, name_prefix=self._names.prefixes):
                 name = ENDPOINT_CONFIG.name_of(summary)
                 found = self._endpoint.config_tags(name)
-                if found.get(tags.PIPELINE) == self._pipeline and tags.is_proven(found):
+                if self._names.own(found) and tags.is_proven(found):
                     yield name

@@ -122,7 +122,7 @@ def taken(gate: Gate, deployment: Deployment, seen: Seen) -> Message | None:
         AirflowException: AWS refused to tell.
     """
     other = gate.owner(seen.live) if seen.live and seen.has_served else ""
-    if not other or other == deployment.run.aws_name:
+    if not other or other in deployment.run.own_names:
         return None
     message = failed_deployments.endpoint_of_another(deployment, live=str(seen.live), other=other)
     return replace(message, heading="❌ Redeploy failed")

@@ -209,7 +209,7 @@ class DeployOperator(EndpointWait):
         note_refusal(self.hook.conn, deployment, why)
 
     def _way_back(self, so_far: SoFar) -> str | None:
-        return way_back(self.endpoint, so_far.config_name, self.pipeline.aws_name)
+        return way_back(self.endpoint, so_far.config_name, self.pipeline.own_names)
 
     # What the run knows.
 
@@ -240,7 +240,7 @@ class DeployOperator(EndpointWait):
             asked_over=found.get(tags.ASKED_OVER) or None,
             failed_test=found[tags.SMOKE_TEST] if has_failed else None,
             previous=found.get(tags.PREVIOUS_CONFIG),
-            back_to=way_back(self.endpoint, name, self.pipeline.aws_name) if has_failed else None,
+            back_to=way_back(self.endpoint, name, self.pipeline.own_names) if has_failed else None,
             back_over=self.carried.get("back_over"),
             is_too_late=is_too_late,
         )
@@ -278,8 +278,8 @@ class DeployOperator(EndpointWait):
         if retention is None:
             return
         try:
-            name, keep, days = self.pipeline.aws_name, retention.keep, retention.keep_days
-            delete_expired(self.hook.conn, self.endpoint, name, keep, days, dry_run=retention.dry_run)
+            names, keep, days = self.pipeline.own_names, retention.keep, retention.keep_days
+            delete_expired(self.hook.conn, self.endpoint, names, keep, days, dry_run=retention.dry_run)
         except Exception as error:
             self.log.warning("The clean-up has failed; the next deployment tries again: %s", error)
             self._tell_of_config(deployment, messages.clean_up_failed(deployment, error))

@@ -13,6 +13,7 @@ from fresh_endpoints.aws.lists import newest, seconds_of
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.kinds import Kind
+    from fresh_endpoints.aws.own_names import OwnNames
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +24,13 @@ PREDICTING_PERIOD = timedelta(days=30)
 PREDICTING_PAGES = 3
 
 
-def expected_seconds(client: Any, kind: Kind, pipeline: str) -> float | None:
+def expected_seconds(client: Any, kind: Kind, names: OwnNames) -> float | None:
     """Return how long a pipeline's last jobs took, in the median, from creation to end.
 
     Args:
         client: A boto3 SageMaker client.
         kind: The kind of job.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline's jobs were made.
 
     Returns:
         Seconds; None where AWS does not tell it, for whatever reason.
@@ -40,7 +41,7 @@ def expected_seconds(client: Any, kind: Kind, pipeline: str) -> float | None:
         created_after=datetime.now(timezone.utc) - PREDICTING_PERIOD,
         most_pages=PREDICTING_PAGES,
         # Another pipeline's name may begin with this one's; what follows the name is the data date.
-        name_prefix=f"{pipeline}-2",
+        name_prefix=tuple(f"{prefix}2" for prefix in names.prefixes),
         statuses=[status for status, answer in kind.statuses.items() if answer is Answer.DONE],
     )
     try:

@@ -82,9 +82,9 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
             return [self._trained_for(run)]
         models = ToldModels(self.hook.conn, run)
         triggering = [event for events in context["triggering_asset_events"].values() for event in events]
-        found = _looked_up(models, told_jobs(triggering, run.aws_name))
+        found = _looked_up(models, told_jobs(triggering, run.own_names))
         if found and not run.generation:
-            later = told_jobs(self._told_since(context, triggering, found), run.aws_name)
+            later = told_jobs(self._told_since(context, triggering, found), run.own_names)
             known = {facts["training_job"] for facts in found}
             found += _looked_up(models, {job: model for job, model in later.items() if job not in known})
         if not found:
@@ -108,7 +108,7 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
         events = context["inlet_events"][self.asset]
         # Airflow 3.1 cannot ask for some of them.
         for event in events if isinstance(events, list) else events.after(since.isoformat()):
-            job = named_job(event, self.pipeline.aws_name)
+            job = named_job(event, self.pipeline.own_names)
             is_of_day = job is not None and named_parts(job)["data_date"] in data_dates
             if event.timestamp >= since and (event.timestamp >= newest or is_of_day):
                 yield event
@@ -142,7 +142,7 @@ class FindModelsOperator(PipelineStep, SageMakerBaseOperator):
             TRAINING_JOB,
             created_after=datetime.combine(run.data_date, time.min, timezone.utc) - timedelta(days=1),
             most_pages=MOST_PAGES,
-            name_prefix=f"{run.aws_name}-{run.data_date}-",
+            name_prefix=tuple(f"{prefix}{run.data_date}-" for prefix in run.own_names.prefixes),
             statuses=[status for status, answer in TRAINING_JOB.statuses.items() if answer is Answer.DONE],
             is_all_needed=True,
         )
@@ -153,4 +153,4 @@ def _looked_up(models: ToldModels, told: Mapping[str, str]) -> list[dict[str, An
 
 
 def _is_of(run: Run, found: Mapping[str, str]) -> bool:
-    return found.get(tags.PIPELINE) == run.aws_name and found.get(tags.DATA_DATE) == run.data_date.isoformat()
+    return run.own_names.own(found) and found.get(tags.DATA_DATE) == run.data_date.isoformat()

@@ -51,6 +51,7 @@ class Gate:
 
     def __init__(self, pipeline: Pipeline, endpoint: Endpoint, client: Any):
         self._pipeline = pipeline
+        self._names = pipeline.own_names
         self._endpoint = endpoint
         self._client = client
         self._tags: dict[str, dict[str, str]] = {}
@@ -78,7 +79,7 @@ class Gate:
         """
         if mode != "always":
             other = self.owner(live)
-            if other and other != self._pipeline.aws_name:
+            if other and other not in self._names:
                 raise StepFailed(failed_deployments.endpoint_of_another(deployment, live=live, other=other))
             if objection := self.later_date(deployment, live):
                 return objection
@@ -99,7 +100,7 @@ class Gate:
             AirflowException: AWS refused to tell what is live.
         """
         live_date = self._live_tags(live).get(tags.DATA_DATE) or _named(live, "data_date")
-        if self.owner(live) != self._pipeline.aws_name or live_date <= deployment.run.data_date.isoformat():
+        if self.owner(live) not in self._names or live_date <= deployment.run.data_date.isoformat():
             return None
         return Objection(messages.deployment_skipped(deployment, live=live, live_date=live_date), is_refusal=False)
 
@@ -132,7 +133,7 @@ class Gate:
         """
         found = self._live_tags(live)
         job = found.get(tags.TRAINING_JOB)
-        if job is None or self.owner(live) != self._pipeline.aws_name:
+        if job is None or self.owner(live) not in self._names:
             log.warning("What is live was not deployed by this pipeline; there is nothing to compare with.")
             return None
         written = tagged_metrics(found)
@@ -147,7 +148,7 @@ class Gate:
                 raise
 
     def _live_tags(self, live: str) -> dict[str, str]:
-        if not live.startswith(f"{self._pipeline.aws_name}-"):
+        if not self._names.may_have_named(live):
             return {}  # Not made by this pipeline, so it may be one whose tags nobody here may read.
         if live not in self._tags:  # What is asked of them never changes.
             self._tags[live] = self._endpoint.config_tags(live)

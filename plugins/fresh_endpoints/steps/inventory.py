@@ -33,6 +33,7 @@ from fresh_endpoints.aws.tagged import (
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.endpoint import Endpoint
+    from fresh_endpoints.aws.own_names import OwnNames
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +92,13 @@ class InFewQuestions:
     Args:
         client: A boto3 SageMaker client.
         endpoint: The pipeline's endpoint.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline has made what there is.
     """
 
-    def __init__(self, client: Any, endpoint: Endpoint, pipeline: str):
+    def __init__(self, client: Any, endpoint: Endpoint, names: OwnNames):
         self._endpoint = endpoint
         self._client = client
-        self._pipeline = pipeline
+        self._names = names
 
     @cached_property
     def _index(self) -> Any:
@@ -105,7 +106,7 @@ class InFewQuestions:
 
     @cached_property
     def _ours(self) -> list[Tagged]:
-        kinds, having = (CONFIGS, MODELS, ENDPOINTS), {tags.PIPELINE: [self._pipeline]}
+        kinds, having = (CONFIGS, MODELS, ENDPOINTS), {tags.PIPELINE: list(self._names.all)}
         return list(tagged(self._index, kinds, having))
 
     @cached_property
@@ -124,11 +125,11 @@ class InFewQuestions:
         Args:
             among: The endpoint configs that are asked about.
         """
-        names = {self._endpoint.name.lower(): self._endpoint.name}
+        endpoints = {self._endpoint.name.lower(): self._endpoint.name}
         for found in self._ours:
             if found.kind == ENDPOINTS:
-                names.setdefault(found.name.lower(), found.name)
-        for name in names.values():
+                endpoints.setdefault(found.name.lower(), found.name)
+        for name in endpoints.values():
             yield from configs_of(self._client, name)
         yield from used_configs(self._client, among)
 
@@ -139,7 +140,7 @@ class InFewQuestions:
             among: The models that are asked about.
         """
         for few in in_parts(among):
-            having = {tags.PIPELINE: [self._pipeline], tags.MODEL: few}
+            having = {tags.PIPELINE: list(self._names.all), tags.MODEL: few}
             for found in tagged(self._index, (TRANSFORM_JOBS,), having):
                 if is_waited_for(self._client, found.name):
                     yield found.tags[tags.MODEL]
@@ -168,12 +169,12 @@ class TheLongWay:
     Args:
         client: A boto3 SageMaker client.
         endpoint: The pipeline's endpoint.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline has made what there is.
     """
 
-    def __init__(self, client: Any, endpoint: Endpoint, pipeline: str):
+    def __init__(self, client: Any, endpoint: Endpoint, names: OwnNames):
         self._client = client
-        self._pipeline = pipeline
+        self._names = names
         self.config_tags = endpoint.config_tags
         self.has_config = endpoint.has_config
 
@@ -209,9 +210,9 @@ class TheLongWay:
 
     def _listed(self, kind: Listable) -> Iterator[Made]:
         """List what carries the pipeline's tag; tags are read only of what is named like it: others' need not be."""
-        for summary in newest(self._client, kind, most_pages=MOST_PAGES, name_prefix=f"{self._pipeline}-"):
+        for summary in newest(self._client, kind, most_pages=MOST_PAGES, name_prefix=self._names.prefixes):
             found = _tags_of(self._client, kind.arn_of(summary))
-            if found.get(tags.PIPELINE) == self._pipeline:
+            if self._names.own(found):
                 yield Made(kind.name_of(summary), summary["CreationTime"], found)
 
 

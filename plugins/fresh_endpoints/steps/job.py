@@ -129,7 +129,7 @@ class JobStep(CapacityWait):
             AirflowFailException: A user has given the task up.
         """
         if self._is_running(job):
-            name, expected = self.name_of(job), expected_seconds(self._client, self.kind, self.pipeline.aws_name)
+            name, expected = self.name_of(job), expected_seconds(self._client, self.kind, self.pipeline.own_names)
             if ended is None and pace.seconds_in_worker(expected):
                 job = self.look_for_a_while(
                     lambda: self._describe(name), lambda seen: not self._is_running(seen), expected

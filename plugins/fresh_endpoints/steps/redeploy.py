@@ -172,10 +172,10 @@ class RedeployOperator(OfChosenModel, DeployOperator):
         left = so_far.previous or self.chosen["over"]
         if not left or left == so_far.config_name:
             return super()._way_back(so_far)
-        is_ours = left.startswith(f"{self.pipeline.aws_name}-")
+        is_ours = self.pipeline.own_names.may_have_named(left)
         if self.endpoint.has_config(left) and not (is_ours and tags.has_failed(self.endpoint.config_tags(left))):
             return str(left)
-        return way_back(self.endpoint, left, self.pipeline.aws_name)
+        return way_back(self.endpoint, left, self.pipeline.own_names)
 
     def _so_far(self, deployment: Deployment, ended: WaitEnded | None) -> SoFar:
         """Read what this or an earlier try of the redeploy has done.

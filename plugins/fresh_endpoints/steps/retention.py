@@ -23,6 +23,7 @@ from fresh_endpoints.steps.way_back import leading_back
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.endpoint import Endpoint
+    from fresh_endpoints.aws.own_names import OwnNames
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class Expired:
 
 
 def find_expired(
-    client: Any, endpoint: Endpoint, pipeline: str, keep: int, keep_days: int = 0, *, most: int | None = None
+    client: Any, endpoint: Endpoint, names: OwnNames, keep: int, keep_days: int = 0, *, most: int | None = None
 ) -> Expired:
     """Find what may be deleted.
 
@@ -55,7 +56,7 @@ def find_expired(
     Args:
         client: A boto3 SageMaker client.
         endpoint: The pipeline's endpoint.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline has made what there is.
         keep: How many of the newest endpoint configs, and of the newest models, are kept.
         keep_days: For how many days after they were made they are kept besides.
         most: How many of each are looked at, the oldest; None for all.
@@ -67,26 +68,26 @@ def find_expired(
     """
     since = datetime.now(timezone.utc) - timedelta(days=keep_days)
     try:
-        return _find(InFewQuestions(client, endpoint, pipeline), endpoint, pipeline, keep, since, most)
+        return _find(InFewQuestions(client, endpoint, names), endpoint, names, keep, since, most)
     except (ClientError, BotoCoreError) as error:
         if is_credentials_refused(error) or (isinstance(error, ClientError) and may_heal(error)):
             raise
         log.warning("What is the pipeline's, or in use, is found the long way, because AWS does not tell it: %s", error)
     try:
-        return _find(TheLongWay(client, endpoint, pipeline), endpoint, pipeline, keep, since, most)
+        return _find(TheLongWay(client, endpoint, names), endpoint, names, keep, since, most)
     except ListTooLongError as error:
         raise AirflowException(f"Nothing was deleted, for it is not known what is in use: {error}") from error
 
 
 def delete_expired(
-    client: Any, endpoint: Endpoint, pipeline: str, keep: int, keep_days: int = 0, *, dry_run: bool
+    client: Any, endpoint: Endpoint, names: OwnNames, keep: int, keep_days: int = 0, *, dry_run: bool
 ) -> Expired:
     """Delete what is beyond the newest and not in use.
 
     Args:
         client: A boto3 SageMaker client.
         endpoint: The pipeline's endpoint.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline has made what there is.
         keep: As in find_expired().
         keep_days: As in find_expired().
         dry_run: Only list, the oldest.
@@ -99,7 +100,7 @@ def delete_expired(
         botocore.exceptions.ClientError: AWS refused; what was deleted until then stays so, the rest is for next time.
         botocore.exceptions.BotoCoreError: The same: AWS could not be reached.
     """
-    expired = find_expired(client, endpoint, pipeline, keep, keep_days, most=MOST_IN_DRY_RUN if dry_run else None)
+    expired = find_expired(client, endpoint, names, keep, keep_days, most=MOST_IN_DRY_RUN if dry_run else None)
     would = "Would delete" if dry_run else "Deleting"
     # Configs first: a config without its model could no longer be gone back to.
     for name in expired.endpoint_configs:
@@ -113,15 +114,17 @@ def delete_expired(
     return expired
 
 
-def _find(ours: Inventory, endpoint: Endpoint, pipeline: str, keep: int, since: datetime, most: int | None) -> Expired:
+def _find(
+    ours: Inventory, endpoint: Endpoint, names: OwnNames, keep: int, since: datetime, most: int | None
+) -> Expired:
     configs, models = _old(ours.configs, keep, since, most), _old(ours.models, keep, since, most)
     if not configs and not models:
         return Expired((), ())
     in_use = set(ours.configs_in_use(configs))
     kept_configs = in_use | ({made.name for made in ours.configs} - set(configs))
     for name in in_use:
-        if name.startswith(f"{pipeline}-"):  # Of what others have made, the tags need not be readable.
-            kept_configs |= set(leading_back(ours, name, pipeline))
+        if names.may_have_named(name):  # Of what others have made, the tags need not be readable.
+            kept_configs |= set(leading_back(ours, name, names))
     kept_models = set(ours.models_in_use(models))
     for name in kept_configs:
         kept_models |= set(_models_of(ours, endpoint, name))

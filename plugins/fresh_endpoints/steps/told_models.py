@@ -24,6 +24,7 @@ from fresh_endpoints.model_facts import model_facts
 from fresh_endpoints.run import named_parts
 
 if TYPE_CHECKING:
+    from fresh_endpoints.aws.own_names import OwnNames
     from fresh_endpoints.run import Run
 
 log = logging.getLogger(__name__)
@@ -36,21 +37,21 @@ _LONGEST_NAME = 63
 MOST_TOLD = 1_000
 
 
-def told_jobs(events: Iterable[Any], pipeline: str) -> dict[str, str]:
+def told_jobs(events: Iterable[Any], names: OwnNames) -> dict[str, str]:
     """Return which training jobs of a pipeline's events name, and by which model each is said to be deployed.
 
     Args:
         events: Asset events, with ``timestamp`` and ``extra``.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline's jobs were made.
 
     Returns:
         The model's name by the job's; it may be any text that names a deployment of the job.
     """
     told: dict[str, str] = {}
     for event in sorted(events, key=lambda event: event.timestamp):
-        job = named_job(event, pipeline)
+        job = named_job(event, names)
         if job is None:
-            log.warning("An event names no training job of pipeline %s (made by hand?): %s", pipeline, _shown(event))
+            log.warning("An event names no training job of pipeline %s (made by hand?): %s", names.name, _shown(event))
             continue
         told[job] = deployed_as(event.extra.get("model"), job)
     if len(told) > MOST_TOLD:
@@ -58,12 +59,12 @@ def told_jobs(events: Iterable[Any], pipeline: str) -> dict[str, str]:
     return dict(list(told.items())[-MOST_TOLD:])
 
 
-def named_job(event: Any, pipeline: str) -> str | None:
+def named_job(event: Any, names: OwnNames) -> str | None:
     """Return the training job of a pipeline's that an event names.
 
     Args:
         event: The event, with its ``extra``.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline's jobs were made.
 
     Returns:
         A name as the pipeline's runs make them, of a job that need not exist; None for any other.
@@ -72,7 +73,7 @@ def named_job(event: Any, pipeline: str) -> str | None:
     if not isinstance(job, str) or len(job) > _LONGEST_NAME:
         return None
     parts = named_parts(job)
-    if parts.get("pipeline") != pipeline or parts.get("training_job") != job:
+    if parts.get("pipeline") not in names or parts.get("training_job") != job:
         return None
     return job if _is_day(parts["data_date"]) else None
 
@@ -156,8 +157,8 @@ class ToldModels:
             time.sleep(UNSEEN_SECONDS / 20)
 
     def _objection(self, job: str, description: Mapping[str, Any], found: Mapping[str, str]) -> str | None:
-        if found.get(tags.PIPELINE) != self._run.aws_name:
-            return f"Training job {job} is none of pipeline {self._run.aws_name}'s: its tags say otherwise."
+        if not self._run.own_names.own(found):
+            return f"Training job {job} is none of pipeline {self._run.pipeline}'s: its tags say otherwise."
         if not _is_day(found.get(tags.DATA_DATE, "")):
             return f"Training job {job} has no data date in its tags."
         status = TRAINING_JOB.status_of(description)
@@ -178,7 +179,7 @@ class ToldModels:
             if not is_not_found(error):
                 raise
             return {"model": job}
-        if found.get(tags.TRAINING_JOB) != job or found.get(tags.PIPELINE) != self._run.aws_name:
+        if found.get(tags.TRAINING_JOB) != job or not self._run.own_names.own(found):
             return {"model": job}
         where = {"endpoint": found.get(tags.ENDPOINT), "endpoint_config": found.get(tags.ENDPOINT_CONFIG)}
         return {"model": model, **{fact: value for fact, value in where.items() if value}}

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.sagemaker import SageMakerTrainingOperator
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws import requests
+from fresh_endpoints.aws import requests, tags
 from fresh_endpoints.aws.clients import SageMakerHook
 from fresh_endpoints.aws.console import s3_page
-from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, is_not_found
+from fresh_endpoints.aws.errors import BOTOCORE_CONFIG, explained, is_not_found
 from fresh_endpoints.aws.kinds import STOPPED_BY_LIMIT, TRAINING_JOB, Answer
 from fresh_endpoints.model_facts import model_facts
 from fresh_endpoints.steps.buttons import ArtifactLink, LogStreamLink, TrainingJobLink
@@ -114,6 +114,8 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
 
         if run.generation:
             self._stop_cleared_jobs(run)
+        elif ended is None and (job := self._of_former_name(run)):
+            return job
         job, attempt, is_new = self.create_or_attach(
             ended, lambda name: self.request(run, name), client.create_training_job
         )
@@ -123,6 +125,36 @@ class TrainOperator(JobStep, SageMakerTrainingOperator):
     def started(self, job: Job, attempt: int) -> Message:
         """Say that the training job has been created."""
         return messages.training_started(self.name_of(job), attempt=attempt, links=self.links_of(job, self._context))
+
+    def _of_former_name(self, run: Run) -> Job | None:
+        """Find what the same run has trained, or is training, under a name that the pipeline had before.
+
+        A scheduled run and a backfill's have the same ids under each name, so their jobs' names are known. What has
+        failed or was stopped is trained anew, under the name of today.
+        """
+        for former in run.former:
+            for attempt in itertools.count(1):
+                name = run.under(former).training_job_name(attempt)
+                if (job := self._found(name)) is None:
+                    break
+                if self.answer_to(job) in (Answer.DONE, Answer.WAIT) and run.own_names.own(self._tags_of(job)):
+                    self.log.info("Training job %s is this run's, under the pipeline's former name.", name)
+                    return self._describe(name)
+        return None
+
+    def _found(self, name: str) -> Job | None:
+        with explained(f"look for training job {name}"):
+            try:
+                job: Job = self._client.describe_training_job(TrainingJobName=name)
+                return job
+            except ClientError as error:
+                if is_not_found(error):
+                    return None
+                raise
+
+    def _tags_of(self, job: Job) -> dict[str, str]:
+        with explained(f"read the tags of training job {self.name_of(job)}"):
+            return tags.read(self._client, self.kind.arn_of(job))
 
     def _stop_cleared_jobs(self, run: Run) -> None:
         """Stop what the task trained before it was cleared; the trigger does not, if it had not started by then.

@@ -80,7 +80,7 @@ def left_over(hook: SageMakerHook, summary: Summary, usable: Iterable[Pipeline],
     described = _described(endpoint)
     config = described.get("EndpointConfigName", "")
     name = named_parts(config).get("pipeline")
-    if name is None or any(each.aws_name == name and _endpoint_name(each) is None for each in usable):
+    if name is None or any(name in each.own_names and _endpoint_name(each) is None for each in usable):
         return None
     own = name.removeprefix(aws_name(environment, ""))
     if name != aws_name(environment, own):

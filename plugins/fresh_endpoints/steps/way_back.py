@@ -12,6 +12,7 @@ from fresh_endpoints.aws import tags
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.endpoint import Endpoint, Seen
+    from fresh_endpoints.aws.own_names import OwnNames
 
 # Failed days in a row that are looked behind.
 LONGEST_CHAIN = 30
@@ -27,13 +28,13 @@ class Configs(Protocol):
         """Tell whether an endpoint config exists now."""
 
 
-def way_back(endpoint: Configs, config_name: str, pipeline: str) -> str | None:
+def way_back(endpoint: Configs, config_name: str, names: OwnNames) -> str | None:
     """Find what to go back to.
 
     Args:
         endpoint: The endpoint.
         config_name: The endpoint config to go back from.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline has made what there is.
 
     Returns:
         The newest proven endpoint config; where none is proven, the one that was live before, if a person has put it
@@ -42,17 +43,17 @@ def way_back(endpoint: Configs, config_name: str, pipeline: str) -> str | None:
     Raises:
         AirflowException: AWS refused.
     """
-    over = leading_back(endpoint, config_name, pipeline)
+    over = leading_back(endpoint, config_name, names)
     return over[-1] if over else None
 
 
-def leading_back(configs: Configs, config_name: str, pipeline: str) -> list[str]:
+def leading_back(configs: Configs, config_name: str, names: OwnNames) -> list[str]:
     """Find what has to exist for the way back: what it goes to and, before that, what it leads over.
 
     Args:
         configs: The endpoint, or what knows its configs.
         config_name: The endpoint config to go back from.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline has made what there is.
 
     Returns:
         Endpoint configs along what each was put in the place of, the one to go back to last; empty where there is none.
@@ -62,7 +63,7 @@ def leading_back(configs: Configs, config_name: str, pipeline: str) -> list[str]
     """
     over: list[str] = []
     untested = 0  # How many lead to the newest that has not failed.
-    for name, found in _chain(configs, config_name, pipeline):
+    for name, found in _chain(configs, config_name, names):
         over.append(name)
         if tags.is_proven(found):
             return over
@@ -71,25 +72,25 @@ def leading_back(configs: Configs, config_name: str, pipeline: str) -> list[str]
     return over[:untested]
 
 
-def standing(endpoint: Endpoint, seen: Seen, pipeline: str) -> str:
+def standing(endpoint: Endpoint, seen: Seen, names: OwnNames) -> str:
     """Say what is live now, and whether it is proven.
 
     Args:
         endpoint: The endpoint.
         seen: What it is like.
-        pipeline: The pipeline's name.
+        names: The names under which the pipeline has made what there is.
 
     Raises:
         AirflowException: AWS refused.
     """
     if seen.live is None or not seen.has_served:
         return "nothing"
-    if not seen.live.startswith(f"{pipeline}-"):
+    if not names.may_have_named(seen.live):
         return f"{seen.live} (not of this pipeline)"
     return f"{seen.live} ({'proven' if tags.is_proven(endpoint.config_tags(seen.live)) else 'not proven'})"
 
 
-def _chain(configs: Configs, config_name: str, pipeline: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+def _chain(configs: Configs, config_name: str, names: OwnNames) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Yield each endpoint config that exists on the way back, with its tags, newest first."""
     seen = {config_name}
     name = configs.config_tags(config_name).get(tags.PREVIOUS_CONFIG, "")
@@ -98,7 +99,7 @@ def _chain(configs: Configs, config_name: str, pipeline: str) -> Iterator[tuple[
             return
         seen.add(name)
         # Of what others have made, the tags need not be readable.
-        found: Mapping[str, str] = configs.config_tags(name) if name.startswith(f"{pipeline}-") else {}
+        found: Mapping[str, str] = configs.config_tags(name) if names.may_have_named(name) else {}
         if configs.has_config(name):
             yield name, found
         name = found.get(tags.PREVIOUS_CONFIG, "")

@@ -28,7 +28,8 @@ def change_of(endpoint: Endpoint, deployment: Deployment) -> Change:
     before, time = LiveModel(run.pipeline, endpoint.name, environment=run.environment), took(run)
     try:
         was = endpoint.config_tags(deployment.config_name).get(tags.PREVIOUS_CONFIG)
-        return Change(with_model(replace(before, config=was), endpoint) if was else None, time)
+        names = run.own_names
+        return Change(with_model(replace(before, config=was), endpoint, names) if was else None, time)
     except Exception as error:
         log.warning("What was live before could not be read for the message: %s", error)
         return Change(replace(before, problem="what it was could not be read"), time)

@@ -69,6 +69,22 @@ def test_the_page_shows_what_is_live_and_what_airflow_knows(pipeline, get):
     assert model["live"]["training_job"] in tab
 
 
+def test_the_history_of_a_renamed_pipeline_goes_on(pipeline, get):
+    for day in (DAY_1, DAY_2):
+        pipeline.use_tiny_image()
+        pipeline.upload(day)
+        assert pipeline.run(day).tasks["publish"] == "success"
+        before = pipeline.name
+        if day == DAY_1:
+            pipeline.rename()
+    tab = get(f"/dags/train_and_deploy_{pipeline.name}").text
+    jobs = [event["training_job"] for event in pipeline.published()]
+    assert len(jobs) == 1
+    assert jobs[0] in tab
+    assert f"-{DAY_1}-" in tab, "trained under the former name"
+    assert before == pipeline.name
+
+
 def test_a_hold_is_shown_with_whose_it_is_and_why(pipeline, get):
     pipeline.use_tiny_image()
     pipeline.upload(DAY_1)

@@ -294,7 +294,7 @@ def test_an_event_that_names_no_job_of_the_pipelines_is_passed_over_without_aski
     if isinstance(extra, dict) and isinstance(extra.get("training_job"), str):
         extra = {**extra, "training_job": extra["training_job"].replace("{name}", name)}
     event = SimpleNamespace(timestamp=trainings.began, extra=extra)
-    assert told_models.told_jobs([event], name) == {}
+    assert told_models.told_jobs([event], trainings.pipeline.own_names) == {}
     assert f"names no training job of pipeline {name} (made by hand?)" in caplog.text
     assert len(caplog.text) < 1000
 

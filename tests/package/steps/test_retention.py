@@ -62,10 +62,10 @@ def test_what_the_way_back_leads_over_and_to_is_kept_with_its_model(pipeline, st
     deploy(pipeline, live)
     newest = store.add("4")
     gone = (oldest, store.first)
-    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(gone, gone)
-    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=False)
+    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1) == Expired(gone, gone)
+    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1, dry_run=False)
     assert names(pipeline, "configs") == names(pipeline, "models") == {proven, failed, live, newest}
-    assert way_back(endpoint_of(pipeline), live, pipeline.name) == proven
+    assert way_back(endpoint_of(pipeline), live, pipeline.own_names) == proven
 
 
 def test_what_nobody_has_asked_is_kept_where_nothing_is_proven(pipeline, store):
@@ -74,9 +74,9 @@ def test_what_nobody_has_asked_is_kept_where_nothing_is_proven(pipeline, store):
     live = store.add("2", smoke_test="answered no", previous=untested)
     deploy(pipeline, live)
     newest = store.add("3")
-    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=False)
+    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1, dry_run=False)
     assert names(pipeline, "configs") == names(pipeline, "models") == {untested, live, newest}
-    assert way_back(endpoint_of(pipeline), live, pipeline.name) == untested
+    assert way_back(endpoint_of(pipeline), live, pipeline.own_names) == untested
 
 
 def test_what_is_younger_than_keep_days_is_kept_besides_the_newest(pipeline, store, monkeypatch):
@@ -96,10 +96,12 @@ def test_what_is_younger_than_keep_days_is_kept_besides_the_newest(pipeline, sto
             return (created[young] + timedelta(days=2) - margin).astimezone(tz)
 
     monkeypatch.setattr(retention, "datetime", TwoDaysAfterTheYoungOne)
-    found = find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, keep_days=2)
+    found = find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1, keep_days=2)
     assert found == Expired((old,), (old,))
-    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, keep_days=3) == Expired((), ())
-    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(
+    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1, keep_days=3) == Expired(
+        (), ()
+    )
+    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1) == Expired(
         (young, old), (young, old)
     )
     assert newest in created
@@ -164,10 +166,10 @@ def test_where_it_is_not_known_what_is_in_use_nothing_is_deleted_and_slack_says_
 
 def test_what_is_live_is_kept_however_old_with_its_model(pipeline, store):
     newer = [store.add(f"new-{number}") for number in range(4)]
-    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 2) == Expired(
+    assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 2) == Expired(
         (newer[1], newer[0]), (newer[1], newer[0])
     )
-    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 2, dry_run=False)
+    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 2, dry_run=False)
     assert names(pipeline, "configs") == {store.first, *newer[2:]}
     assert names(pipeline, "models") == {store.first, *newer[2:]}
     assert pipeline.live() == store.first
@@ -178,7 +180,7 @@ def test_what_an_endpoint_is_updated_from_and_to_is_kept(pipeline, store):
     [fault] = pipeline.aws.add_faults({"operation": "endpoint:Updating", "kind": "hold_status"})
     try:
         pipeline.sagemaker.update_endpoint(EndpointName=pipeline.name, EndpointConfigName=target)
-        assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(
+        assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1) == Expired(
             (newer[0],), (newer[0],)
         )
     finally:
@@ -195,7 +197,7 @@ def test_what_another_endpoint_serves_is_kept(pipeline, store):
     waiter = pipeline.sagemaker.get_waiter("endpoint_in_service")
     waiter.wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     try:
-        assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(
+        assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1) == Expired(
             (newer[0],), (newer[0],)
         )
     finally:
@@ -225,7 +227,7 @@ def test_the_model_of_a_running_transform_job_is_kept(pipeline, store):
                 {"Key": "fresh-endpoints:model", "Value": used},
             ],
         )
-        assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1) == Expired(
+        assert find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1) == Expired(
             (newer[0], used), (newer[0],)
         )
     finally:
@@ -239,7 +241,7 @@ def test_the_model_of_a_running_transform_job_is_kept(pipeline, store):
 def test_what_has_no_tag_of_this_pipeline_is_never_a_candidate(pipeline, store):
     store.add("untagged", tagged=False)
     newest = store.add("newest")
-    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=False)
+    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1, dry_run=False)
     assert names(pipeline, "configs") == {store.first, newest, f"{pipeline.name}-untagged"}
     assert names(pipeline, "models") == {store.first, newest, f"{pipeline.name}-untagged"}
 
@@ -250,7 +252,7 @@ def test_the_tags_of_what_is_named_otherwise_are_not_read(pipeline, store):
     foreign = f"dev-{pipeline.name}-model"
     copy_model(pipeline, foreign, store.request)
     store.add("newest")
-    find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1)
+    find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1)
     for fault in faults:
         pipeline.aws.remove_fault(fault)
     read = [call["parameters"]["ResourceArn"] for call in pipeline.aws.calls("ListTags")]
@@ -262,7 +264,9 @@ def test_a_dry_run_lists_and_deletes_nothing(pipeline, store, caplog):
     newer = [store.add(f"new-{number}") for number in range(3)]
     before = names(pipeline, "configs") | names(pipeline, "models")
     with caplog.at_level("INFO"):
-        assert delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=True).models == (
+        assert delete_expired(
+            pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1, dry_run=True
+        ).models == (
             newer[1],
             newer[0],
         )

@@ -9,6 +9,7 @@ from typing import Any
 from fresh_endpoints.aws import requests, service_model
 from fresh_endpoints.pipeline_file.checks.rendered import Rendered
 from fresh_endpoints.pipeline_file.checks.sections import OWNED, TRAINED_MODEL, check_section, home_at_the_top, variants
+from fresh_endpoints.pipeline_file.model import Pipeline
 from fresh_endpoints.problems import Problem, Where, format_path
 
 
@@ -110,6 +111,9 @@ def check_endpoint(rendered: Rendered) -> Iterator[str]:
         One sentence for each problem.
     """
     section = rendered.sections["endpoint"]
+    if "EndpointName" not in section:
+        yield _nameless(rendered.pipeline)
+        section = {**section, "EndpointName": rendered.pipeline.name}
     allowed = {operation: service_model.members(operation) for operation in ("CreateEndpoint", "UpdateEndpoint")}
     members = sorted(frozenset.union(*allowed.values()) - OWNED["endpoint"].keys())
     for name in section:
@@ -125,3 +129,11 @@ def check_endpoint(rendered: Rendered) -> Iterator[str]:
     if isinstance(deployment, dict) and deployment.keys() >= {"BlueGreenUpdatePolicy", "RollingUpdatePolicy"}:
         where = "endpoint.DeploymentConfig.RollingUpdatePolicy"
         yield f"{where}: found beside BlueGreenUpdatePolicy; SageMaker takes one of them; remove the other"
+
+
+def _nameless(pipeline: Pipeline) -> str:
+    former = pipeline.renamed_from[0]
+    return (
+        f"endpoint.EndpointName: found nothing; a renamed pipeline must say it: {former}, or what the file named "
+        f"before, keeps that endpoint, {pipeline.name} makes a new one"
+    )

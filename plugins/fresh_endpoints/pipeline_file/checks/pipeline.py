@@ -42,6 +42,7 @@ def find_problems(pipeline: Pipeline) -> list[str]:
 def _problems(pipeline: Pipeline) -> Iterator[str]:
     rendered = render(pipeline)
     yield from itertools.chain(
+        _check_former_names(pipeline),
         check_calendar(pipeline),
         check_data(rendered),
         check_tags(pipeline.aws_tags),
@@ -57,6 +58,11 @@ def _problems(pipeline: Pipeline) -> Iterator[str]:
         check_smoke_test(rendered),
         check_transform(rendered),
     )
+
+
+def _check_former_names(pipeline: Pipeline) -> Iterator[str]:
+    if pipeline.name in pipeline.renamed_from:
+        yield f"renamed_from: found {pipeline.name!r}, the name that it has; write the one that it had before"
 
 
 def find_warnings(pipeline: Pipeline) -> list[str]:

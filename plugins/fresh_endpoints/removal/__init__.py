@@ -1,0 +1,1 @@
+"""What a pipeline has left in AWS, and its deletion."""

@@ -23,7 +23,7 @@ RUN = Run(
 
 
 def run_of(logical_date, run_after=None, zone="Asia/Tokyo", environment="", **params):
-    pipeline = SimpleNamespace(name="iris", timezone=zone, environment=environment)
+    pipeline = SimpleNamespace(name="iris", timezone=zone, environment=environment, renamed_from=())
     dag_run = SimpleNamespace(logical_date=logical_date, run_after=run_after, dag_id="d", run_id="r")
     return Run.of(pipeline, {"dag_run": dag_run, "params": params})
 
@@ -107,7 +107,7 @@ def test_a_job_is_the_runs_own_only_if_it_started_at_the_runs_moment():
     ],
 )
 def test_the_generation_counts_the_tasks_own_clears_and_no_retries(max_tries, retries, try_number, generation):
-    pipeline = SimpleNamespace(name="iris", timezone="UTC", environment="")
+    pipeline = SimpleNamespace(name="iris", timezone="UTC", environment="", renamed_from=())
     moment = datetime(2019, 3, 4, 15, tzinfo=timezone.utc)
     context = {
         "dag_run": SimpleNamespace(logical_date=moment, run_after=moment, dag_id="d", run_id="r", clear_number=7),

@@ -243,10 +243,10 @@ class PipelineUnderTest:
         return runtime.invoke_endpoint(EndpointName=self.endpoint_name, Body=body, **options)["Body"].read()
 
     def delete(self) -> None:
-        """End the endpoint's processes."""
-        found = self.listed("list_endpoints", NameContains=self.endpoint_name)
-        if self.endpoint_name in [endpoint["EndpointName"] for endpoint in found]:
-            self.sagemaker.delete_endpoint(EndpointName=self.endpoint_name)
+        """End the processes of the endpoint, and of the one that the file named before."""
+        there = {endpoint["EndpointName"] for endpoint in self.listed("list_endpoints")}
+        for name in {self.name, self.endpoint_name} & there:
+            self.sagemaker.delete_endpoint(EndpointName=name)
 
 
 def hand_over_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,14 @@ Model = TypeVar("Model", bound=BaseModel)
 _LIBRARIES = ("botocore", "croniter", "Jinja2", "pydantic", "PyYAML", "regex")
 _BUILDING_LIBRARIES = ("apache-airflow", "apache-airflow-providers-amazon")
 # The modules of the checks: this room and what it checks by.
-_MODULES = ("problems.py", "aws/requests.py", "aws/service_model.py", "aws/tags.py", "pipeline_file/**/*.py")
+_MODULES = (
+    "problems.py",
+    "aws/own_names.py",
+    "aws/requests.py",
+    "aws/service_model.py",
+    "aws/tags.py",
+    "pipeline_file/**/*.py",
+)
 _KEPT_SECONDS = 30 * 24 * 3600
 
 

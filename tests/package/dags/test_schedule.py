@@ -57,7 +57,7 @@ def first_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[datet
 @pytest.mark.parametrize("case", CASES)
 def test_every_day_has_one_run_and_its_own_data_date(first_runs, case):
     start, _ = CASES[case]
-    pipeline = SimpleNamespace(name="iris", timezone="America/New_York", renamed_from=())
+    pipeline = SimpleNamespace(name="iris", timezone="America/New_York", environment="", renamed_from=())
     runs = [
         Run.of(pipeline, {"dag_run": SimpleNamespace(logical_date=moment, dag_id="d", run_id="r")})
         for moment in first_runs[case]

@@ -10,7 +10,9 @@ import pytest
 from fresh_endpoints.telling.callbacks import XCOM_FAILURE_TOLD, BackstopNotifier
 
 STARTED = datetime(2019, 3, 5, tzinfo=timezone.utc)
-PIPELINE = SimpleNamespace(name="iris", environment="", timezone="UTC", slack=None, notify=(), deploy="never")
+PIPELINE = SimpleNamespace(
+    name="iris", environment="", timezone="UTC", slack=None, notify=(), deploy="never", renamed_from=()
+)
 
 
 class FailedRun:

@@ -127,7 +127,7 @@ def _measure_shared(home: Path) -> dict[str, Any]:
 
     Returns:
         files: how many; lines: of one; check_seconds: of the command ``check``, none of them checked before; ms: the
-        milliseconds per pipeline of parsing all four DAG files, over those with no pipeline file.
+        milliseconds per pipeline of parsing the DAG file that takes longest, over its parse with no pipeline file.
     """
     none, many = (write_shared(home / f"shared-{count}", count) for count in (0, SHARED_FILES))
     started = time.monotonic()
@@ -141,12 +141,12 @@ def _measure_shared(home: Path) -> dict[str, Any]:
     _seconds(home, "broken_pipeline_files", many)  # Which builds each DAG once.
     parses = [partial(_seconds, home, file, folder) for folder in (none, many) for file in DAG_FILES]
     best = _best_in_turn(FLOOR_REPETITIONS, parses)
-    floor, total = sum(best[: len(DAG_FILES)]), sum(best[len(DAG_FILES) :])
+    of_none, of_many = best[: len(DAG_FILES)], best[len(DAG_FILES) :]
     return {
         "files": SHARED_FILES,
         "lines": _OWN_LINES.count("\n"),
         "check_seconds": checked,
-        "ms": (total - floor) / SHARED_FILES * 1000,
+        "ms": max(seconds - floor for seconds, floor in zip(of_many, of_none, strict=True)) / SHARED_FILES * 1000,
     }
 
 

@@ -285,7 +285,8 @@ def _parsing_rows(parsing: dict[str, Any]) -> list[Row]:
     rows.append(ratio_alone("import floor: the stock operators' and notifier's", floor, 1.1))
     shared = parsing["shared"]
     what = f"{shared['files']} files of {shared['lines']} lines, which share defaults"
-    rows.append(Row(f"{what}: all four DAG files, per pipeline", f"{shared['ms']:.2f} ms", "≤ 4 ms", shared["ms"], 4.0))
+    longest = f"{what}: parsing the DAG file that takes longest, per pipeline"
+    rows.append(Row(longest, f"{shared['ms']:.2f} ms", "≤ 4 ms", shared["ms"], 4.0))
     seconds = shared["check_seconds"]
     rows.append(Row(f"{what}: the first `check` of all", f"{seconds:.1f} s", "≤ 60 s", seconds, 60.0))
     few, many = parsing["task_seconds"].values()

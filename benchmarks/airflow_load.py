@@ -49,7 +49,7 @@ def idle(aws: LocalAws, pipelines: int, until: Callable[[], object]) -> dict[str
         until: Called once all are known to Airflow: waits for what else goes on.
 
     Returns:
-        pipelines; dags, in all; runs, of which there should be none; by service cpu, in CPU seconds a second, and
+        pipelines; dags, in all; runs, of which the daily watch has one; by service cpu, in CPU seconds a second, and
         memory_mb; rows of the database.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:

@@ -7,6 +7,7 @@ for a quota: what they take is what Airflow itself takes on this machine.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections import Counter
@@ -76,10 +77,12 @@ def measure(
         seconds: How long each training and each deployment takes.
 
     Returns:
-        The sizes; bound_seconds, the quota's own; ours, trivial and stock: each as _figures() tells; idle: as idle().
+        The sizes; cpus, of the machine; bound_seconds, the quota's own; ours, trivial and stock: each as _figures()
+        tells; idle: as idle().
     """
     names = [f"fleet-{number:02}" for number in range(pipelines)]
     found: dict[str, Any] = {"pipelines": pipelines, "quota": quota, "past": past, "seconds": seconds}
+    found["cpus"] = os.cpu_count() or 1
     found["bound_seconds"] = pipelines / quota * seconds + seconds
     dags = ROOT / "dags", BENCHMARKS / "dags"
     with (

@@ -144,6 +144,7 @@ def test_the_fleet_is_held_against_the_quotas_own_bound(wall, succeeded, met):
     rows = fleet_report.rows_of_fleet(fleet_of(wall=wall, succeeded=succeeded))
     assert [row.is_met for row in rows[:2]] == met
     assert f"{wall} s : 100 s" in rows[1].found
+    assert "by 2 CPUs: 240 s, of the empty tasks 120 s" in rows[1].note
     assert "quota 15, jobs of 20 s, 3000 past jobs" in rows[0].what
 
 
@@ -222,6 +223,7 @@ def fleet_of(wall: float = 150.0, succeeded: int = 60) -> dict[str, Any]:
         "quota": 15,
         "past": 3000,
         "seconds": 20.0,
+        "cpus": 2,
         "bound_seconds": 100.0,
         "ours": ours,
         "trivial": of_runs | {"cpu": dict.fromkeys(SERVICES, 60.0), "rows_a_run": 10.0},

@@ -37,7 +37,7 @@ ROOMS = (
     Floor("steps", "what a step does, one file a task", ("dags/", "what runs, and in which order")),
     Floor("telling", "what people are told; it never decides", ("Slack, mail, SNS, …", "people")),
     Floor("page", "what is seen: the Models page", ("Airflow's api-server", "a plugin, and a tab on each DAG")),
-    Floor("live, history, permissions, adoption", "what AWS tells, for whoever asks"),
+    Floor("live, history, permissions, adoption, removal", "what AWS tells, for whoever asks"),
     Floor("run, model_facts, deployment", "one run, one model, one deployment, as data"),
     Floor("waiting", "without a worker slot: watcher, queue, triggers", ("Airflow's triggerer", "one watcher for all")),
     Floor("pipeline_file", "what a file may say, and its checks", ("include/pipelines/*.yaml", "one file a pipeline")),

@@ -109,8 +109,8 @@ def of_all_environments(pipeline: Pipeline, layers: Sequence[Layer], read: Mappi
     Yields:
         The problem, if it is one.
     """
-    name, environment = str(pipeline.endpoint["EndpointName"]), pipeline.environment
-    if not environment or pipeline.deploy == "never" or is_of_environment(name, environment):
+    name, environment = str(pipeline.endpoint.get("EndpointName", "")), pipeline.environment
+    if not name or not environment or pipeline.deploy == "never" or is_of_environment(name, environment):
         return
     layer, _ = places(layers, read).get(("endpoint", "EndpointName"), (None, 0))
     if layer and not layer.environment:  # What stands in an environment's own file is that one's only.

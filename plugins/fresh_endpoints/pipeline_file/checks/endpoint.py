@@ -113,7 +113,7 @@ def check_endpoint(rendered: Rendered) -> Iterator[str]:
     section = rendered.sections["endpoint"]
     if "EndpointName" not in section:
         yield _nameless(rendered.pipeline)
-        section = {**section, "EndpointName": rendered.pipeline.name}
+        section = {**section, "EndpointName": rendered.pipeline.aws_name}
     allowed = {operation: service_model.members(operation) for operation in ("CreateEndpoint", "UpdateEndpoint")}
     members = sorted(frozenset.union(*allowed.values()) - OWNED["endpoint"].keys())
     for name in section:
@@ -132,8 +132,8 @@ def check_endpoint(rendered: Rendered) -> Iterator[str]:
 
 
 def _nameless(pipeline: Pipeline) -> str:
-    former = pipeline.renamed_from[0]
+    former = pipeline.own_names.former[0]
     return (
         f"endpoint.EndpointName: found nothing; a renamed pipeline must say it: {former}, or what the file named "
-        f"before, keeps that endpoint, {pipeline.name} makes a new one"
+        f"before, keeps that endpoint, {pipeline.aws_name} makes a new one"
     )

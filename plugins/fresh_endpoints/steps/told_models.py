@@ -211,8 +211,9 @@ def runs_own(client: Any, run: Run, job: Any) -> Mapping[str, Any]:
         f"The training task has left {name!r}, which is not a completed training job of pipeline {run.pipeline} for "
         f"data date {run.data_date}. Clear it to train anew."
     )
-    own = dataclasses.replace(run, generation=0).training_job_name()
-    if name != own and not name.startswith(f"{own}-"):
+    # A renamed pipeline's run may have found what it had trained under a former name.
+    alike = [dataclasses.replace(each, generation=0) for each in (run, *map(run.under, run.former))]
+    if not any(name == own or name.startswith(f"{own}-") for own in (each.training_job_name() for each in alike)):
         raise not_wanted
     with explained(f"look at training job {name}"):
         try:

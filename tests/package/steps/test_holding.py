@@ -94,9 +94,10 @@ def test_a_run_in_flight_meets_a_hold_that_is_set_after_its_permission_and_befor
     """A person may decide in the seconds in which a deployment creates its model and endpoint config."""
     live, create = deployed.live(), Asking._create_model_and_config
 
-    def create_and_be_held(self, deployment):
-        create(self, deployment)
+    def create_and_be_held(self, deployment, with_tags):
+        has_created = create(self, deployment, with_tags)
         held_until(deployed)
+        return has_created
 
     monkeypatch.setattr(Asking, "_create_model_and_config", create_and_be_held)
     assert deployed.run(DAY_2).tasks["deploy"] == "skipped"

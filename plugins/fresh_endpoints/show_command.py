@@ -11,6 +11,7 @@ from fresh_endpoints.pipeline_file.environment import aws_name, current_environm
 from fresh_endpoints.pipeline_file.layers import Layer
 from fresh_endpoints.pipeline_file.loading import layers_of, load_among_others, path_of, pipelines_dir
 from fresh_endpoints.pipeline_file.merging import Place, places
+from fresh_endpoints.pipeline_file.model import KEYS
 from fresh_endpoints.pipeline_file.reading import read_values
 from fresh_endpoints.pipeline_file.yaml_text import with_comments
 from fresh_endpoints.problems import PipelineFileError, Where
@@ -57,6 +58,8 @@ def _written(path: Path, values: Any, layers: Sequence[Layer], parsed: Mapping[P
     yield f"# {path.stem}{where}"
     yield f"# Nearest first: {', '.join(_shown(layer.path) for layer in reversed(layers))}"
     found = places(layers, parsed)
+    if isinstance(values, dict):  # In the order of the reference; merged, what is shared would come before the name.
+        values = {**{key: values[key] for key in KEYS if key in values}, **values}
     yield from with_comments(values, {way: _place(found[way]) for way in _said(values, ()) if way in found})
 
 

@@ -43,6 +43,7 @@ def test_show_prints_what_the_files_say_together_and_where_each_value_is_from(ru
     status, out, err = run("show", "iris")
     assert (status, err) == (0, "")
     assert out.splitlines()[:2] == ["# iris", "# Nearest first: team/iris.yaml, _defaults.yaml"]
+    assert out.splitlines()[2] == "name: iris  # team/iris.yaml:1", "its own before what is shared"
     assert commented(out, "retries:") == "team/iris.yaml:5"
     assert commented(out, "description:") == "team/iris.yaml:2"
     assert commented(out, "region:") == "_defaults.yaml:1"

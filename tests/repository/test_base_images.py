@@ -17,6 +17,7 @@ import base_images
 
 ROOT = Path(__file__).resolve().parents[2]
 ON_OURS = "include/kubernetes/Dockerfile"
+ON_WHAT_A_TEST_NAMES = "tests/support/images/contained/Dockerfile"
 INDEX = "application/vnd.oci.image.index.v1+json"
 OF_ONE_ARCHITECTURE = json.dumps({"schemaVersion": 2, "config": {}, "layers": []}).encode()
 
@@ -105,7 +106,7 @@ def test_no_image_comes_from_anywhere_else():
         str(path.relative_to(ROOT))
         for folder in ("include", "tests", "benchmarks", "dags", "plugins")
         for path in (ROOT / folder).rglob("*Dockerfile*")
-    ) == sorted([*(file for file in base_images.FILES if file.startswith("include")), ON_OURS])
+    ) == sorted([*(file for file in base_images.FILES if file.startswith("include")), ON_OURS, ON_WHAT_A_TEST_NAMES])
     # tests/repository/test_kubernetes.py has what it is built on.
     assert re.findall(r"^FROM (.*)", (ROOT / ON_OURS).read_text(), re.MULTILINE) == ["${AIRFLOW_IMAGE}"]
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fresh_endpoints.pipeline_file.checks.pipeline import find_problems
-from fresh_endpoints.pipeline_file.reading import read_pipeline
+from fresh_endpoints.pipeline_file.loading import load_pipelines
 from local_aws.process import LocalAws
 from pipeline_files import BASE
 from sagemaker_requests import channel, new_bucket, start_training, training_job, wait_for_training
@@ -58,10 +57,11 @@ def test_a_training_finds_what_the_page_says_and_its_failure_is_told(aws):
 
 
 @pytest.mark.parametrize("example", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
-def test_every_example_can_be_used(example):
+def test_every_example_can_be_used(example, tmp_path):
     file = yaml.safe_load(BASE)
     for section, members in yaml.safe_load(example).items():
         for name, value in members.items():
             both = isinstance(value, dict) and isinstance(file[section].get(name), dict)
             file[section][name] = {**file[section][name], **value} if both else value
-    assert find_problems(read_pipeline(Path("iris.yaml"), yaml.safe_dump(file).encode())) == []
+    (tmp_path / "iris.yaml").write_text(yaml.safe_dump(file))
+    assert load_pipelines(tmp_path).errors == []

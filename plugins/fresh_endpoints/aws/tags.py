@@ -12,10 +12,6 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from fresh_endpoints.aws.errors import may_heal
-
 # Every key of this package's own begins with it.
 PREFIX = "fresh-endpoints:"
 
@@ -57,7 +53,7 @@ REDEPLOY = PREFIX + "redeploy"
 TOLD = PREFIX + "told"
 
 # How many of these one resource may get; an endpoint config gets the most. A test counts them.
-MOST_OWN = 15
+MOST_OWN = 16
 MOST = 50
 
 _NOT_ALLOWED = re.compile(r"[^\w\s.:/=+\-@]")
@@ -167,6 +163,11 @@ def read_of_config(client: Any, endpoint: str | None, name: str) -> tuple[str, d
     """
     if not endpoint:
         return "", {}
+    # Imported here, because a DAG file's parse, which imports this module, must not pay for botocore and Airflow's errors.
+    from botocore.exceptions import ClientError
+
+    from fresh_endpoints.aws.errors import may_heal
+
     arn = f"{endpoint.rpartition(':')[0]}:endpoint-config/{name.lower()}"
     try:
         return arn, read(client, arn)

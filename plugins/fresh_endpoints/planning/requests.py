@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,8 +33,10 @@ PLACEHOLDERS = {
     "<job id>": "made of the training job's name: in the name of the transform job",
     "<run start>": "when the run starts: a tag of jobs",
     "<metrics>": "the training's final metrics: a tag",
+    "<time>": "when it is made: a tag",
+    "<live config>": "the endpoint config that is live then, empty where none is: a tag",
 }
-_RUN, _JOB, _START, _METRICS = PLACEHOLDERS
+_RUN, _JOB, _START, _METRICS, _TIME, _LIVE = PLACEHOLDERS
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,9 @@ class _Planner:
         asking = Asking(deploy.endpoint, None, deploy.config, deploy.aws_tags)
         model, config, endpoint = (deploy.config[section] for section in ("Model", "EndpointConfig", "Endpoint"))
         yield _planned(_DEPLOY, "CreateModel", asking.model_request(deployment, training), model)
-        yield _planned(_DEPLOY, "CreateEndpointConfig", asking.config_request(deployment), config)
+        yield _planned(
+            _DEPLOY, "CreateEndpointConfig", asking.config_request(deployment, {tags.PREVIOUS_CONFIG: _LIVE}), config
+        )
         # The endpoint's name is the one that AWS knows the pipeline by, unless the file says otherwise.
         ours = ("EndpointName", deployment.run.tags({})[tags.PIPELINE])
         given = {key: value for key, value in endpoint.items() if (key, value) != ours}
@@ -237,6 +242,8 @@ def _in_words(run: Run, training_job: str) -> Any:
         if isinstance(value, Mapping):
             if value.get("Key") == tags.METRICS:
                 return {**value, "Value": _METRICS}
+            if value.get("Key") == tags.MADE:
+                return {**value, "Value": re.sub(r"^\S+", _TIME, value["Value"])}
             return {key: said(item) for key, item in value.items()}
         if isinstance(value, list):
             return [said(item) for item in value]

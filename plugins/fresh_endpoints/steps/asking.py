@@ -66,16 +66,20 @@ class Asking:
             deployment: What is to be live.
             training: What DescribeTrainingJob returned, or what it will: the CreateTrainingJob request.
         """
-        section, name, given = self._sections["Model"], deployment.config_name, self._tags_of(deployment)
+        section, name = self._sections["Model"], deployment.config_name
+        given = {**self._tags_of(deployment), **tags.made(_now())}
         return model_request(section, name=name, facts=deployment.facts, training=training, tags=given)
 
-    def config_request(self, deployment: Deployment) -> requests.Request:
+    def config_request(
+        self, deployment: Deployment, with_tags: Mapping[str, str] = MappingProxyType({})
+    ) -> requests.Request:
         """Make the CreateEndpointConfig request of a deployment.
 
         Args:
             deployment: What is to be live.
+            with_tags: Further tags.
         """
-        return self._config_request(deployment.config_name, self._tags_of(deployment))
+        return self._dated_config_request(deployment.config_name, {**self._tags_of(deployment), **with_tags})
 
     def create_endpoint_request(
         self, deployment: Deployment, with_tags: Mapping[str, str] = MappingProxyType({})

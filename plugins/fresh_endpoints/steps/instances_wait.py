@@ -140,7 +140,7 @@ class InstancesWait(PipelineStep):
             region_name=self.pipeline.region,
         )
         seconds = max(until.timestamp() - time.time(), 0.0) + GRACE_SECONDS
-        self.defer_with(trigger, seconds, carried)
+        self.defer_with(trigger, seconds, dict(carried))
 
     def waited_in_vain(self, reason: str, since: float, *, want: str = "quota") -> str:
         """Say that it has waited as long as it may.

@@ -54,7 +54,8 @@ def test_every_dag_explains_itself(shipped):
 def test_no_retry_is_longer_than_an_hour_away(shipped):
     """The delay doubles with every try, and a cleared task goes on counting."""
     for dag_id, dag in shipped["dags"].items():
-        assert set(dag["longest_retry_delays"]) == {3600.0}, dag_id
+        if dag_id != "tell_later":  # Which is not tried again.
+            assert set(dag["longest_retry_delays"]) == {3600.0}, dag_id
 
 
 def test_the_trigger_form_has_its_three_fields(shipped):

@@ -18,8 +18,8 @@ FIRST_RUN = (
     "CreateEndpoint",
     "DescribeEndpoint",
     "AddTags",
-    "ListTags",
 )
+LATER_RUN = (*FIRST_RUN[:-3], "UpdateEndpoint", "DescribeEndpoint", "AddTags", "ListTags")
 
 
 def check_one_whole_run(pipeline, ended):
@@ -48,6 +48,18 @@ def test_a_refusal_that_heals_changes_nothing(fast, faults, fault):
     fast.upload(DAY_1)
     with faults(*[{"operation": operation, "times": 2, **fault} for operation in FIRST_RUN]):
         check_one_whole_run(fast, fast.run(DAY_1))
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "throttle", "error"])
+def test_nor_does_one_in_a_later_run_which_reads_what_is_live(fast, faults, kind):
+    fast.upload(DAY_1)
+    fast.upload(DAY_2)
+    fast.run(DAY_1)
+    with faults(*[{"operation": operation, "times": 2, "kind": kind} for operation in LATER_RUN]):
+        ended = fast.run(DAY_2)
+    assert ended.state == "success"
+    assert fast.endpoint()["EndpointConfigName"] == fast.jobs()[1]["TrainingJobName"]
+    assert fast.titles() == MESSAGES * 2
 
 
 def test_latency_changes_nothing(fast, faults):

@@ -57,6 +57,7 @@ def sent(monkeypatch):
 def in_the_plans_words(sent, name):
     """Requests with the plan's names for what no plan can know: run ids, and what is made of them; starts; metrics."""
     unknown = {tags.RUN_ID: "<run id>", tags.RUN_STARTED: "<run start>", tags.METRICS: "<metrics>"}
+    unknown[tags.PREVIOUS_CONFIG] = "<live config>"
     jobs = [request["TransformJobName"] for operation, request in sent if operation == "CreateTransformJob"]
     names = dict.fromkeys(jobs, f"{name}-{DAY}-<job id>")
 
@@ -64,6 +65,8 @@ def in_the_plans_words(sent, name):
         if isinstance(value, dict):
             if value.get("Key") in unknown:
                 return {**value, "Value": unknown[value["Key"]]}
+            if value.get("Key") == tags.MADE:
+                return {**value, "Value": re.sub(r"^\S+", "<time>", value["Value"])}
             return {key: said(item) for key, item in value.items()}
         if isinstance(value, list):
             return [said(item) for item in value]

@@ -25,7 +25,7 @@ def pipeline(local_aws, monkeypatch):
         monkeypatch.setenv(name, value)
     name = unique("iris")
     named = {"name": name, "aws_name": name, "environment": ""}
-    yield SimpleNamespace(**named, aws_conn_id="aws_default", region=local_aws.region, timezone="UTC")
+    yield SimpleNamespace(**named, aws_conn_id="aws_default", region=local_aws.region, timezone="UTC", renamed_from=())
     local_aws.clear_faults()
 
 

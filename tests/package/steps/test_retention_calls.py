@@ -51,7 +51,7 @@ def test_endpoints_of_others_in_the_account_cost_nothing(pipeline, many_others, 
     old, *newer = [store.add(f"new-{number}", made=now()) for number in range(5)]
     calls = calls_of(
         pipeline,
-        lambda: delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 4, dry_run=False),
+        lambda: delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 4, dry_run=False),
     )
     assert names(pipeline, "configs") == {store.first, *newer, f"{pipeline.name}-theirs"}
     assert old not in names(pipeline, "models")
@@ -67,7 +67,7 @@ def test_a_dry_run_that_goes_on_for_weeks_costs_no_more_than_in_the_first_days(p
         costs.append(
             calls_of(
                 pipeline,
-                lambda: delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=True),
+                lambda: delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1, dry_run=True),
             )
         )
     assert costs[0] == costs[1]
@@ -84,7 +84,7 @@ def test_what_aws_does_not_tell_in_few_calls_is_found_in_many(pipeline, store, c
     waiter.wait(EndpointName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
     faults = pipeline.aws.add_faults({"operation": refused, "kind": "denied"})
     try:
-        found = find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1)
+        found = find_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1)
     finally:
         for fault in faults:
             pipeline.aws.remove_fault(fault)
@@ -100,5 +100,5 @@ def test_what_a_person_has_tagged_is_kept(pipeline, store):
         pipeline.sagemaker.describe_model(ModelName=wanted)["ModelArn"],
     ):
         pipeline.sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "fresh-endpoints:keep", "Value": "ann: for a demo"}])
-    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.name, 1, dry_run=False)
+    delete_expired(pipeline.sagemaker, endpoint_of(pipeline), pipeline.own_names, 1, dry_run=False)
     assert names(pipeline, "configs") == names(pipeline, "models") == {store.first, wanted, newer[1]}

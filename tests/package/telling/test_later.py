@@ -99,7 +99,9 @@ def hasty(monkeypatch):
 
 
 def pipeline():
-    return SimpleNamespace(name="iris", slack=SlackSection(channel="c", username="u"), notify=(), deploy="never")
+    slack = SlackSection(channel="c", username="u")
+    named = {"name": "iris", "aws_name": "iris", "environment": "", "renamed_from": ()}
+    return SimpleNamespace(**named, slack=slack, notify=(), deploy="never")
 
 
 def tell(message=STARTED):
@@ -222,7 +224,7 @@ def test_what_a_callback_cannot_tell_is_told_by_the_daily_watch(slack, airflow, 
 
 def test_what_a_missed_deadline_has_to_say_waits_in_the_triggerer(slack, airflow, monkeypatch, hasty):
     monkeypatch.setenv("PIPELINES_DIR", str(ROOT / "include" / "pipelines"))
-    monkeypatch.setattr(deadline, "load_pipeline", lambda path: SimpleNamespace(**vars(pipeline()), **DUE))
+    monkeypatch.setattr(deadline, "load_named", lambda name: SimpleNamespace(**vars(pipeline()), **DUE))
     monkeypatch.setattr("fresh_endpoints.telling.refusal._LONG_SECONDS", 1.0)
     slack.answers = [(429, "tomorrow"), (503, None)]
     dag_run = {

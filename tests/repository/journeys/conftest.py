@@ -33,9 +33,9 @@ def local_aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalAws]:
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A folder that looks like a clone; what a journey may change is a copy."""
-    folder = tmp_path / "fresh-endpoints"
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that looks like a clone, below no folder of pipeline files; what a journey may change is a copy."""
+    folder = tmp_path_factory.mktemp("clone") / "fresh-endpoints"
     folder.mkdir()
     for path in ROOT.iterdir():
         if path.name in CHANGED:

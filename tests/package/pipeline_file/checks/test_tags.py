@@ -15,7 +15,7 @@ WRONG = {
     ),
     "too many tags": (
         [("name: iris\n", f"name: iris\naws_tags: {{{', '.join(f't{n}: x' for n in range(47))}}}\n")],
-        ["aws_tags: found 47 tags; allowed 35, as up to 15 are added"],
+        ["aws_tags: found 47 tags; allowed 34, as up to 16 are added"],
     ),
 }
 

@@ -163,7 +163,7 @@ def read_of_config(client: Any, endpoint: str | None, name: str) -> tuple[str, d
     """
     if not endpoint:
         return "", {}
-    # Imported here, because a DAG file's parse, which imports this module, must not pay for botocore and Airflow's errors.
+    # Imported here, because a DAG file's parse, which imports this module, must not pay for botocore and Airflow.
     from botocore.exceptions import ClientError
 
     from fresh_endpoints.aws.errors import may_heal

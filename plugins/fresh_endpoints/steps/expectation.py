@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # How many of the last jobs predict the next one's duration.
 PREDICTING_JOBS = 5
-# How far back they are looked for, and on how many pages of the account's jobs: an estimate is not worth a second request.
+# How far back they are looked for, and on how many pages of the account's jobs: it is not worth a second one.
 # What it does not find is looked at as what trains for the first time.
 PREDICTING_PERIOD = timedelta(days=30)
 PREDICTING_PAGES = 1

@@ -60,7 +60,18 @@ class ServicesUnderTest:
         return str(self.airflow.wait_for_run(self.dag_id, self.run_id, timeout=PATIENCE)["state"])
 
     def kill_the_caller(self) -> None:
-        """SIGKILL the task's process: the descendant of the scheduler that talks to local AWS."""
+        """SIGKILL the task's process: the descendant of the scheduler that talks to local AWS.
+
+        That of the task before may take some seconds to end.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while len(callers := self._callers()) != 1:
+            assert time.monotonic() < deadline, f"found {callers}: the task's process is not alone"
+            time.sleep(0.1)
+        callers[0].kill()
+        callers[0].wait(PATIENCE)  # its connections are closed only then
+
+    def _callers(self) -> list[psutil.Process]:
         port = int(self.aws.url.rpartition(":")[2])
         callers = []
         for pid in self.airflow.pids("scheduler"):
@@ -71,9 +82,7 @@ class ServicesUnderTest:
                 continue  # The process of the task before has just ended.
             if any(connection.raddr and connection.raddr.port == port for connection in connections):
                 callers.append(process)
-        assert len(callers) == 1, f"found {callers}: the task's process is not alone"
-        callers[0].kill()
-        callers[0].wait(PATIENCE)  # its connections are closed only then
+        return callers
 
     def check_one_whole_run(self) -> None:
         """One job, its model live, each message once."""

@@ -39,7 +39,8 @@ def test_a_task_killed_while_it_resumes_is_finished_by_its_next_try(services, tr
     [fault] = services.aws.add_faults({"operation": "training-job:Downloading", "kind": "hold_status"})
     services.trigger()
     services.wait_for_task("train", "deferred")
-    with services.aws.hold("ListTags") as hold:
+    # It has told nobody yet that the training is complete.
+    with services.aws.hold("slack") as hold:
         services.aws.remove_fault(fault)
         hold.wait(PATIENCE)
         services.kill_the_caller()

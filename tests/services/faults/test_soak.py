@@ -57,7 +57,8 @@ def test_soak(services, tried):
     struck = {fault["number"]: fault for fault in services.aws.faults()}
     services.aws.clear_faults()
 
-    assert {run: state for run, state in ended.items() if state != "success"} == {}
+    failures = [text for text in pipeline.slack() if "failed" in text.partition(":")[0]]
+    assert {run: state for run, state in ended.items() if state != "success"} == {}, failures
     completed = [job["TrainingJobName"] for job in pipeline.jobs() if job["TrainingJobStatus"] == "Completed"]
     assert len(completed) == RUNS
     # Up to the digest of the run: what may follow is the attempt.

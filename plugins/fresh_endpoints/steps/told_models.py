@@ -107,7 +107,7 @@ class ToldModels:
     def __init__(self, client: Any, run: Run):
         self._client = client
         self._run = run
-        self._first_unseen: float | None = None
+        self._patience = UNSEEN_SECONDS
         self.refusals: list[str] = []
 
     def facts(self, job: str, model: str) -> dict[str, Any] | None:
@@ -140,21 +140,11 @@ class ToldModels:
                 return None
 
     def _describe(self, job: str) -> Mapping[str, Any] | None:
-        """Describe the job, again for a while as long as it is not seen to be there or at its end: it may just be."""
-        while True:
-            description = None
-            try:
-                description = self._client.describe_training_job(TrainingJobName=job)
-            except ClientError as error:
-                if not is_not_found(error):
-                    raise
-            if description and TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is not Answer.WAIT:
-                return dict(description)
-            self._first_unseen = self._first_unseen or time.monotonic()
-            # All jobs together, or who names many that do not exist would have them waited for one by one.
-            if time.monotonic() - self._first_unseen >= UNSEEN_SECONDS:
-                return description
-            time.sleep(UNSEEN_SECONDS / 20)
+        # All jobs together, or who names many that do not exist would have them waited for one by one.
+        began = time.monotonic()
+        description = _described(self._client, job, began + self._patience)
+        self._patience = max(0.0, self._patience - (time.monotonic() - began))
+        return description
 
     def _objection(self, job: str, description: Mapping[str, Any], found: Mapping[str, str]) -> str | None:
         if not self._run.own_names.own(found):
@@ -216,15 +206,35 @@ def runs_own(client: Any, run: Run, job: Any) -> Mapping[str, Any]:
     if not any(name == own or name.startswith(f"{own}-") for own in (each.training_job_name() for each in alike)):
         raise not_wanted
     with explained(f"look at training job {name}"):
+        description = _described(client, name, time.monotonic() + UNSEEN_SECONDS)
+    if not description or TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is not Answer.DONE:
+        raise not_wanted
+    return description
+
+
+def _described(client: Any, job: str, until: float) -> Mapping[str, Any] | None:
+    """Describe a job, again for a while as long as it is not seen to be there or at its end, for reads may lag.
+
+    Args:
+        client: A boto3 SageMaker client.
+        job: The job's name.
+        until: When to give up, in seconds of the monotonic clock.
+
+    Returns:
+        What was seen last; None where it does not exist.
+    """
+    while True:
+        description = None
         try:
-            description: Mapping[str, Any] = client.describe_training_job(TrainingJobName=name)
+            description = client.describe_training_job(TrainingJobName=job)
         except ClientError as error:
             if not is_not_found(error):
                 raise
-            raise not_wanted from error
-    if TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is not Answer.DONE:
-        raise not_wanted
-    return description
+        if description and TRAINING_JOB.answer_to(TRAINING_JOB.status_of(description)) is not Answer.WAIT:
+            return dict(description)
+        if time.monotonic() >= until:
+            return description
+        time.sleep(UNSEEN_SECONDS / 20)
 
 
 def _is_day(text: str) -> bool:

@@ -62,6 +62,12 @@ def test_nor_does_one_in_a_later_run_which_reads_what_is_live(fast, faults, kind
     assert fast.titles() == MESSAGES * 2
 
 
+def test_a_training_whose_end_is_not_seen_yet_when_its_model_is_deployed_changes_nothing(fast, faults):
+    fast.upload(DAY_1)
+    with faults({"operation": "DescribeTrainingJob", "kind": "stale_read", "seconds": 3}):
+        check_one_whole_run(fast, fast.run(DAY_1))
+
+
 def test_latency_changes_nothing(fast, faults):
     fast.upload(DAY_1)
     with faults({"operation": "*", "kind": "latency", "seconds": 0.2}):

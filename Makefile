@@ -156,7 +156,7 @@ test: .venv/ready ## Run the tests that need no browser and no Docker
 
 # What AWS, the files and simulated time decide, whatever the version of Airflow: `make test` has run it.
 ON_ANY_AIRFLOW := $(addprefix tests/package/,aws adoption pipeline_file/checks pipeline_file/test_fuzz.py planning \
-	faults/test_aws_edge.py faults/test_real_endpoints.py steps/test_retention.py steps/test_quality_gate.py \
+	steps/test_retention.py steps/test_quality_gate.py \
 	waiting/test_midnight.py waiting/test_pace.py waiting/test_turns.py waiting/test_watcher.py)
 
 .PHONY: test-oldest
@@ -195,8 +195,8 @@ test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes
 	$(BIN)/python -m pytest $(FAULTS) $(PYTEST_ARGS)
 
 .PHONY: test-faults-oldest
-test-faults-oldest: .venv-3.1/ready ## What users do to a run, and killed processes, on the oldest supported Airflow
-	.venv-3.1/bin/python -m pytest tests/services/faults/test_users.py tests/services/faults/test_killed_processes.py $(PYTEST_ARGS)
+test-faults-oldest: .venv-3.1/ready ## What users do to a run, killed processes and a soak of 15 runs, on the oldest supported Airflow
+	SOAK_RUNS=15 .venv-3.1/bin/python -m pytest tests/services/faults $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: .venv/ready ## Try thousands of broken pipeline files, each beside a right one; EXAMPLES=5000 SEED=1 for others

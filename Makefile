@@ -145,7 +145,11 @@ docs: .venv-docs/ready ## Build the docs' site into site/, which opens from its 
 WORKERS ?= 2
 .PHONY: test
 test: .venv/ready ## Run the tests that need no browser and no Docker
-	$(BIN)/python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest $(TESTS) --ignore tests/repository/journeys -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: test-journeys
+test-journeys: .venv/ready ## Type the commands of docs/journeys.md, one reader after the other
+	$(BIN)/python -m pytest tests/repository/journeys $(PYTEST_ARGS)
 
 # Not requirements-dev.txt: it asks for the newest Airflow.
 .venv-3.1/ready: requirements-airflow-3.1.lock .venv/ready

@@ -28,6 +28,7 @@ from botocore.exceptions import ClientError  # noqa: E402
 from fresh_endpoints.aws.errors import is_not_found  # noqa: E402
 from fresh_endpoints.aws.tags import DATA_DATE  # noqa: E402
 from fresh_endpoints.live import endpoint_of  # noqa: E402
+from fresh_endpoints.model_facts import shown, tagged_metrics  # noqa: E402
 from fresh_endpoints.pipeline_file.model import Pipeline  # noqa: E402
 from local_aws.connections import FAST, airflow_connections  # noqa: E402
 from local_aws.own_model import OwnModel, add_options  # noqa: E402
@@ -220,7 +221,8 @@ class Report:
         tags, proof = self._tags(live), {}
         if self._pipeline.quality:
             rules = " and ".join(self._pipeline.quality.rules)
-            proof["Quality gate"] = f"{tags['fresh-endpoints:metrics']} keeps {rules}"
+            metrics = " ".join(f"{name}={shown(value, 6)}" for name, value in tagged_metrics(tags).items())
+            proof["Quality gate"] = f"{metrics} keeps {rules}"
         if self._pipeline.smoke_test:
             proof["Smoke test"] = tags["fresh-endpoints:smoke-test"]
         return proof

@@ -121,7 +121,7 @@ class PipelineStep:
         """
         self.defer_with(trigger, seconds, carried)
 
-    def defer_with(self, trigger: Any, seconds: float, carried: Mapping[str, Any]) -> None:
+    def defer_with(self, trigger: Any, seconds: float, carried: dict[str, Any]) -> None:
         """Defer, the one way: wait() for what a step names, and for what it is given.
 
         Args:
@@ -130,4 +130,4 @@ class PipelineStep:
             carried: What execute_complete() is given besides, as JSON.
         """
         timeout = timedelta(seconds=max(seconds, 1))
-        self.defer(trigger=trigger, method_name="execute_complete", kwargs=dict(carried), timeout=timeout)
+        self.defer(trigger=trigger, method_name="execute_complete", kwargs=carried, timeout=timeout)

@@ -38,6 +38,13 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def every_dag_is_built_again() -> Iterator[None]:
+    """Airflow goes on naming the DAG that a test has run as the only one to build."""
+    yield
+    os.environ.pop("_AIRFLOW_PARSING_CONTEXT_DAG_ID", None)
+
+
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
     """Airflow's metadata database, migrated, one per test process."""

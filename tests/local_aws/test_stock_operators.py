@@ -37,8 +37,6 @@ def stem(local_aws: LocalAws, airflow_database: None, monkeypatch: pytest.Monkey
     connection |= {"login": "local", "password": "local"}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
     monkeypatch.setattr(hooks, "time", HastyClock())
-    # The latest Airflow goes on naming a DAG that a test before has run as the only one to build.
-    monkeypatch.delenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", raising=False)
     name = unique("stock")
     yield name
     sagemaker = local_aws.client("sagemaker")

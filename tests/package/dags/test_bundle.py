@@ -22,7 +22,6 @@ def bundle(tmp_path, monkeypatch):
     """A bundle's DAG files, with PIPELINES_DIR naming another folder."""
     write(tmp_path / "elsewhere", "other")
     monkeypatch.setenv("PIPELINES_DIR", str(tmp_path / "elsewhere"))
-    monkeypatch.delenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", raising=False)
     shutil.copytree(ROOT / "dags", tmp_path / "bundle", ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path / "bundle"
 

@@ -98,18 +98,23 @@ def main() -> int:
         results |= {name: future.result() for name, future in idly.items()}
         results["midnight"] = {name: future.result() for name, future in nights.items()}
         results["waiting"]["grid"] = results.pop("waits")
+    _keep(results)
     if "fleet" in sizes:
         results["fleet"] = fleet.measure(**sizes["fleet"], say=say)
     say("the Models page")
     results["models_page"] = models_page.measure(MODELS)
-    STATE.mkdir(exist_ok=True)
-    (STATE / "benchmarks.json").write_text(json.dumps(results, indent=1))
+    _keep(results)
     command = "make bench-quick" if quick else "make bench"
     page = report.write(results, command, (load, os.getloadavg()[0]))
     for row in report.rows_of(results):
         say(f"{'met   ' if row.is_met else 'MISSED'}  {row.what}: {row.found}, target {row.target}")
     say(f"wrote {page.relative_to(ROOT)}")
     return 0
+
+
+def _keep(results: dict[str, Any]) -> None:
+    STATE.mkdir(exist_ok=True)
+    (STATE / "benchmarks.json").write_text(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

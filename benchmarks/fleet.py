@@ -23,7 +23,6 @@ from typing import Any
 
 from benchmarks.airflow_load import DEFAULTS, cpu_seconds, idle, rows_by_table, unpause_all
 from benchmarks.dags.stock_requests import FLEET_POOL, FLEET_SECONDS
-from benchmarks.fake_sagemaker import most_per_second
 from benchmarks.midnight import places_lost
 from benchmarks.past import LocalAwsWithAPast
 from benchmarks.services import BENCHMARKS, DATA_DATE, ROOT, Bench, bench, moment, upload, write_pipeline
@@ -97,7 +96,9 @@ def measure(
         say(f"fleet: {pipelines} pipelines at once, quota {quota}, bound {found['bound_seconds']:.0f} s")
         conf: dict[str, Any] = {"data_date": DATA_DATE.isoformat()}
         ours = _midnight(running, [(f"train_and_deploy_{name}", RUN_ID) for name in names], conf)
-        found["ours"] = _figures(ours, pipelines) | _of_trainings(running, ours, quota)
+        found["ours"] = (
+            _figures(ours, pipelines) | _of_trainings(running, ours, quota) | _of_slack(running, ours, names)
+        )
         say(f"fleet: took {ours.wall:.0f} s; then as many of empty tasks")
         running.airflow.api("POST", "/pools", {"name": FLEET_POOL, "slots": quota, "include_deferred": True})
         trivial = _midnight(running, [("trivial_fleet", name) for name in names], {})
@@ -114,7 +115,7 @@ def measure(
 def _account(names: list[str], seconds: float, past: int) -> Iterator[tuple[LocalAws, Path]]:
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
-        LocalAwsWithAPast(past, images={"timed": BENCHMARKS / "image"}, ping_timeout=300) as aws,
+        LocalAwsWithAPast(past, images={"timed": BENCHMARKS / "image"}, ping_timeout=300, slack_per_second=1) as aws,
     ):
         upload(aws, 1)
         for name in names:
@@ -163,10 +164,9 @@ def _figures(midnight: Midnight, runs: int) -> dict[str, Any]:
 
     Returns:
         succeeded (runs), wall (seconds), cpu (seconds by what used them), rows_a_run, calls_a_run (of SageMaker's),
-        calls (by operation), slack_a_run, slack_per_second (at most).
+        calls (by operation).
     """
     sagemaker = [call for call in midnight.calls if "sagemaker" in call["service"]]
-    slack = [(call["time"], "") for call in midnight.calls if call["service"] == "slack"]
     return {
         "succeeded": midnight.states["success"],
         "wall": midnight.wall,
@@ -174,8 +174,29 @@ def _figures(midnight: Midnight, runs: int) -> dict[str, Any]:
         "rows_a_run": sum(midnight.rows.values()) / runs,
         "calls_a_run": len(sagemaker) / runs,
         "calls": dict(Counter(call["operation"] for call in sagemaker).most_common()),
-        "slack_a_run": len(slack) / runs,
-        "slack_per_second": most_per_second(slack, 1),
+    }
+
+
+def _of_slack(running: Bench, midnight: Midnight, names: list[str]) -> dict[str, float]:
+    """Tell what Slack got, which takes a message a second.
+
+    Returns:
+        slack_a_run, the messages taken; slack_refused, as too many; slack_late, the seconds from the last run's end to
+        the last message; told_once, of how many pipelines the run's success was told exactly once.
+    """
+    told_once, deadline = 0, time.time() + LONGEST_SECONDS
+    while told_once < midnight.states["success"] and time.time() < deadline:
+        time.sleep(LOOK_SECONDS)
+        texts = [message["text"] for message in running.aws.slack_messages()]
+        counts = [sum(f"Deployment completed: {name}, data date" in text for text in texts) for name in names]
+        told_once = sum(count == 1 for count in counts)
+    asked = [call for call in running.aws.calls() if call["service"] == "slack" and call["time"] >= midnight.due]
+    taken = [call["time"] for call in asked if call["status"] == 200]
+    return {
+        "slack_a_run": len(taken) / len(names),
+        "slack_refused": len(asked) - len(taken),
+        "slack_late": max(taken) - max(midnight.ends),
+        "told_once": told_once,
     }
 
 

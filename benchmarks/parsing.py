@@ -127,7 +127,7 @@ def _measure_shared(home: Path) -> dict[str, Any]:
 
     Returns:
         files: how many; lines: of one; check_seconds: of the command ``check``, none of them checked before; ms: the
-        milliseconds per pipeline of parsing the DAG file that takes longest, over its parse with no pipeline file.
+        milliseconds per pipeline of parsing all DAG files, over their parses with no pipeline file.
     """
     none, many = (write_shared(home / f"shared-{count}", count) for count in (0, SHARED_FILES))
     started = time.monotonic()
@@ -146,7 +146,7 @@ def _measure_shared(home: Path) -> dict[str, Any]:
         "files": SHARED_FILES,
         "lines": _OWN_LINES.count("\n"),
         "check_seconds": checked,
-        "ms": max(seconds - floor for seconds, floor in zip(of_many, of_none, strict=True)) / SHARED_FILES * 1000,
+        "ms": sum(seconds - floor for seconds, floor in zip(of_many, of_none, strict=True)) / SHARED_FILES * 1000,
     }
 
 

@@ -207,10 +207,12 @@ def fleet_of(wall: float = 150.0, succeeded: int = 60) -> dict[str, Any]:
         "rows_a_run": 20.0,
         "calls_a_run": 25.0,
         "calls": {"DescribeEndpoint": 600},
-        "slack_a_run": 4.0,
-        "slack_per_second": 5.0,
     }
     ours = of_runs | {
+        "slack_a_run": 4.0,
+        "slack_refused": 30,
+        "slack_late": 20.0,
+        "told_once": succeeded,
         "refused": 45,
         "overtaken": 2,
         "first_training": 10.0,

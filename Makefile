@@ -232,6 +232,10 @@ bench: .venv/ready ## Measure against the stock operators and the article; write
 bench-quick: .venv/ready ## The same without the parallel runs, the backfill and the fleet
 	@PYTHONPATH=include:plugins $(BIN)/python -m benchmarks --quick
 
+.PHONY: bench-fleet
+bench-fleet: .venv/ready ## Measure the fleet anew, beside what bench has found today
+	@PYTHONPATH=include:plugins $(BIN)/python -m benchmarks --fleet
+
 .PHONY: lock-images
 lock-images: .venv/ready ## Pin the base images to what their tags stand for now; needs skopeo
 	$(BIN)/python include/base_images.py renew

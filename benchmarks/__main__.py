@@ -1,4 +1,7 @@
-"""Measures everything and writes docs/benchmarks.md: ``make bench``, or ``make bench-quick`` for less of it."""
+"""Measures everything and writes docs/benchmarks.md: ``make bench``; ``make bench-quick`` for less of it.
+
+``make bench-fleet`` measures the fleet anew, which takes as long as all else.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -59,14 +63,30 @@ def main() -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out the parallel runs, the backfill and the fleet")
-    quick = parser.parse_args().quick
-    sizes = QUICK if quick else FULL
+    parser.add_argument("--fleet", action="store_true", help="measure the fleet anew, beside what was found today")
+    options = parser.parse_args()
+    sizes = QUICK if options.quick else FULL
     started, load = time.monotonic(), os.getloadavg()[0]
 
     def say(text: str) -> None:
         sys.stdout.write(f"{time.monotonic() - started:4.0f} s  {text}\n")
         sys.stdout.flush()
 
+    results = _found_today() if options.fleet else _measure(sizes, say)
+    _keep(results)
+    if "fleet" in sizes:
+        results["fleet"] = fleet.measure(**sizes["fleet"], say=say)
+        _keep(results)
+    command = "make bench-quick" if options.quick else "make bench bench-fleet" if options.fleet else "make bench"
+    page = report.write(results, command, (load, os.getloadavg()[0]))
+    for row in report.rows_of(results):
+        say(f"{'met   ' if row.is_met else 'MISSED'}  {row.what}: {row.found}, target {row.target}")
+    say(f"wrote {page.relative_to(ROOT)}")
+    return 0
+
+
+def _measure(sizes: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure all but the fleet."""
     results: dict[str, Any] = {}
 
     def while_stock_waits() -> None:
@@ -98,18 +118,22 @@ def main() -> int:
         results |= {name: future.result() for name, future in idly.items()}
         results["midnight"] = {name: future.result() for name, future in nights.items()}
         results["waiting"]["grid"] = results.pop("waits")
-    _keep(results)
-    if "fleet" in sizes:
-        results["fleet"] = fleet.measure(**sizes["fleet"], say=say)
     say("the Models page")
     results["models_page"] = models_page.measure(MODELS)
-    _keep(results)
-    command = "make bench-quick" if quick else "make bench"
-    page = report.write(results, command, (load, os.getloadavg()[0]))
-    for row in report.rows_of(results):
-        say(f"{'met   ' if row.is_met else 'MISSED'}  {row.what}: {row.found}, target {row.target}")
-    say(f"wrote {page.relative_to(ROOT)}")
-    return 0
+    return results
+
+
+def _found_today() -> dict[str, Any]:
+    """Read what a benchmark of today has found: figures of another day are of another machine.
+
+    Raises:
+        SystemExit: None has run today.
+    """
+    file = STATE / "benchmarks.json"
+    if not file.exists() or time.localtime(file.stat().st_mtime)[:3] != time.localtime()[:3]:
+        sys.exit(f"{file.relative_to(ROOT)}: found none of today; run make bench first")
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
 
 
 def _keep(results: dict[str, Any]) -> None:

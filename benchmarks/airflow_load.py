@@ -6,7 +6,6 @@ import contextlib
 import datetime as dt
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +39,12 @@ PARSED_WITHIN_SECONDS = 600.0
 PAGE = 100
 
 
-def idle(aws: LocalAws, pipelines: int, until: Callable[[], object]) -> dict[str, Any]:
+def idle(aws: LocalAws, pipelines: int) -> dict[str, Any]:
     """Measure an Airflow that has many pipelines, all of them unpaused, while no run is due.
 
     Args:
         aws: The local AWS of its connections.
         pipelines: How many.
-        until: Called once all are known to Airflow: waits for what else goes on.
 
     Returns:
         pipelines; dags, in all; runs, of which the daily watch has one; by service cpu, in CPU seconds a second, and
@@ -59,7 +57,6 @@ def idle(aws: LocalAws, pipelines: int, until: Callable[[], object]) -> dict[str
         with bench(aws, files, ROOT / "dags", settings=DEFAULTS | PATIENT) as running:
             _wait_for_dags(running, pipelines)
             unpause_all(running, "train_and_deploy")
-            until()
             before, began = cpu_seconds(running), time.monotonic()
             time.sleep(IDLE_SECONDS)
             seconds = time.monotonic() - began

@@ -120,6 +120,8 @@ class LocalAws:
         if self._process.stdin:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
+        # Also where a process that was forked from this one holds the other end of its input.
+        self._process.terminate()
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:

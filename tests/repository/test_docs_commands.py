@@ -45,6 +45,7 @@ TARGETS = {
     "fuzz": ("tests/package/pipeline_file/test_fuzz.py", "FUZZ_EXAMPLES"),
     "screenshots": ("tests/browser/test_ui.py", "SCREENSHOTS_DIR"),
     "bench": ("tests/repository/test_benchmarks.py", "report"),
+    "bench-fleet": ("tests/repository/test_benchmarks.py", "fleet_of"),
     "lock": ("tests/repository/test_locks.py", "LOCKS"),
     "lock-images": ("tests/repository/test_base_images.py", "base_images"),
 }

@@ -16,6 +16,7 @@ from airflow.sdk.execution_time import task_runner
 
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.connections import SageMakerConnection
+from past_training_jobs import PastTrainingJobs
 
 DOC = Path(__file__).parents[3] / "docs" / "costs.md"
 FIRST = date(2019, 3, 4)
@@ -98,3 +99,18 @@ def test_a_successful_run_costs_no_more_calls_than_the_docs_say(pipeline, counte
         assert found[1] == table(first, later)
     assert of_sagemaker(later) <= 25
     assert of_sagemaker(first) <= 30
+
+
+def test_a_run_costs_as_many_calls_with_a_hundred_thousand_past_jobs_as_with_ten(pipeline, counted, monkeypatch):
+    pipeline.write(lambda content: content.update(retention={"keep": 1}))
+    for number in range(2):
+        assert counted.of_run(FIRST + timedelta(days=number))
+    costs = []
+    for number, count in enumerate((10, 100_000), 2):
+        past = PastTrainingJobs(pipeline.name, count)
+        with monkeypatch.context() as patched:
+            past.join(patched)
+            calls, _ = counted.of_run(FIRST + timedelta(days=number))
+        assert past.pages, "no list was asked for, so nothing was shown"
+        costs.append(calls.total() + past.requests)
+    assert costs[0] == costs[1]

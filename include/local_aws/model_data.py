@@ -17,7 +17,9 @@ from local_aws.permissions import RoleS3
 from local_aws.resources import Json
 from local_aws.wire import validation_error
 
-_MOST_BYTES = 10 * 1024**3  # unpacked; a laptop's disk has its end
+# Of one model's data, unpacked: a laptop's disk has its end. An empty file has its place there, too.
+_MOST_BYTES = 10 * 1024**3
+_MOST_FILES = 100_000
 
 
 class ModelDataError(Exception):
@@ -75,28 +77,28 @@ class ModelData:
             folder: The folder, which is empty.
 
         Raises:
-            ModelDataError: It is not there, or no archive.
+            ModelDataError: It is not there, no archive, too much, or would lead out of the folder.
         """
         place = S3Url.parse(self.url)
         try:
             if self.is_archive:
                 content = s3.read(place)
             else:
-                for key in s3.keys(place):
-                    _put(io.BytesIO(s3.read(S3Url(place.bucket, key))), folder, place.relative(key))
+                _copy(s3, place, _ModelFolder(folder))
                 return
-        except (StorageError, ValueError) as error:
+        except (StorageError, OSError, ValueError) as error:
             raise ModelDataError(
                 f'Failed to download model data for container "container_1" from URL: "{self.url}". Please ensure that '
                 "there is an object located at the URL and that the role passed to CreateModel has permissions to "
-                "download the object."
+                f"download the object.{_our_reason(error)}"
             ) from error
         try:
-            _unpack(content, folder)
+            _unpack(content, _ModelFolder(folder))
         except (tarfile.TarError, OSError, EOFError, ValueError) as error:
             raise ModelDataError(
                 'Failed to extract model data archive for container "container_1" from URL '
                 f'"{self.url}". Please ensure that the object located at the URL is a valid tar.gz archive.'
+                f"{_our_reason(error)}"
             ) from error
 
 
@@ -124,32 +126,80 @@ def refuse_unsound(container: Json) -> None:
         raise validation_error(f"S3Uri {source['S3Uri']} of S3DataType S3Prefix must end with a forward slash.")
 
 
-def _unpack(content: bytes, folder: Path) -> None:
+class _RefusedError(ValueError):
+    """Data that local AWS does not put on this machine's disk."""
+
+
+class _ModelFolder:
+    """A folder that takes plain files and folders, of a bounded size and number, and nothing beside it.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._bytes_left, self._files_left = _MOST_BYTES, _MOST_FILES
+
+    def put(self, name: str, source: IO[bytes], size: int) -> None:
+        """Write a file.
+
+        Args:
+            name: Its relative path.
+            source: Its content.
+            size: How much that is, in bytes.
+
+        Raises:
+            ValueError: It may not be there, or is too much.
+        """
+        target = self._room_for(name, size)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            shutil.copyfileobj(source, file)
+
+    def make_folder(self, name: str) -> None:
+        """Make a folder.
+
+        Args:
+            name: Its relative path.
+
+        Raises:
+            ValueError: It may not be there, or is one too many.
+        """
+        self._room_for(name, 0).mkdir(parents=True, exist_ok=True)
+
+    def _room_for(self, name: str, size: int) -> Path:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\0" in name:
+            raise _RefusedError(f"{name!r} leads out of the model's folder")
+        # Each folder on the way may be a new one.
+        self._files_left -= max(1, len(path.parts))
+        self._bytes_left -= size
+        if self._bytes_left < 0:
+            raise _RefusedError(f"a model's data has at most {_MOST_BYTES} bytes here")
+        if self._files_left < 0:
+            raise _RefusedError(f"a model's data has at most {_MOST_FILES} files and folders here")
+        return self._path / path
+
+
+def _copy(s3: RoleS3, prefix: S3Url, folder: _ModelFolder) -> None:
+    for key in s3.keys(prefix):
+        content = s3.read(S3Url(prefix.bucket, key))
+        folder.put(prefix.relative(key), io.BytesIO(content), len(content))
+
+
+def _unpack(content: bytes, folder: _ModelFolder) -> None:
     """Unpack regular files and folders. Python before 3.11.4 has no filter that keeps an archive in its folder."""
-    left = _MOST_BYTES
     with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
         for member in archive:
-            left -= member.size
-            if left < 0:
-                raise ValueError(f"the archive is larger than {_MOST_BYTES} bytes")
             if member.isdir():
-                _inside(folder, member.name).mkdir(parents=True, exist_ok=True)
-            elif member.isreg():
-                _put(archive.extractfile(member), folder, member.name)
+                folder.make_folder(member.name)
+            elif member.isreg() and (source := archive.extractfile(member)):
+                folder.put(member.name, source, member.size)
             else:
-                raise ValueError(f"{member.name!r} is neither a file nor a folder")
+                raise _RefusedError(f"{member.name!r} is neither a file nor a folder")
 
 
-def _put(source: IO[bytes] | None, folder: Path, name: str) -> None:
-    assert source is not None  # a regular file's
-    target = _inside(folder, name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as file:
-        shutil.copyfileobj(source, file)
-
-
-def _inside(folder: Path, name: str) -> Path:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise ValueError(f"{name!r} leads out of the model's folder")
-    return folder / path
+def _our_reason(error: Exception) -> str:
+    """Say what AWS's sentence does not: why it is refused here."""
+    return f" (local AWS: {error}.)" if isinstance(error, _RefusedError) else ""

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from local_aws import model_data
+from local_aws.backends import S3Url
 from local_aws.model_data import ModelData, ModelDataError
 from local_aws.process import LocalAws
 from sagemaker_requests import (
@@ -87,6 +89,19 @@ def test_model_data_that_cannot_be_served_is_refused(
     assert expected in said(local_aws, container)
 
 
+class _Prefix:
+    """S3 that holds objects below a prefix."""
+
+    def __init__(self, **contents: bytes) -> None:
+        self.contents = contents
+
+    def keys(self, prefix: S3Url) -> list[str]:
+        return list(self.contents)
+
+    def read(self, url: S3Url) -> bytes:
+        return self.contents[url.key]
+
+
 class _Archive:
     """S3 that holds one archive."""
 
@@ -103,7 +118,7 @@ class _Archive:
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
-    info.type, info.linkname, info.size = kind, link, 1 if kind == tarfile.REGTYPE else 0
+    info.type, info.linkname, info.size = kind, link, 6 if kind == tarfile.REGTYPE else 0
     return info
 
 
@@ -123,5 +138,52 @@ def test_an_archive_writes_nothing_outside_its_folder(tmp_path: Path, bad: tarfi
     folder = tmp_path / "model"
     folder.mkdir()
     with pytest.raises(ModelDataError, match=r"Please ensure that the object .* is a valid tar\.gz archive"):
-        ModelData("s3://b/model.tar.gz", True).download(_Archive(member("good.txt"), bad), folder)  # type: ignore[arg-type]
+        unpack(folder, member("good.txt"), bad)
     assert [path.name for path in tmp_path.rglob("*")] == ["model", "good.txt"]
+
+
+def unpack(folder: Path, *members: tarfile.TarInfo) -> None:
+    ModelData("s3://b/model.tar.gz", True).download(_Archive(*members), folder)  # type: ignore[arg-type]
+
+
+def copy(folder: Path, **contents: bytes) -> None:
+    objects = {f"m/{name}": content for name, content in contents.items()}
+    ModelData("s3://b/m/", False).download(_Prefix(**objects), folder)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", ["../outside.txt", "/outside.txt", "a/../../outside.txt", "nul\0", "good.txt/below"])
+def test_a_prefix_writes_nothing_outside_its_folder(tmp_path: Path, key: str) -> None:
+    """S3 takes any key; local AWS's own folder must not."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    with pytest.raises(ModelDataError, match='from URL: "s3://b/m/"'):
+        copy(folder, **{"good.txt": b"x", key: b"x"})
+    assert [path.name for path in tmp_path.rglob("*")] == ["model", "good.txt"]
+
+
+def test_an_archive_and_a_prefix_have_room_for_so_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_data, "_MOST_BYTES", 12)
+    unpack(tmp_path, member("one"), member("two"))
+    copy(tmp_path, one=b"x" * 6, two=b"x" * 6)
+    refusal = "a model's data has at most 12 bytes here"
+    with pytest.raises(ModelDataError, match=refusal):
+        unpack(tmp_path, member("one"), member("two"), member("three"))
+    with pytest.raises(ModelDataError, match=refusal):
+        copy(tmp_path, one=b"x" * 6, two=b"x" * 6, three=b"x")
+    assert not (tmp_path / "three").exists()
+
+
+def test_an_archive_and_a_prefix_have_so_many_files_and_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Empty ones fill a disk, too."""
+    monkeypatch.setattr(model_data, "_MOST_FILES", 4)
+    unpack(tmp_path, member("a/b", tarfile.DIRTYPE), member("c"), member("d", tarfile.DIRTYPE))
+    copy(tmp_path, **{"a/b/x": b"", "c": b""})
+    refusal = "a model's data has at most 4 files and folders here"
+    with pytest.raises(ModelDataError, match=refusal):
+        unpack(tmp_path, *(member(f"e{number}", tarfile.DIRTYPE) for number in range(5)))
+    with pytest.raises(ModelDataError, match=refusal):
+        copy(tmp_path, **{"f/f/f/f": b"", "g": b""})
+    assert not (tmp_path / "e4").exists()
+    assert not (tmp_path / "g").exists()

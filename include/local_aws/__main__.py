@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         wait_scale=options.wait_scale,
         lists_per_second=options.lists_per_second,
         lists_burst=options.lists_burst,
+        read_lag_seconds=options.read_lag,
         state=options.state,
         allowed_hosts=options.allowed_hosts,
         permissions=options.record_permissions,
@@ -117,6 +119,13 @@ def _parser() -> argparse.ArgumentParser:
         help="requests of a List operation that may come at once (default: %(default)s)",
     )
     parser.add_argument(
+        "--read-lag",
+        type=_lag,
+        default=defaults.read_lag_seconds,
+        metavar="SECONDS",
+        help="how long what was just written is not seen yet, as it may be on AWS (default: %(default)s)",
+    )
+    parser.add_argument(
         "--state",
         type=Path,
         metavar="FOLDER",
@@ -173,6 +182,15 @@ def _rate(text: str) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text!r}: expected a number above 0, or inf")
+
+
+def _lag(text: str) -> float:
+    try:
+        if 0 <= (seconds := float(text)) < math.inf:
+            return seconds
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: expected a number of seconds, 0 or more")
 
 
 def _count(text: str) -> int:

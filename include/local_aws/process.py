@@ -46,6 +46,7 @@ class LocalAws:
         wait_scale: float = 1 / 60,
         lists_per_second: float = 2.0,
         lists_burst: int = 4,
+        read_lag: float = 0.0,
         state: Path | None = None,
         allowed_hosts: Sequence[str] = (),
         slack_channels: Sequence[str] = (),
@@ -64,6 +65,7 @@ class LocalAws:
             wait_scale: Seconds here for each second that a DeploymentConfig waits.
             lists_per_second: Requests a second that each List operation takes; ``inf`` for no limit.
             lists_burst: Requests of a List operation that may come at once.
+            read_lag: Seconds for which what was just written is not seen yet.
             state: Folder that keeps its state between two runs; None keeps it in memory only.
             allowed_hosts: Hosts to answer to beside the loopback ones.
             slack_channels: Channels that chat.postMessage knows; none for whatever can be a channel's name.
@@ -77,6 +79,7 @@ class LocalAws:
         command += [f"--ping-timeout={ping_timeout}", f"--stop-grace={stop_grace}"]
         command += [f"--status-seconds={status_seconds}", f"--wait-scale={wait_scale}"]
         command += [f"--lists-per-second={lists_per_second}", f"--lists-burst={lists_burst}"]
+        command.append(f"--read-lag={read_lag}")
         command.append(f"--slack-per-second={slack_per_second}")
         command += [f"--image={name}={image}" for name, image in (images or {}).items()]
         if state is not None:

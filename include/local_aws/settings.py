@@ -31,6 +31,8 @@ class Settings:
         lists_per_second: Requests a second that each List operation takes in the long run; see list_rate.py. ``inf``
             for no limit.
         lists_burst: Requests of a List operation that may come at once.
+        read_lag_seconds: Seconds for which what was just written is not seen by the operations that read it; see
+            stale_reads.py. AWS names no bound; its reads are consistent within seconds as a rule.
         state: Folder that keeps the state between two runs; None keeps it in memory only.
         allowed_hosts: Hosts to answer to beside 127.0.0.1, localhost and ::1; see strangers.py.
         slack_channels: Channels that Slack's chat.postMessage knows; empty for whatever can be a channel's name.
@@ -49,6 +51,7 @@ class Settings:
     wait_scale: float = 1 / 60
     lists_per_second: float = 2.0
     lists_burst: int = 4
+    read_lag_seconds: float = 0.0
     state: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
     slack_channels: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Reads that miss what was written a moment ago, where a ``stale_read`` fault says so.
+"""Reads that miss what was written a moment ago: by the setting ``read_lag_seconds``, or by a ``stale_read`` fault.
 
 CreateEndpoint and CreateEndpointConfig read with eventual consistency, so what has just been created may not be found
 (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpoint.html, "Note"). Here each operation that
@@ -37,7 +37,7 @@ class StaleReads:
     """
 
     def __init__(self, region: Region, collections: Iterable[Collection[Any]], describe_endpoint: Operation) -> None:
-        """See everything, as long as no fault is in force.
+        """See everything, as long as neither setting nor fault is in force.
 
         Args:
             region: The region.
@@ -108,7 +108,8 @@ class StaleReads:
         return arn in self._before and self._before[arn][1]["CreationTime"] == created
 
     def _is_stale(self, operation: str, name: str, written: float) -> bool:
-        return self._region.faults.is_stale(operation, name, time.time() - written)
+        age = time.time() - written
+        return age < self._region.settings.read_lag_seconds or self._region.faults.is_stale(operation, name, age)
 
 
 def _named(member: str, request: Request) -> Iterator[str]:

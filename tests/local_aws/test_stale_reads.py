@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local_aws.__main__ import main
 from local_aws.process import LocalAws
 from sagemaker_requests import (
     ROLE,
@@ -24,6 +27,7 @@ from sagemaker_requests import (
 )
 
 LONG = 3600
+IMAGES = Path(__file__).parents[1] / "support" / "images"
 
 
 def create_model(aws: LocalAws) -> str:
@@ -120,6 +124,31 @@ def test_what_was_written_long_ago_is_seen(aws: LocalAws) -> None:
 
     assert wait_for(look, bool)["ModelName"] == model
     assert [rule["matched"] > 0 for rule in aws.faults() if rule["number"] == fault] == [True]
+
+
+def test_a_setting_has_all_reads_lag_behind() -> None:
+    with LocalAws(images={"tiny": IMAGES / "tiny"}, read_lag=1.0) as aws:
+        client, written = aws.client("sagemaker"), time.monotonic()
+        model = create_model(aws)
+        request = {"EndpointConfigName": unique("config"), "ProductionVariants": variants(model)}
+
+        def create_config() -> dict[str, Any]:
+            try:
+                return client.create_endpoint_config(**request)
+            except ClientError as error:
+                assert error.response["Error"]["Message"] == f'Could not find model "{arn("model", model)}".'  # noqa: PT017
+                return {}
+
+        assert wait_for(create_config, bool)
+        assert time.monotonic() - written >= 0.9
+        assert client.describe_model(ModelName=model)["ModelName"] == model
+
+
+@pytest.mark.parametrize("lag", ["-1", "nan", "inf", "long"])
+def test_a_lag_that_cannot_be_is_refused(lag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([f"--read-lag={lag}"])
+    assert "expected a number of seconds, 0 or more" in capsys.readouterr().err
 
 
 def test_only_resources_of_the_pattern_are_missed(aws: LocalAws) -> None:

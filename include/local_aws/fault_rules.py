@@ -5,7 +5,7 @@ A fault is a JSON object with an ``operation`` ("CreateTrainingJob", "s3:GetObje
 
 - ``throttle``: refused with ThrottlingException (S3: SlowDown, Slack: 429), without effect;
 - ``error``: refused with ``status`` 500 (InternalFailure) or 503 (ServiceUnavailable), without effect;
-- ``denied``: refused with AccessDeniedException, as where IAM does not allow it;
+- ``denied``: refused with AccessDeniedException (S3: AccessDenied), as where IAM does not allow it;
 - ``latency``: answered ``seconds`` later;
 - ``lost_answer``: the effect happens, then the connection is closed without an answer;
 - ``role_not_ready``: refused with ValidationException, as for up to a minute after the execution role was made;

@@ -207,7 +207,7 @@ def _refuse(fault: Fault, call: Call) -> None:
     if fault.kind == "role_not_ready":
         raise _role_not_ready(call)
     if fault.kind == "denied":
-        action = f"sagemaker:{call.operation}"
+        action = f"{call.service}:{call.operation}"
         raise AwsError("AccessDeniedException", f"User is not authorized to perform: {action}", 400)
 
 

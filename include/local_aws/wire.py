@@ -219,9 +219,12 @@ def _rest_json_error(error: AwsError, _request_id: str) -> Response:
     return response
 
 
+# S3 has words of its own: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+_S3_WORDS = {"ThrottlingException": ("SlowDown", 503), "AccessDeniedException": ("AccessDenied", 403)}
+
+
 def _rest_xml_error(error: AwsError, request_id: str) -> Response:
-    # S3 has its own word for throttling: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-    code, error.status = ("SlowDown", 503) if error.code == "ThrottlingException" else (error.code, error.status)
+    code, error.status = _S3_WORDS.get(error.code, (error.code, error.status))
     xml = (
         f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{escape(code)}</Code>'
         f"<Message>{escape(error.message)}</Message><RequestId>{request_id}</RequestId></Error>"

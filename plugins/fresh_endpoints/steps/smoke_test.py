@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import regex
 from botocore.exceptions import BotoCoreError, ClientError
 
-from fresh_endpoints.aws.errors import code_of, explained, may_heal, message_of
+from fresh_endpoints.aws.errors import code_of, explained, is_denied, may_heal, message_of
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.clients import SageMakerHook
@@ -28,6 +28,8 @@ _LONGEST_QUOTE = 200
 _LONGEST_PAUSE_SECONDS = 5.0
 # Some patterns go back over a text for ever, and the re module cannot be stopped: the worker's slot would be lost.
 _LONGEST_MATCH_SECONDS = 5.0
+# How a ModelError tells of a container that answers with 503: it is still loading its model.
+_NOT_LOADED = regex.compile(r"Received server error \(503\)")
 
 
 class SmokeTester:
@@ -45,6 +47,7 @@ class SmokeTester:
         self._test = test
         self._bucket = bucket
         self._key = key
+        self._denied = ""
 
     @cached_property
     def body(self) -> bytes:
@@ -108,24 +111,44 @@ class SmokeTester:
 
     def _ask_async(self, endpoint: str) -> str | None:
         """Ask an asynchronous endpoint: it reads what is sent from S3, and writes its answer there."""
-        where = self._runtime.invoke_endpoint_async(
-            EndpointName=endpoint, InputLocation=f"s3://{self._bucket}/{self._key}", **self._headers
-        )
         ends_at = time.monotonic() + self._test.patience_seconds
+        where = self._sent(endpoint)
         while True:
             if output := self._found(where.get("OutputLocation")):
                 return _judge(200, output.get("ContentType", ""), output["Body"].read(), self._test)
+            is_over = time.monotonic() >= ends_at
             if failed := self._found(where.get("FailureLocation")):
                 said = failed["Body"].read().decode("utf-8", "replace")
-                return f"The endpoint answered with a failure: {said[:_LONGEST_QUOTE]}"
-            if time.monotonic() >= ends_at:
-                return (
-                    f"The endpoint has written no answer to {where.get('OutputLocation')} within "
-                    f"{self._test.patience_seconds} s."
-                )
+                if is_over or not _NOT_LOADED.search(said):
+                    return f"The endpoint answered with a failure: {said[:_LONGEST_QUOTE]}"
+                where = self._sent(endpoint)
+            elif is_over:
+                return self._without_answer(where)
             time.sleep(1.0)
 
+    def _sent(self, endpoint: str) -> dict[str, Any]:
+        """Hand a request to an asynchronous endpoint, and return what tells where its answer will be."""
+        where: dict[str, Any] = self._runtime.invoke_endpoint_async(
+            EndpointName=endpoint, InputLocation=f"s3://{self._bucket}/{self._key}", **self._headers
+        )
+        return where
+
+    def _without_answer(self, where: Mapping[str, Any]) -> str:
+        waited = f"to {where.get('OutputLocation')} within {self._test.patience_seconds} s"
+        if not self._denied:
+            return f"The endpoint has written no answer {waited}."
+        return (
+            f"No answer that may be read was written {waited}: S3 says {self._denied}. Who may not list the bucket "
+            "(s3:ListBucket) is told so of a file that is not there, too; so allow s3:GetObject there and "
+            "s3:ListBucket, or look whether the endpoint answers."
+        )
+
     def _found(self, url: str | None) -> dict[str, Any] | None:
+        """Read what an asynchronous endpoint has written; None where it has not yet, as far as S3 tells.
+
+        Without s3:ListBucket a missing key is a 403:
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
         if not url:
             return None
         bucket, _, key = url.removeprefix("s3://").partition("/")
@@ -134,9 +157,11 @@ class SmokeTester:
                 answer: dict[str, Any] = self._s3.get_object(Bucket=bucket, Key=key)
                 return answer
             except ClientError as error:
-                if code_of(error) == "NoSuchKey":
-                    return None
-                raise
+                if is_denied(error):
+                    self._denied = f"{code_of(error)}: {message_of(error)}"
+                elif code_of(error) != "NoSuchKey":
+                    raise
+        return None
 
     @property
     def _headers(self) -> dict[str, str]:

@@ -10,21 +10,27 @@ from botocore.client import BaseClient
 
 from fresh_endpoints.model_facts import model_facts
 
-DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
+DAYS = [date(2019, 3, day) for day in (4, 5, 6)]
 
-# By operation: optional members without which there is nothing to deploy.
-NEEDED = {"DescribeTrainingJob": {"AlgorithmSpecification", "RoleArn"}, "ListTags": {"Tags"}}
-PRUNED = ("DescribeTrainingJob", "DescribeTransformJob", "DescribeModel", "List")
+# By operation: optional members without which there is nothing to deploy, each with what is needed of what it holds;
+# None for all of it.
+NEEDED = {
+    "DescribeTrainingJob": {"AlgorithmSpecification": None, "RoleArn": None},
+    "DescribeEndpoint": {"EndpointConfigName": None},
+    "ListTags": {"Tags": None},
+    "Search": {"Results": {"Endpoint": {}}},
+}
+PRUNED = ("DescribeTrainingJob", "DescribeTransformJob", "DescribeModel", "DescribeEndpoint", "Search")
 
 
-def only_required(shape, value, needed=frozenset()):
+def only_required(shape, value, needed):
     if shape.type_name == "list":
-        return [only_required(shape.member, item) for item in value]
-    if shape.type_name != "structure":
+        return [only_required(shape.member, item, needed) for item in value]
+    if shape.type_name != "structure" or needed is None:
         return value
-    kept = needed | set(shape.required_members) | {"ResponseMetadata", "NextToken"}
+    kept = {*needed, *shape.required_members, "ResponseMetadata", "NextToken"}
     return {
-        name: item if name in needed or name not in shape.members else only_required(shape.members[name], item)
+        name: only_required(shape.members[name], item, needed.get(name, {})) if name in shape.members else item
         for name, item in value.items()
         if name in kept
     }
@@ -37,9 +43,10 @@ def frugal(fast, monkeypatch):
 
     def answer(client, operation, parameters):
         answered = call(client, operation, parameters)
-        if client.meta.service_model.service_name == "sagemaker" and operation.startswith(PRUNED):
+        is_pruned = operation in PRUNED or operation.startswith("List")
+        if client.meta.service_model.service_name == "sagemaker" and is_pruned:
             shape = client.meta.service_model.operation_model(operation).output_shape
-            return only_required(shape, answered, NEEDED.get(operation, set()))
+            return only_required(shape, answered, NEEDED.get(operation, {}))
         return answered
 
     monkeypatch.setattr(BaseClient, "_make_api_call", answer)
@@ -48,13 +55,18 @@ def frugal(fast, monkeypatch):
 
 def test_a_run_after_another_trains_deploys_cleans_up_and_predicts(frugal):
     frugal.write(lambda content: content.update(retention={"keep": 1}))
-    for day in (DAY_1, DAY_2):
+    asked = frugal.aws.count("Search")
+    for day in DAYS:
         frugal.upload(day)
         assert frugal.run(day).state == "success"
         ended = frugal.predict(data_date=str(day))
         assert ended.state == "success"
         folder = f"s3://sample-bucket/output-prediction/{day}/{frugal.name}/"
         assert ended.returned["predict"]["output"] == folder + "iris.csv.out"
+    assert frugal.aws.count("Search") > asked
+    assert frugal.live() == frugal.jobs()[-1]["TrainingJobName"]
+    kept = [config["EndpointConfigName"] for config in frugal.listed("list_endpoint_configs")]
+    assert frugal.jobs()[0]["TrainingJobName"] not in kept
 
 
 @pytest.mark.parametrize("artifacts", [{}, {"ModelArtifacts": {}}, {"ModelArtifacts": {"S3ModelArtifacts": ""}}])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import time
 from datetime import date
 
 import pytest
 from botocore.exceptions import ClientError
 
+from fresh_endpoints.aws import endpoint as endpoints
 from fresh_endpoints.steps import deploy
 from fresh_endpoints.steps.smoke_test import SmokeTester
 from fresh_endpoints.waiting import pace
@@ -161,6 +163,74 @@ def test_a_live_config_of_a_persons_that_was_deleted_is_told_in_one_sentence(dep
     tried("live endpoint config deleted")
 
 
+@pytest.fixture
+def pauses(monkeypatch):
+    """The numbers of the pauses before a change was asked for once more."""
+    numbers, pause = [], endpoints.pause_after_fault
+    monkeypatch.setattr(endpoints, "pause_after_fault", lambda number: numbers.append(number) or pause(number))
+    return numbers
+
+
+@pytest.fixture
+def changing(deployed):
+    """A pipeline whose endpoint a person changes, for as long as faults are in force."""
+    other, live = f"{deployed.name}-by-hand", deployed.live()
+    [variant] = deployed.sagemaker.describe_endpoint_config(EndpointConfigName=live)["ProductionVariants"]
+    deployed.sagemaker.create_endpoint_config(EndpointConfigName=other, ProductionVariants=[variant])
+    deployed.aws.add_faults({"operation": "endpoint:Updating", "kind": "hold_status", "times": 1})
+    deployed.sagemaker.update_endpoint(EndpointName=deployed.name, EndpointConfigName=other)
+    yield deployed
+    deployed.aws.clear_faults()
+    deployed.sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=deployed.name, WaiterConfig={"Delay": 1})
+
+
+# It is looked at twice before each request.
+@pytest.mark.parametrize(("looks", "refused"), [(6, 3), (1_000, None)], ids=["for a while", "for good"])
+def test_a_change_refused_as_in_progress_that_is_not_seen_is_asked_for_ever_less_often(
+    changing, pauses, looks, refused
+):
+    """DescribeEndpoint tells of the endpoint as it was, UpdateEndpoint knows better."""
+    changing.write(lambda content: content.update(retries=0))
+    stale = {"operation": "DescribeEndpoint", "kind": "stale_read", "seconds": 3_600, "times": looks}
+    [number] = changing.aws.add_faults(stale)
+    before = changing.aws.count("UpdateEndpoint")
+    releasing = threading.Thread(target=release_once_asked, args=(changing, before + looks // 2))
+    releasing.start()
+    ended = changing.run(DAY_2)
+    asked = changing.aws.count("UpdateEndpoint") - before
+    changing.aws.remove_fault(number)
+    changing.aws.clear_faults()
+    releasing.join()
+    if refused:
+        assert (ended.tasks["deploy"], asked, pauses) == ("success", refused + 1, [1, 2, 3])
+        assert changing.live() == names(changing)[1]
+    else:
+        assert (ended.tasks["deploy"], asked) == ("failed", endpoints.MAX_UNANSWERED)
+        assert pauses == list(range(1, endpoints.MAX_UNANSWERED))
+        assert "Cannot update in-progress endpoint" in changing.slack()[-1]
+
+
+def release_once_asked(pipeline, count):
+    """Let the endpoint's change end when so many updates were refused; or when the faults are gone."""
+    ends_at = time.monotonic() + 120
+    while pipeline.aws.count("UpdateEndpoint") < count and pipeline.aws.faults() and time.monotonic() < ends_at:
+        time.sleep(0.05)
+    for fault in pipeline.aws.faults():
+        if fault["kind"] == "hold_status":
+            pipeline.aws.remove_fault(fault["number"])
+
+
+def test_an_endpoint_that_was_deleted_between_two_runs_is_made_anew(deployed, tried):
+    deployed.sagemaker.delete_endpoint(EndpointName=deployed.name)
+    deployed.aws.client("sagemaker").get_waiter("endpoint_deleted").wait(
+        EndpointName=deployed.name, WaiterConfig={"Delay": 1}
+    )
+    assert deployed.run(DAY_2).state == "success"
+    assert deployed.live() == names(deployed)[1]
+    assert deployed.titles() == MESSAGES * 2
+    tried("endpoint deleted between runs")
+
+
 def test_an_endpoint_of_another_pipeline_is_refused_unless_it_is_taken_over(deployed):
     live = deployed.live()
     shared = {"EndpointName": deployed.name}
@@ -207,6 +277,25 @@ def test_a_deployment_of_which_a_try_knows_only_by_tags_is_not_asked_for_again(d
 def test_a_model_that_is_not_loaded_yet_is_asked_again(deployed, faults):
     with_smoke_test(deployed, patience_seconds=60)
     with faults({"kind": "not_ready", "times": 2}):
+        assert deployed.run(DAY_2).tasks["deploy"] == "success"
+    assert config_tags(deployed, deployed.live())["fresh-endpoints:smoke-test"] == "passed"
+
+
+# More than botocore's own tries.
+@pytest.mark.parametrize(
+    "fault",
+    [{"kind": "throttle", "operation": "InvokeEndpoint", "times": 9}, {"kind": "not_ready", "times": 9}],
+    ids=["throttled", "a cold serverless endpoint"],
+)
+def test_an_endpoint_that_takes_no_request_yet_is_asked_again(deployed, faults, fault):
+    """400 ThrottlingException without a message, and 429 ModelNotReadyException."""
+    with_smoke_test(deployed, patience_seconds=60)
+    if fault["kind"] == "not_ready":
+        serverless = {"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}
+        variants = [{"VariantName": "AllTraffic", **serverless}]
+        deployed.write(lambda content: content["endpoint_config"].update(ProductionVariants=variants))
+        deployed.write(lambda content: content.update(model={"EnableNetworkIsolation": False}))
+    with faults(fault):
         assert deployed.run(DAY_2).tasks["deploy"] == "success"
     assert config_tags(deployed, deployed.live())["fresh-endpoints:smoke-test"] == "passed"
 
@@ -315,24 +404,58 @@ def test_each_variant_that_serves_the_model_is_asked_and_no_other(deployed):
     assert config_tags(deployed, names(deployed)[1])["fresh-endpoints:smoke-test"] == "passed"
 
 
-def test_an_asynchronous_endpoint_is_asked_by_a_file_and_answers_by_one(fast):
+@pytest.fixture
+def asynchronous(fast):
+    """A pipeline of an asynchronous endpoint, which is asked by a file in S3 and has so many seconds to answer."""
     fast.upload(DAY_1)
     key = f"input-data-validation/2019-03-04/{fast.name}/ping.txt"
     fast.s3.put_object(Bucket="sample-bucket", Key=key, Body=b"ping")
 
-    def asynchronous(content):
-        output = {"S3OutputPath": f"s3://sample-bucket/output-prediction/async/{fast.name}/"}
-        content["endpoint_config"]["AsyncInferenceConfig"] = {"OutputConfig": output}
-        content["smoke_test"] = {
+    def run(patience_seconds):
+        folder = f"s3://sample-bucket/output-prediction/async/{fast.name}"
+        output = {"S3OutputPath": f"{folder}/answers/", "S3FailurePath": f"{folder}/failures/"}
+        test = {
             "key": f"input-data-validation/{{{{ data_date }}}}/{fast.name}/ping.txt",
             "content_type": "text/plain",
             "expect": "good:ping",
-            "patience_seconds": 60,
+            "patience_seconds": patience_seconds,
         }
+        fast.write(lambda content: content["endpoint_config"].update(AsyncInferenceConfig={"OutputConfig": output}))
+        fast.write(lambda content: content.update(smoke_test=test))
+        return fast.run(DAY_1).tasks["deploy"]
 
-    fast.write(asynchronous)
-    assert fast.run(DAY_1).tasks["deploy"] == "success"
+    return run
+
+
+def test_an_asynchronous_endpoint_is_asked_by_a_file_and_answers_by_one(fast, asynchronous):
+    assert asynchronous(60) == "success"
     assert config_tags(fast, fast.live())["fresh-endpoints:smoke-test"] == "passed"
+
+
+def test_an_asynchronous_endpoint_that_has_not_loaded_its_model_is_asked_again(fast, asynchronous, faults):
+    with faults({"kind": "not_ready", "operation": "InvokeEndpointAsync", "times": 1}):
+        assert asynchronous(60) == "success"
+    assert fast.aws.calls("InvokeEndpointAsync")[-2]["parameters"]["EndpointName"] == fast.name
+
+
+def test_the_patience_with_an_asynchronous_endpoint_has_an_end(fast, asynchronous, faults):
+    with faults({"kind": "not_ready", "operation": "InvokeEndpointAsync"}):
+        assert asynchronous(0) == "failed"
+    assert "Smoke test failed" in fast.titles()
+
+
+def test_an_answer_that_s3_refuses_may_not_be_there_yet(asynchronous, faults):
+    """Without s3:ListBucket a missing key is a 403. The first to be read is what is sent."""
+    with faults({"kind": "denied", "operation": "s3:GetObject", "skip": 1, "times": 2}):
+        assert asynchronous(60) == "success"
+
+
+def test_an_answer_that_s3_refuses_for_good_is_told_with_what_to_allow(fast, asynchronous, faults):
+    with faults({"kind": "denied", "operation": "s3:GetObject", "skip": 1}):
+        assert asynchronous(0) == "failed"
+    [told] = [text for text in fast.slack() if text.startswith("Smoke test failed")]
+    assert "S3 says AccessDenied: User is not authorized to perform: s3:GetObject" in told
+    assert "s3:ListBucket" in told
 
 
 def test_what_autoscaling_has_made_of_the_variants_stays(deployed, tried):

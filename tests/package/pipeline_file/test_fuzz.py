@@ -15,13 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml
+from hypothesis import strategies as st
 
 from guarded_loading import GuardedLoader, guarded_loader
-
-hypothesis = pytest.importorskip("hypothesis")
-from hypothesis import strategies as st  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = (ROOT / "include" / "pipelines" / "multiclass.yaml").read_text()

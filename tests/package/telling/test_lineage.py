@@ -6,9 +6,6 @@ import json
 from datetime import date
 
 import pytest
-
-pytest.importorskip("airflow.providers.openlineage")
-
 from airflow.providers.openlineage import conf
 from airflow.providers.openlineage.plugins import listener as plugin
 
@@ -17,7 +14,9 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.listeners.listener import get_listener_manager
 
+from fresh_endpoints.steps.train import TrainOperator
 from fresh_endpoints.telling import lineage
+from fresh_endpoints.waiting import pace
 
 DAY_1 = date(2019, 3, 4)
 
@@ -76,6 +75,27 @@ def test_a_training_leads_from_its_channels_to_its_artifact_and_a_prediction_on_
     assert datasets(prediction, "inputs") == [(bucket, f"input-data-prediction/{folder}"), (bucket, artifact)]
     assert datasets(prediction, "outputs") == [(bucket, f"output-prediction/{folder}")]
     assert prediction["run"]["facets"][lineage.FACET].items() >= model.items()
+
+
+def test_a_training_that_was_waited_for_without_a_worker_tells_as_much(pipeline, events, monkeypatch):
+    monkeypatch.setattr(pace, "FIRST_TIME_WORKER_SECONDS", 0.0)
+    monkeypatch.setattr(pace, "WORKER_SECONDS", 0.0)
+    resumed, resume = [], TrainOperator.execute_complete
+
+    def in_another_process(self, *args, **kwargs):
+        resumed.append(self.task_id)
+        self.seen = self._facts = None
+        return resume(self, *args, **kwargs)
+
+    monkeypatch.setattr(TrainOperator, "execute_complete", in_another_process)
+    pipeline.use_tiny_image(model="m")
+    pipeline.upload(DAY_1)
+    facts = pipeline.run(DAY_1).returned["train"]
+    assert resumed
+    [training] = [event for event in events("train") if event["eventType"] == "COMPLETE"]
+    assert len(training["inputs"]) == 2
+    assert datasets(training, "outputs") == [("s3://sample-bucket", facts["artifact"].split("/", 3)[3])]
+    assert training["run"]["facets"][lineage.FACET]["trainingJob"] == facts["training_job"]
 
 
 def test_a_training_that_fails_tells_what_it_has_read(pipeline, events):

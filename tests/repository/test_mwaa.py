@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import botocore.session
 import pytest
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 import parsed_dags
 
@@ -96,3 +99,13 @@ def test_says_what_is_wrong(tmp_path, options, reason):
     assert done.returncode == 2
     assert reason in done.stderr
     assert not (tmp_path / "dist").exists()
+
+
+def test_the_page_says_how_far_mwaas_versions_go_as_botocore_knows_them():
+    model = botocore.session.Session().get_service_model("mwaa")
+    said = model.shape_for("CreateEnvironmentInput").members["AirflowVersion"].documentation
+    versions = re.findall(r"<code>([\d.]+)</code>", said)
+    newest = max(versions, key=Version)
+    page = (ROOT / "docs" / "mwaa.md").read_text()
+    assert f"botocore of `constraints.txt` knows of none after {newest}," in page
+    assert Version(newest) < Version("3.1.8"), "the page may say more"

@@ -202,6 +202,12 @@ test-faults: .venv/ready ## Run the whole fault suite: AWS misbehaves, processes
 test-faults-oldest: .venv-3.1/ready ## What users do to a run, killed processes and a soak of 15 runs, on the oldest supported Airflow
 	SOAK_RUNS=15 .venv-3.1/bin/python -m pytest tests/services/faults $(PYTEST_ARGS)
 
+# What of them holds a promise of the README's, and depends on Airflow.
+PROMISED := $(addprefix tests/services/usage/,test_batch_predict.py test_deadline.py test_redeploy.py)
+.PHONY: test-e2e-oldest
+test-e2e-oldest: .venv-3.1/ready ## Batch prediction, deadline and redeploy on real services, on the oldest supported Airflow
+	.venv-3.1/bin/python -m pytest $(PROMISED) $(PYTEST_ARGS)
+
 .PHONY: fuzz
 fuzz: .venv/ready ## Try thousands of broken pipeline files, each beside a right one; EXAMPLES=5000 SEED=1 for others
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),5000) $(if $(SEED),FUZZ_SEED='$(SEED)') \

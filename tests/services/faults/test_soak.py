@@ -24,6 +24,9 @@ FAULTS = (
     # What AWS documents, or others have met there: reads lag behind writes, and models answer pings before they load.
     {"kind": "stale_read", "seconds": 2, "rate": 0.1},
     {"kind": "not_ready", "rate": 0.3},
+    # However few runs there are, and whatever the seed is.
+    {"kind": "stale_read", "operation": "DescribeEndpoint", "seconds": 2, "times": 3},
+    {"kind": "not_ready", "times": 2},
 )
 SMOKE_TEST = {"body": "ping", "content_type": "text/plain", "expect": "good.*:ping", "patience_seconds": 120}
 
@@ -65,6 +68,8 @@ def test_soak(services, tried):
     assert len({re.match(r".*-\d\d-[0-9a-f]{8}", name)[0] for name in completed}) == RUNS, "a run has trained twice"
     assert pipeline.live().startswith(f"{pipeline.name}-{days[-1]}-")
     check_messages(services, RUNS)
+    for kind in ("stale_read", "not_ready"):
+        assert any(fault["matched"] for fault in struck.values() if fault["kind"] == kind), f"{kind} has never struck"
     for number in numbers:
         if not struck[number]["matched"]:
             continue

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fresh_endpoints.aws.console import sagemaker_page
+from fresh_endpoints.aws.console import log_page, sagemaker_page
 from fresh_endpoints.aws.kinds import ENDPOINT, Answer
 from fresh_endpoints.live import FAILED, PROVEN
 from fresh_endpoints.model_facts import shown
@@ -78,6 +78,12 @@ class Row:
         return max((self.due - self.known.live.data_date).days, 0)
 
     @property
+    def lag(self) -> str:
+        """How far what is live lies behind the schedule, in words; empty where it does not, or that is not known."""
+        days = self.days_behind
+        return f"{days} day{'' if days == 1 else 's'} behind" if days else ""
+
+    @property
     def verdict(self) -> tuple[str, str]:
         """How the pipeline does, as a class (bad, held, warn, good or none), and in words."""
         run = self.airflow.last_run if self.airflow else None
@@ -105,8 +111,8 @@ class Row:
     def _verdict_on_age(self, proof: str) -> tuple[str, str]:
         if self.airflow and self.airflow.refused:
             return "warn", "newest model refused"
-        if behind := self.days_behind:
-            return "warn", f"{behind} day{'' if behind == 1 else 's'} behind"
+        if self.lag:
+            return "warn", self.lag
         if self.airflow and self.airflow.is_paused:
             return "none", "paused"
         return ("good", "fresh") if proof == PROVEN else ("warn", "not proven")
@@ -122,6 +128,13 @@ class Row:
         if self.file is None or self.known is None:
             return None
         return sagemaker_page(self.file.region, f"{ENDPOINT.page}/{self.known.live.endpoint}")
+
+    @property
+    def logs(self) -> str | None:
+        """The logs of the endpoint's containers in the AWS console."""
+        if self.file is None or self.known is None:
+            return None
+        return log_page(self.file.region, f"{ENDPOINT.log_group}/{self.known.live.endpoint}")
 
     def as_json(self) -> dict[str, Any]:
         """Return what monitoring reads."""

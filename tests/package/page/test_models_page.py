@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import date, datetime, timezone
 
@@ -94,6 +95,49 @@ def test_a_hold_is_shown_with_whose_it_is_and_why(pipeline, get):
     [model] = [model for model in get("/models.json").json()["models"] if model["pipeline"] == pipeline.name]
     assert (model["level"], model["verdict"]) == ("held", "held until 2999-01-02 03:00 UTC")
     assert "by ann: the new model is slow" in get("/").text
+
+
+def test_a_failed_run_hides_neither_a_hold_nor_how_old_the_model_is(pipeline, get):
+    pipeline.use_tiny_image()
+    pipeline.write(lambda content: content.update(retries=0))
+    pipeline.upload(DAY_1)
+    pipeline.upload(DAY_2)
+    pipeline.run(DAY_1)
+    tag = {"Key": "fresh-endpoints:hold", "Value": "until=2999-01-02T03:00:00Z by=ann why=the new model is slow"}
+    pipeline.sagemaker.add_tags(ResourceArn=pipeline.endpoint()["EndpointArn"], Tags=[tag])
+    [fault] = pipeline.aws.add_faults({"kind": "fail_training", "failure_reason": "AlgorithmError: no data"})
+    try:
+        assert pipeline.run(DAY_2).state == "failed"
+    finally:
+        pipeline.aws.remove_fault(fault)
+    [model] = [model for model in get("/models.json").json()["models"] if model["pipeline"] == pipeline.name]
+    assert model["verdict"] == "last run failed"
+    assert model["days_behind"] > 2000
+    for path in ("/", f"/dags/train_and_deploy_{pipeline.name}"):
+        html = get(path).text
+        assert "held until 2999-01-02 03:00 UTC by ann: the new model is slow" in html
+        assert f", {model['days_behind']} days behind" in html
+
+
+def test_page_and_tab_lead_to_both_forms_the_endpoints_logs_and_its_console(pipeline, get):
+    pipeline.use_tiny_image()
+    pipeline.upload(DAY_1)
+    pipeline.run(DAY_1)
+    name = pipeline.name
+    page, tab = get("/").text, get(f"/dags/train_and_deploy_{name}").text
+    [row] = re.findall(rf'<tr id="{name}">.*?</tr>', page, re.DOTALL)
+    assert links(row) == links(tab)
+    assert list(links(row)) == ["trigger", "redeploy", "logs", "console"]
+    assert links(row)["trigger"].endswith(f"/dags/train_and_deploy_{name}")
+    assert links(row)["redeploy"].endswith(f"/dags/redeploy_{name}")
+    assert links(row)["logs"].endswith(f"#logsV2:log-groups/log-group/$252Faws$252Fsagemaker$252FEndpoints$252F{name}")
+    assert links(row)["console"].endswith(f"#/endpoints/{name}")
+
+
+def links(html):
+    """Where the cell of links leads, by the links' words."""
+    [cell] = re.findall(r'<td class="links">(.*?)</td>', html, re.DOTALL)
+    return {words: address for address, words in re.findall(r'<a href="([^"]+)">(\w+)</a>', cell)}
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,9 @@ def end_in_words(deployment: Deployment, seen: Seen, so_far: SoFar, end: Next, *
     if end is Next.UNUSABLE:
         return failed_deployments.endpoint_unusable(deployment, status=status, live=live, reason=seen.reason)
     if end is Next.STUCK:
-        return failed_deployments.endpoint_stuck(deployment, status=status, live=live, minutes=minutes)
+        return failed_deployments.endpoint_stuck(
+            deployment, status=status, live=live, minutes=minutes, why=so_far.failed_test
+        )
     if end is Next.TAKEN_BACK:
         return failed_deployments.taken_back(deployment, live=live, why=why)
     if end is Next.LEFT_UNPROVEN:

@@ -167,7 +167,9 @@ class DeployOperator(EndpointWait):
             return so_far
         self.log.info("%s endpoint %s with config %s.", step.name, self.endpoint.name, deployment.config_name)
         if step is Next.RECREATE:
-            self._tell_of_training(deployment, messages.endpoint_recreated(deployment, reason=seen.reason))
+            message = messages.endpoint_recreated(deployment, reason=seen.reason)
+            self.notes.take(message, deployment.facts.get("training_job_arn", ""))
+            self._tell_of_training(deployment, message)
             return so_far
         return self._note_asked(deployment, replace(so_far, asks=so_far.asks + 1, asked_over=None), seen.version)
 
@@ -260,7 +262,10 @@ class DeployOperator(EndpointWait):
         # Unless told: an earlier try may have died before it did.
         self._tell_of_config(deployment, messages.deployment_started(deployment))
         change = change_of(self.endpoint, deployment) if self.notifier.tells_changes else None
-        self._tell_of_config(deployment, messages.deployment_completed(deployment, change))
+        completed = self.notes.added_to(messages.deployment_completed(deployment, change))
+        self._tell_of_config(deployment, completed)
+        if completed.event in (self._told or "").split():
+            self.notes.remember()
         if deployment.run.generation:  # What was cleared may have been refused before.
             note_refusal(self.hook.conn, deployment, "")
         self._clean_up(deployment)

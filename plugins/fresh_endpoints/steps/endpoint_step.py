@@ -18,6 +18,7 @@ from fresh_endpoints.steps.gate import Gate
 from fresh_endpoints.steps.holding import Holding
 from fresh_endpoints.steps.smoke_test import SmokeTester
 from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.telling.notes import Notes
 
 if TYPE_CHECKING:
     from fresh_endpoints.pipeline_file.model import Pipeline
@@ -71,7 +72,12 @@ class EndpointStep(PipelineStep, SageMakerEndpointOperator):
     @cached_property
     def holding(self) -> Holding:
         """What is held."""
-        return Holding(self.hook.conn, self.notifier)
+        return Holding(self.hook.conn, self.notifier, self.notes)
+
+    @cached_property
+    def notes(self) -> Notes:
+        """What has happened on the way, for the message with which the step ends."""
+        return Notes(self.notifier, self.hook.conn, self.carried.get("notes", ()))
 
     @cached_property
     def smoke_tester(self) -> SmokeTester | None:

@@ -60,11 +60,14 @@ class EndpointWait(InstancesWait, EndpointStep):
         if never := never_in_words(self.endpoint, error.quota):
             return f"{error}{never}"
         wanted = Wanted.by_quota(error, ENDPOINT, self.endpoint.name, so_far.config_name)
-        return self.wait_for_quota(context, wanted, error, self._ended, {"back_over": so_far.back_over})
+        return self.wait_for_quota(context, wanted, error, self._ended, self._past(so_far))
+
+    def _past(self, so_far: SoFar) -> dict[str, Any]:
+        return {"back_over": so_far.back_over, "notes": self.notes.as_json}
 
     def _to_carry(self, so_far: SoFar, deployment: Deployment) -> dict[str, Any]:
         """Return what the next process need not find out again, and what no tag holds."""
-        carried = {"facts": dict(deployment.facts), "back_over": so_far.back_over, "asked": self._asked}
+        carried = {"facts": dict(deployment.facts), "asked": self._asked, **self._past(so_far)}
         if so_far.failed_test is None:
             carried |= {"asked_over": so_far.asked_over, "previous": so_far.previous, "told": self._told}
         if so_far.asked_over:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fresh_endpoints.aws.hold import Hold
     from fresh_endpoints.deployment import Deployment
     from fresh_endpoints.telling.message import Message
+    from fresh_endpoints.telling.notes import Notes
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +28,13 @@ class Holding:
     Args:
         client: A boto3 SageMaker client.
         notifier: Tells Slack.
+        notes: Keeps what is told with the deployment's end.
     """
 
-    def __init__(self, client: Any, notifier: PipelineNotifier):
+    def __init__(self, client: Any, notifier: PipelineNotifier, notes: Notes):
         self._client = client
         self._notifier = notifier
+        self._notes = notes
         self._met: Hold | None = None
 
     def objection(self, deployment: Deployment, seen: Seen, mode: str) -> Objection | None:
@@ -71,4 +74,5 @@ class Holding:
         return hold.read(self._client, seen.arn) != self._met
 
     def _tell(self, deployment: Deployment, message: Message, arn: str) -> None:
+        self._notes.take(message, arn)
         tell_once(self._notifier, deployment.run, message, client=self._client, arn=arn)

@@ -221,7 +221,7 @@ class RedeployOperator(OfChosenModel, DeployOperator):
         self.log.info("Endpoint %s is InService with %s.", self.endpoint.name, deployment.config_name)
         # Unless told: an earlier try may have died before it did.
         self._tell(deployment, decisions.redeploy_started(deployment, self.decision))
-        self._tell(deployment, decisions.redeployed(deployment, self.decision))
+        self._tell(deployment, self.notes.added_to(decisions.redeployed(deployment, self.decision)))
         return deployment.deployed_facts
 
     def _overtaken(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar) -> Exception | None:

@@ -151,7 +151,7 @@ def hold_overridden(deployment: Deployment, hold: Hold, *, live: str) -> Message
         f"{hold.end}{_because(hold)}. The hold stands: runs with deploy: auto leave alone what is live then.",
         {"Endpoint": deployment.endpoint_name, **_facts(hold)},
         deployment.links,
-        kind=Kind.PROBLEM,
+        kind=Kind.INTERIM,
         remedy=f"Ask who triggered it. {_how_to_release(deployment.run.pipeline)}",
     )
 
@@ -164,7 +164,7 @@ def hold_ended(deployment: Deployment, hold: Hold, *, live: str) -> Message:
         f'until now{_because(hold)}. Deployments go on with "{deployment.training_job}".',
         {"Endpoint": deployment.endpoint_name, **_facts(hold)},
         deployment.links,
-        kind=Kind.PROBLEM,
+        kind=Kind.INTERIM,
     )
 
 

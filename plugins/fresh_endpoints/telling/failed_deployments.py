@@ -96,12 +96,14 @@ def endpoint_unusable(deployment: Deployment, *, status: str, live: str | None, 
     )
 
 
-def endpoint_stuck(deployment: Deployment, *, status: str, live: str | None, minutes: int) -> Message:
-    """Say that the endpoint's change has outlasted its limit."""
+def endpoint_stuck(
+    deployment: Deployment, *, status: str, live: str | None, minutes: int, why: str | None = None
+) -> Message:
+    """Say that the endpoint's change has outlasted its limit; where it is the way back, also from what."""
     return _not_deployed(
         deployment,
         f'Deployment failed for endpoint "{deployment.endpoint_name}": it was still {status} after {minutes} minutes, '
-        f'with "{live}" and not "{deployment.config_name}".',
+        f'with "{live}" and not "{deployment.config_name}".' + (f" The smoke test has {why}" if why else ""),
         remedy="Look at the endpoint in the AWS console; once it is InService, clear deploy.",
     )
 

@@ -29,15 +29,16 @@ class Kind(Enum):
     OUTCOME = "it has gone as it should, and something is another than before"
     DECISION = "a person has decided it"
     PROBLEM = "it is no success, and nothing has failed"
+    INTERIM = "it is no success, nothing has failed, and the run's last message says it, too"
     FAILURE = "something has failed, or was refused"
 
 
 # What is told under each of the settings that a pipeline file may have. Decisions are told under every one: what a
 # person has changed, the others must know.
-_NO_SUCCESS = frozenset({Kind.PROBLEM, Kind.FAILURE})
+_NO_SUCCESS = frozenset({Kind.PROBLEM, Kind.INTERIM, Kind.FAILURE})
 TOLD_UNDER: Mapping[str, frozenset[Kind]] = {
     "all": frozenset(Kind),
-    "changes": _NO_SUCCESS | {Kind.DECISION, Kind.OUTCOME},
+    "changes": (_NO_SUCCESS | {Kind.DECISION, Kind.OUTCOME}) - {Kind.INTERIM},
     "problems": _NO_SUCCESS | {Kind.DECISION},
 }
 

@@ -129,7 +129,7 @@ def endpoint_recreated(deployment: Deployment, *, reason: str | None) -> Message
         f"deleted and created anew. {reason or NO_REASON}",
         {"Endpoint": deployment.endpoint_name},
         deployment.links,
-        kind=Kind.PROBLEM,
+        kind=Kind.INTERIM,
     )
 
 
@@ -170,7 +170,7 @@ def smoke_test_failed(deployment: Deployment, failure: str) -> Message:
         f'Endpoint "{deployment.endpoint_name}" with "{deployment.config_name}" has failed the smoke test. {failure}',
         {"Endpoint": deployment.endpoint_name, "Endpoint config": deployment.config_name},
         deployment.links,
-        kind=Kind.PROBLEM,
+        kind=Kind.INTERIM,
     )
 
 

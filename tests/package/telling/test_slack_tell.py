@@ -6,6 +6,9 @@ from datetime import date
 
 import pytest
 
+from fresh_endpoints.waiting import pace
+from sns_topic import Topic
+
 DAY_1, DAY_2, DAY_3 = (date(2019, 3, day) for day in (4, 5, 6))
 NO_DAY = date(2019, 3, 20)
 REGEX = "auc=([0-9.]+)"
@@ -105,6 +108,67 @@ def test_changes_tells_a_prediction_once(telling):
     assert "Duration: " in pipeline.slack()[-1]
 
 
+def hold(pipeline, until):
+    tag = {"Key": "fresh-endpoints:hold", "Value": f"until={until}T00:00:00Z by=ann why=the new model is slow"}
+    pipeline.sagemaker.add_tags(ResourceArn=pipeline.endpoint()["EndpointArn"], Tags=[tag])
+
+
+def test_changes_tells_a_failed_smoke_test_once_with_what_was_put_back(telling):
+    pipeline = telling("changes")
+    test = {"body": "ping", "content_type": "text/plain", "expect": "m of 2019-03-04:ping"}
+    run(pipeline, DAY_1, 0.9)
+    pipeline.write(lambda content: content.update(smoke_test={**test, "patience_seconds": 0}))
+    assert run(pipeline, DAY_2, 0.9).tasks["deploy"] == "failed"
+    assert pipeline.titles() == ["Deployment completed", "Rolled back"]
+    told = pipeline.slack()[-1]
+    assert 'failed: Found the answer "m of 2019-03-05:ping"; it must match "m of 2019-03-04:ping".' in told
+    assert f'InService with "{pipeline.live()}" again.' in told
+
+
+@pytest.mark.parametrize("worker_seconds", [15, 0], ids=["in the worker", "deferred"])
+def test_changes_tells_a_hold_that_has_ended_once_with_the_deployment_that_follows(
+    telling, monkeypatch, worker_seconds
+):
+    monkeypatch.setattr(pace, "WORKER_SECONDS", worker_seconds)
+    pipeline = telling("changes")
+    run(pipeline, DAY_1, 0.9)
+    hold(pipeline, "2019-03-05")
+    run(pipeline, DAY_2, 0.9)
+    run(pipeline, DAY_3, 0.9)
+    assert pipeline.titles() == ["Deployment completed"] * 3
+    assert [" Hold ended: The hold of ann on endpoint " in told for told in pipeline.slack()] == [False, True, False]
+    assert pipeline.tags(pipeline.endpoint()["EndpointArn"])["fresh-endpoints:told"] == "hold-ended"
+
+
+def test_changes_tells_a_hold_that_is_overridden_with_the_deployment(telling):
+    pipeline = telling("changes")
+    run(pipeline, DAY_1, 0.9)
+    hold(pipeline, "2999-01-01")
+    run(pipeline, DAY_2, 0.9, deploy="always")
+    assert pipeline.titles() == ["Deployment completed"] * 2
+    assert " Hold overridden: Deploying " in pipeline.slack()[-1]
+
+
+def test_changes_tells_an_endpoint_that_is_made_anew_with_its_deployment(telling):
+    pipeline = telling("changes")
+    pipeline.aws.add_faults({"kind": "fail_deployment", "failure_reason": "No image.", "times": 1})
+    run(pipeline, DAY_1, 0.9)
+    run(pipeline, DAY_2, 0.9)
+    assert pipeline.titles() == ["Deployment failed", "Deployment completed"]
+    assert " Endpoint recreated: Endpoint " in pipeline.slack()[-1]
+
+
+def test_changes_leaves_to_other_notifiers_what_is_a_problem(telling, monkeypatch):
+    pipeline = telling("changes")
+    topic = Topic(pipeline.aws, pipeline.name, monkeypatch)
+    pipeline.write(lambda content: content.update(notify=[topic.notifier()]))
+    run(pipeline, DAY_1, 0.9)
+    hold(pipeline, "2019-03-05")
+    run(pipeline, DAY_2, 0.9)
+    assert [subject for subject, _ in topic.got()] == [f"Hold ended: {pipeline.name}"]
+    assert " Hold ended: The hold of ann on endpoint " in pipeline.slack()[-1]
+
+
 def test_problems_tells_no_success_but_each_problem_and_each_decision_of_a_person(telling):
     pipeline = telling("problems")
     run(pipeline, DAY_1, 0.9)
@@ -146,5 +210,5 @@ def test_where_what_is_live_cannot_be_read_the_message_goes_out_without(telling,
     assert run(pipeline, NO_DAY, 0.9).state == "success"
     [told] = pipeline.slack()
     assert "Live now: what is live could not be read. What to do: Nothing on a day off." in told
-    assert told.endswith('Runbook: docs/operations.md, "Waiting for data".')
+    assert told.endswith('Runbook: docs/operations.md, "Waiting for data"; slack.runbook makes this a link.')
     assert len(texts(blocks_of_last(pipeline))) == 2

@@ -8,7 +8,7 @@ from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleA
 
 
 class ReadingAuthManager(SimpleAuthManager):
-    """Lets ``reader`` read every DAG, and ``stranger`` none."""
+    """Lets ``stranger`` read no DAG, and everybody else what the role allows."""
 
     def is_authorized_dag(self, *, user: Any, **asked: Any) -> bool:
-        return user.username == "reader" and super().is_authorized_dag(user=user, **asked)
+        return user.username != "stranger" and super().is_authorized_dag(user=user, **asked)

@@ -135,9 +135,9 @@ def test_page_and_tab_lead_to_both_forms_the_endpoints_logs_and_its_console(pipe
 
 
 def links(html):
-    """Where the cell of links leads, by the links' words."""
-    [cell] = re.findall(r'<td class="links">(.*?)</td>', html, re.DOTALL)
-    return {words: address for address, words in re.findall(r'<a href="([^"]+)">(\w+)</a>', cell)}
+    """Where the links lead, by their words."""
+    [found] = re.findall(r'class="links">(.*?)</(?:td|p)>', html, re.DOTALL)
+    return {words: address for address, words in re.findall(r'<a href="([^"]+)">(\w+)</a>', found)}
 
 
 @pytest.mark.parametrize(

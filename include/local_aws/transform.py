@@ -237,6 +237,8 @@ class TransformJobs(Collection[TransformJob]):
         if not keys:
             raise _JobError(f"ClientError: No S3 objects found under S3 URL {source}.")
         self.region.faults.pause(self.kind.arn, "InProgress")
+        if reason := self.region.faults.forced_failure("fail_transform", "CreateTransformJob"):
+            raise _JobError(reason)
         server = start_model_server(self.region, model, _LOG_GROUP, job.name, job.request.get("Environment"))
         with self.region.lock:
             job.server = server

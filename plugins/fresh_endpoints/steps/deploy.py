@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from fresh_endpoints.aws import tags
 from fresh_endpoints.aws.endpoint import Seen
 from fresh_endpoints.aws.errors import OutOfQuotaError
-from fresh_endpoints.aws.kinds import Answer
+from fresh_endpoints.aws.kinds import Answer, lacks_capacity
 from fresh_endpoints.aws.longest_change import longest_change
 from fresh_endpoints.deployment import Deployment
 from fresh_endpoints.model_facts import XCOM_REFUSED, model_facts
@@ -74,7 +74,7 @@ class DeployOperator(EndpointWait):
             StepFailed: The endpoint does not serve the run's config, or cannot.
             StepFailedForNow: The same, by a fault of AWS's own.
             AirflowSkipException: The model is not to be deployed.
-            AirflowDeferred: The endpoint is being changed.
+            AirflowDeferred: The endpoint is being changed, or AWS lacks quota or capacity for it.
         """
         deployment = self._deployment(context)
         if self._mode(context) == "never":
@@ -263,7 +263,7 @@ class DeployOperator(EndpointWait):
         self._tell_of_config(deployment, messages.deployment_started(deployment))
         change = change_of(self.endpoint, deployment) if self.notifier.tells_changes else None
         completed = self.notes.added_to(messages.deployment_completed(deployment, change))
-        self._tell_of_config(deployment, completed)
+        self._tell_of_config(deployment, self._after_capacity(completed))
         if completed.event in (self._told or "").split():
             self.notes.remember()
         if deployment.run.generation:  # What was cleared may have been refused before.
@@ -294,13 +294,18 @@ class DeployOperator(EndpointWait):
         is_another_live = step is Next.NOT_DEPLOYED and seen.answer is Answer.DONE
         if is_another_live and (overtaken := self._overtaken(context, deployment, seen, so_far)):
             return overtaken
+        is_for_now = so_far.may_try_later or may_heal(seen, step)
+        if is_for_now:
+            self._forget_asked(deployment, so_far)
+        if step is Next.NOT_DEPLOYED and lacks_capacity({"FailureReason": seen.reason}):
+            seen, is_for_now = self._wait_for_capacity(context, deployment, seen), False
         message = end_in_words(deployment, seen, so_far, step, minutes=longest_change(self.config) // 60)
         self.log.error(message.words)
-        if not (so_far.may_try_later or may_heal(seen, step)):
-            return StepFailed(message)
-        # The next try is to ask anew.
+        return StepFailedForNow(message) if is_for_now else StepFailed(message)
+
+    def _forget_asked(self, deployment: Deployment, so_far: SoFar) -> None:
+        """Have whoever comes next ask anew."""
         self.endpoint.tag_config(deployment.config_name, tags.ASKED_OVER, "")
-        return StepFailedForNow(message)
 
     def _overtaken(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar) -> Exception | None:
         """Make the skip of a deployment after which somebody else has put another config live; None where nobody has.

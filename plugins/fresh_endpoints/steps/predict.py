@@ -188,13 +188,13 @@ class PredictOperator(OfOneModel, JobStep, SageMakerTransformOperator):
     def _create_transform_job(self, context: Any, ended: WaitEnded | None) -> Job:
         run = self.run_of(context)
 
-        def create(**request: Any) -> None:
-            def ask() -> None:
+        def create(**request: Any) -> Any:
+            def ask() -> Any:
                 self._ensure_model(run)
-                self._client.create_transform_job(**request)
+                return self._client.create_transform_job(**request)
 
             # The model may not be seen yet, or the clean-up of another run may have deleted it meanwhile.
-            again_while(is_not_found, ask)
+            return again_while(is_not_found, ask)
 
         job, attempt, is_new = self.create_or_attach(ended, lambda name: self.request(run, name), create)
         self.tell_started(job, attempt, ended, is_new=is_new)

@@ -159,7 +159,7 @@ class RedeployOperator(OfChosenModel, DeployOperator):
         noted = replace(so_far, asked_over=version)
         if so_far.asked_over is None:
             self._write_down(noted)
-        self._tell(deployment, self.after_waiting(decisions.redeploy_started(deployment, self.decision), self._ended))
+        self._tell_started(deployment)
         return noted
 
     def _prove(self, deployment: Deployment, so_far: SoFar) -> SoFar:
@@ -208,10 +208,14 @@ class RedeployOperator(OfChosenModel, DeployOperator):
 
     def _end(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar, step: Next) -> Exception:
         error = super()._end(context, deployment, seen, so_far, step)
-        is_for_now = isinstance(error, StepFailedForNow)
-        # The next try is to ask anew; what it takes up of a failed smoke test is the way back, unless that was the end.
-        self._write_down(replace(so_far, asked_over=None, failed_test=so_far.failed_test if is_for_now else None))
+        if not isinstance(error, StepFailedForNow):
+            # The way back was the end of it: who clears the task begins anew.
+            self._write_down(replace(so_far, asked_over=None, failed_test=None))
         return error
+
+    def _forget_asked(self, deployment: Deployment, so_far: SoFar) -> None:
+        # What the next try takes up of a failed smoke test is the way back.
+        self._write_down(replace(so_far, asked_over=None))
 
     def _note_refusal(self, deployment: Deployment, why: str) -> None:
         if "training_job_arn" in deployment.facts:
@@ -220,9 +224,16 @@ class RedeployOperator(OfChosenModel, DeployOperator):
     def _complete(self, deployment: Deployment) -> dict[str, Any]:
         self.log.info("Endpoint %s is InService with %s.", self.endpoint.name, deployment.config_name)
         # Unless told: an earlier try may have died before it did.
-        self._tell(deployment, decisions.redeploy_started(deployment, self.decision))
-        self._tell(deployment, self.notes.added_to(decisions.redeployed(deployment, self.decision)))
+        self._tell_started(deployment)
+        redeployed = self.notes.added_to(decisions.redeployed(deployment, self.decision))
+        self._tell(deployment, self._after_capacity(redeployed))
         return deployment.deployed_facts
+
+    def _tell_started(self, deployment: Deployment) -> None:
+        # Before a wait for capacity it was told; an endpoint that was made anew for it remembers nothing of it.
+        if not self._shortage:
+            started = decisions.redeploy_started(deployment, self.decision)
+            self._tell(deployment, self.after_waiting(started, self._ended))
 
     def _overtaken(self, context: Any, deployment: Deployment, seen: Seen, so_far: SoFar) -> Exception | None:
         if seen.live == so_far.previous:

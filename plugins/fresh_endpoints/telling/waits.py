@@ -11,6 +11,7 @@ from fresh_endpoints.telling.message import Kind, Message
 
 if TYPE_CHECKING:
     from fresh_endpoints.aws.errors import Quota
+    from fresh_endpoints.deployment import Deployment
 
 
 def waiting_for_quota(what: str, quota: Quota | None, *, until: dt.datetime, links: Mapping[str, str]) -> Message:
@@ -50,6 +51,26 @@ def waiting_for_capacity(what: str, reason: str, *, until: dt.datetime, links: M
         "⏳ Waiting for capacity",
         f"{what} could not start, and nothing is billed for it. {reason} It is tried again from time to time under "
         f"another name, until {_shown(until)} at most.",
+        links=links,
+        kind=Kind.PROBLEM,
+    )
+
+
+def deployment_waiting_for_capacity(
+    deployment: Deployment, reason: str, *, until: dt.datetime, links: Mapping[str, str]
+) -> Message:
+    """Say that a deployment waits, for AWS has no instances for it now.
+
+    Args:
+        deployment: What is to be live.
+        reason: AWS's own.
+        until: Until when it is tried again at most, in the pipeline's time zone.
+        links: Addresses by label.
+    """
+    return Message(
+        "⏳ Waiting for capacity",
+        f'Endpoint "{deployment.endpoint_name}" could not take "{deployment.config_name}". {reason} It is tried '
+        f"again from time to time, until {_shown(until)} at most.",
         links=links,
         kind=Kind.PROBLEM,
     )

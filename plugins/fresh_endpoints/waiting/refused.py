@@ -174,7 +174,8 @@ def _look_at(counter: Counter) -> Callable[[str], Awaitable[bool]]:
 
 
 def _has_begun(kind: Kind, found: dict[str, Any], *, is_capacity: bool) -> bool:
-    if is_capacity:
-        return bool(found.get(kind.start_member))
-    # An endpoint is there before it is changed; a job is there once it was created.
-    return kind is not ENDPOINT or kind.answer_to(kind.status_of(found)) is Answer.WAIT
+    if kind is ENDPOINT:
+        # It is there before it is changed, and what a change has failed for stays to be read until the next one.
+        answer = kind.answer_to(kind.status_of(found))
+        return answer is Answer.DONE and not found.get("FailureReason") if is_capacity else answer is Answer.WAIT
+    return bool(found.get(kind.start_member)) if is_capacity else True

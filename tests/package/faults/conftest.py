@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import date
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from botocore.retries.standard import ExponentialBackoff
 
 from fault_table import name_of
 from fresh_endpoints.aws import errors
+from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.refused import RefusedTrigger
 from pipeline_under_test import PipelineUnderTest, pipeline
 
 __all__ = ["pipeline"]
@@ -46,3 +49,33 @@ def faults(fast: PipelineUnderTest, tried: Callable[[str, int], None]) -> Faults
             fast.aws.clear_faults()
 
     return in_force
+
+
+@pytest.fixture
+def soon(fast: PipelineUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline that is asked again soon, and has no retry to use up."""
+    monkeypatch.setattr(pace, "REFUSED_SECONDS", 0.3)
+    fast.write(lambda content: content.update(retries=0))
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[RefusedTrigger]:
+    """The triggers that the steps have waited with."""
+    seen: list[RefusedTrigger] = []
+    run = RefusedTrigger.run
+
+    def noted(self: RefusedTrigger) -> Any:
+        seen.append(self)
+        return run(self)
+
+    monkeypatch.setattr(RefusedTrigger, "run", noted)
+    return seen
+
+
+@pytest.fixture
+def two_days(fast: PipelineUnderTest) -> int:
+    """A pipeline whose endpoint serves the second of two days; how many messages there are."""
+    for day in (date(2019, 3, 4), date(2019, 3, 5)):
+        fast.upload(day)
+        assert fast.run(day).state == "success"
+    return len(fast.titles())

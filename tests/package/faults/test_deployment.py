@@ -225,9 +225,8 @@ def test_a_rollback_is_a_failure_that_names_both_configs(deployed):
     assert f'it serves "{first}", not "{second}"' in deployed.slack()[-1]
 
 
-def test_a_rollback_for_want_of_capacity_is_tried_again(deployed, faults):
-    reason = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
-    with faults({"kind": "fail_deployment", "failure_reason": reason, "times": 1}):
+def test_a_rollback_by_a_fault_of_awss_own_is_tried_again(deployed, faults):
+    with faults({"kind": "fail_deployment", "failure_reason": "Request to service failed.", "times": 1}):
         ended = deployed.run(DAY_2)
     assert ended.state == "success"
     assert live(deployed) == names(deployed)[1]

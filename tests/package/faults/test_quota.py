@@ -1,4 +1,4 @@
-"""Want of quota or of capacity is a wait: told once, without a retry, until it is over or the time is."""
+"""Want of quota is a wait: told once, without a retry, until it is over or the time is."""
 
 from __future__ import annotations
 
@@ -12,39 +12,14 @@ import pytest
 
 from fresh_endpoints.aws.endpoint import Endpoint
 from fresh_endpoints.steps import instances_wait
-from fresh_endpoints.waiting import pace
-from fresh_endpoints.waiting.refused import RefusedTrigger
 from sagemaker_requests import deploy, new_bucket, new_config, new_model, start_training, training_job, unique
 
+pytestmark = pytest.mark.usefixtures("soon")
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
 TRAINED = ["Training started", "Training complete"]
 DEPLOYED = ["Deployment started", "Deployment completed"]
-NO_INSTANCE = (
-    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different instance."
-)
 
 MINUTES = r"(less than a minute|\d+ minutes?)"
-
-
-@pytest.fixture(autouse=True)
-def soon(fast, monkeypatch):
-    """A pipeline that is asked again soon, and has no retry to use up."""
-    monkeypatch.setattr(pace, "REFUSED_SECONDS", 0.3)
-    fast.write(lambda content: content.update(retries=0))
-
-
-@pytest.fixture
-def waits(monkeypatch):
-    """The triggers that the steps have waited with."""
-    seen = []
-    run = RefusedTrigger.run
-
-    def noted(self):
-        seen.append(self)
-        return run(self)
-
-    monkeypatch.setattr(RefusedTrigger, "run", noted)
-    return seen
 
 
 def names(pipeline):
@@ -152,6 +127,38 @@ def test_an_update_waits_for_quota(fast, faults, waits, endpoint_of_a_stranger):
     assert re.search(f"It waited {MINUTES} for quota", fast.slack()[-2])
 
 
+def test_a_first_deployment_waits_for_quota(fast, faults, waits, endpoint_of_a_stranger):
+    fast.upload(DAY_1)
+
+    def leave():
+        fast.sagemaker.delete_endpoint(EndpointName=endpoint_of_a_stranger)
+
+    with (
+        faults({"kind": "quota", "operation": "CreateEndpoint", "limit": 1}),
+        once(lambda: len(waits) > 1, leave),
+    ):
+        ended = fast.run(DAY_1)
+    assert ended.state == "success"
+    assert fast.live() == names(fast)[0]
+    assert fast.titles() == [*TRAINED, "Waiting for quota", *DEPLOYED]
+    assert 'AWS allows 1 of "ml.m4.xlarge for endpoint usage"' in fast.slack()[2]
+
+
+def test_a_redeploy_waits_for_quota(fast, two_days, faults, waits, endpoint_of_a_stranger):
+    def leave():
+        fast.sagemaker.delete_endpoint(EndpointName=endpoint_of_a_stranger)
+
+    with (
+        faults({"kind": "quota", "operation": "UpdateEndpoint", "limit": 2}),
+        once(lambda: len(waits) > 1, leave),
+    ):
+        ended = fast.redeploy()
+    assert ended.state == "success"
+    assert fast.live() == names(fast)[0]
+    assert fast.titles()[two_days:] == ["Waiting for quota", "Redeploy started", "Redeployed"]
+    assert re.search(f"It waited {MINUTES} for quota", fast.slack()[-2])
+
+
 def test_an_update_that_the_endpoint_itself_leaves_no_quota_for_fails_at_once(fast, faults):
     fast.upload(DAY_1)
     fast.upload(DAY_2)
@@ -217,27 +224,3 @@ def test_a_prediction_waits_for_quota(fast, faults, waits):
     assert ended.state == "success"
     assert fast.titles()[told:] == ["Waiting for quota", "Prediction started", "Prediction complete"]
     assert 'of "ml.m4.xlarge for transform job usage": 1 are in use' in fast.slack()[told]
-
-
-@pytest.mark.parametrize("times", [1, 3])
-def test_a_training_for_which_aws_has_no_instance_is_tried_again_without_a_retry(fast, faults, waits, times):
-    fast.upload(DAY_1)
-    with faults({"kind": "fail_training", "failure_reason": NO_INSTANCE, "times": times}):
-        ended = fast.run(DAY_1)
-    assert ended.state == "success"
-    first, *others = names(fast)
-    assert others == [f"{first}-a{attempt}" for attempt in range(2, times + 2)]
-    assert fast.titles() == ["Training started", "Waiting for capacity", *TRAINED, *DEPLOYED]
-    assert "nothing is billed for it. CapacityError" in fast.slack()[1]
-    assert re.search(rf"\(attempt {times + 1}\). It waited {MINUTES} for capacity", fast.slack()[2])
-    assert [(wait.name, wait.key) for wait in waits] == [(name, first) for name in others]
-
-
-def test_want_of_capacity_for_as_long_as_a_run_may_wait_fails_it(fast, faults, monkeypatch):
-    monkeypatch.setattr(instances_wait, "LONGEST_SECONDS", 3.0)
-    fast.upload(DAY_1)
-    with faults({"kind": "fail_training", "failure_reason": NO_INSTANCE}):
-        assert fast.run(DAY_1).tasks["train"] == "failed"
-    assert fast.titles() == ["Training started", "Waiting for capacity", "Training failed"]
-    assert re.search(f"It has waited {MINUTES} for capacity", fast.slack()[-1])
-    assert "Choose another instance type" in fast.slack()[-1]

@@ -115,6 +115,9 @@ SAMPLES = {
     "waiting_for_capacity": lambda: waits.waiting_for_capacity(
         f'Training job "{JOB}"', "CapacityError: None left.", until=UNTIL, links=JOB_LINKS
     ),
+    "deployment_waiting_for_capacity": lambda: waits.deployment_waiting_for_capacity(
+        DEPLOYMENT, "Unable to provision.", until=UNTIL, links=DEPLOYMENT.links
+    ),
     "after_waiting": lambda: waits.after_waiting(SAMPLES["training_started"](), 5400),
     "after_waiting, capacity": lambda: waits.after_waiting(SAMPLES["training_started, again"](), 65, want="capacity"),
     "redeploy_started": lambda: decisions.redeploy_started(DEPLOYMENT, DECISION),

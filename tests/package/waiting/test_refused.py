@@ -98,6 +98,10 @@ def test_one_whose_user_has_given_up_lets_the_next_ask(wanted, monkeypatch):
         (ENDPOINT, {"EndpointStatus": "InService"}, False, False),
         (ENDPOINT, {"EndpointStatus": "Updating"}, False, True),
         (ENDPOINT, {"EndpointStatus": "Creating"}, False, True),
+        (ENDPOINT, {"EndpointStatus": "Updating"}, True, False),
+        (ENDPOINT, {"EndpointStatus": "Failed", "FailureReason": "None left."}, True, False),
+        (ENDPOINT, {"EndpointStatus": "InService", "FailureReason": "None left."}, True, False),
+        (ENDPOINT, {"EndpointStatus": "InService"}, True, True),
     ],
 )
 def test_when_one_has_been_let_in(kind, found, is_capacity, has_begun):

@@ -2,11 +2,12 @@
 
 Slack takes about one message a second of a webhook, or in a channel. Where many pipelines tell at once, or Slack is
 down, a task does not wait for it: it leaves its message here. **A run is one message**, and its id says which. The
-triggerer sends it when its turn comes, the oldest first, at the pace that Slack asks for; on Airflow 3.3 and later
-without a worker.
+triggerer sends it when its turn comes, failures before all others and the oldest first, at the pace that Slack asks
+for; on Airflow 3.3 and later without a worker.
 
 A run that has failed was refused for good, such as by a webhook that is gone, or Slack has not answered for a day. Its
-log says why, and what the message was; *clear* it to have it sent after all. Pause this DAG to keep messages back.
+log says why, and what the message was; *clear* it to have it sent after all. Do not pause this DAG: its messages would
+wait until somebody lets it go on.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from fresh_endpoints.steps.watch_memory import Memory
 from fresh_endpoints.steps.watched import Finding, Look
 from fresh_endpoints.telling.later import hand_over
 from fresh_endpoints.telling.sending import PipelineNotifier, run_links
-from fresh_endpoints.telling.untold import keep_only, take_up
+from fresh_endpoints.telling.untold import forget, take_up
 
 if TYPE_CHECKING:
     from fresh_endpoints.live import LiveModel
@@ -86,9 +86,10 @@ def _hand_over_untold(pipeline: Pipeline) -> None:
     for dag_id in (f"{kind}_{pipeline.name}" for kind in _DAGS):
         if not (untold := take_up(dag_id)):
             continue
-        left = [later for later in untold if hand_over(later) is None]
-        log.info("Of %d messages that Slack has not taken, %d are told now.", len(untold), len(untold) - len(left))
-        keep_only(dag_id, left)
+        handed_over = [later for later in untold if hand_over(later) is not None]
+        log.info("Of %d messages that Slack has not taken, %d are told now.", len(untold), len(handed_over))
+        if handed_over:
+            forget(dag_id, handed_over)
 
 
 def _note_told(pipeline: Pipeline, live: LiveModel, event: str) -> None:

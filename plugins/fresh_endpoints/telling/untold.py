@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection, Iterator
 
 from fresh_endpoints.telling.later import Later
 from fresh_endpoints.telling.slack_pause import supervisor
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "fresh_endpoints_untold_"
 _DESCRIPTION = "Slack did not take these; the DAG watch_models has them told. Deleted, they are not told."
-# Of one DAG; of more the oldest are dropped, and are in the log.
+# Of one DAG; of more the oldest are dropped, and are in the callback's log.
 MOST_MESSAGES = 50
 
 
@@ -36,8 +37,10 @@ def put_by(later: Later, dag_id: str) -> str | None:
 
     key = _PREFIX + dag_id
     try:
-        kept = [*_read(key), later.to_json()][-MOST_MESSAGES:]
-        Variable.set(key, json.dumps(kept), description=_DESCRIPTION)
+        kept = [*_read(key), later.to_json()]
+        for text in kept[:-MOST_MESSAGES]:
+            log.error("The Variable %s holds %d messages; its oldest is dropped: %s", key, MOST_MESSAGES, text)
+        Variable.set(key, json.dumps(kept[-MOST_MESSAGES:]), description=_DESCRIPTION)
     except Exception as error:
         log.warning("Airflow does not keep the message in the Variable %s: %s", key, type(error).__name__)
         return None
@@ -50,29 +53,33 @@ def take_up(dag_id: str) -> list[Later]:
     Args:
         dag_id: The DAG.
     """
-    messages = []
-    for text in _read(_PREFIX + dag_id):
-        try:
-            messages.append(Later.from_json(text))
-        except (TypeError, ValueError) as error:  # Of another version, or somebody else's.
-            log.warning("The Variable %s%s holds what is no message: %s", _PREFIX, dag_id, error)
-    return messages
+    return [later for _, later in _messages(_PREFIX + dag_id)]
 
 
-def keep_only(dag_id: str, messages: list[Later]) -> None:
-    """Forget what has been handed over.
+def forget(dag_id: str, handed_over: Collection[Later]) -> None:
+    """Forget what has been handed over. What a callback has kept meanwhile is read anew, and stays.
+
+    A Variable cannot be changed in one step: what is kept between this reading and this writing would be lost.
 
     Args:
         dag_id: The DAG.
-        messages: What has not been; maybe nothing.
+        handed_over: The messages.
     """
     from airflow.sdk import Variable
 
     key = _PREFIX + dag_id
-    if messages:
-        Variable.set(key, json.dumps([later.to_json() for later in messages]), description=_DESCRIPTION)
+    if left := [text for text, later in _messages(key) if later not in handed_over]:
+        Variable.set(key, json.dumps(left), description=_DESCRIPTION)
     else:
         Variable.delete(key)
+
+
+def _messages(key: str) -> Iterator[tuple[str, Later]]:
+    for text in _read(key):
+        try:
+            yield text, Later.from_json(text)
+        except (TypeError, ValueError) as error:  # Of another version, or somebody else's.
+            log.warning("The Variable %s holds what is no message: %s", key, error)
 
 
 def _read(key: str) -> list[str]:

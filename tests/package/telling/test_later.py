@@ -222,6 +222,35 @@ def test_what_a_callback_cannot_tell_is_told_by_the_daily_watch(slack, airflow, 
     assert untold.take_up("train_and_deploy_iris") == []
 
 
+def kept(event):
+    return Later("iris", event, "slack_default", "slack_default", {"text": event}, since=1551700800.25)
+
+
+def events(dag_id):
+    return [later.event for later in untold.take_up(dag_id)]
+
+
+def test_what_a_callback_keeps_while_the_watch_hands_over_is_not_lost(airflow, monkeypatch):
+    def hand_over(later):
+        untold.put_by(kept(f"after {later.event}"), dag_id)
+        return None if later.event == "second" else "a run"
+
+    dag_id = "train_and_deploy_iris"
+    for event in ("first", "second"):
+        untold.put_by(kept(event), dag_id)
+    monkeypatch.setattr(watch_models, "hand_over", hand_over)
+    watch_models._hand_over_untold(pipeline())
+    assert events(dag_id) == ["second", "after first", "after second"]
+
+
+def test_of_one_dag_so_many_messages_are_kept_and_the_log_has_those_that_are_not(airflow, caplog):
+    for number in range(untold.MOST_MESSAGES + 2):
+        untold.put_by(kept(f"event-{number}"), "d")
+    assert events("d") == [f"event-{number}" for number in range(2, untold.MOST_MESSAGES + 2)]
+    dropped = [record.getMessage() for record in caplog.records if "is dropped" in record.getMessage()]
+    assert ['"event-0"' in dropped[0], '"event-1"' in dropped[1], len(dropped)] == [True, True, 2]
+
+
 def test_what_a_missed_deadline_has_to_say_waits_in_the_triggerer(slack, airflow, monkeypatch, hasty):
     monkeypatch.setenv("PIPELINES_DIR", str(ROOT / "include" / "pipelines"))
     monkeypatch.setattr(deadline, "load_named", lambda name: SimpleNamespace(**vars(pipeline()), **DUE))
@@ -350,3 +379,5 @@ def test_of_a_burst_of_many_processes_each_message_is_told_once(tmp_path):
         "doubled": 0,
     }
     assert figures["kept for later"] > 0
+    longest = delivery.LONGEST_WAIT_SECONDS + delivery._MOST_SPREAD_SECONDS
+    assert figures["longest pause of a task for Slack, seconds"] <= longest == 6

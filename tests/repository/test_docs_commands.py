@@ -97,6 +97,13 @@ def test_commands_are_those_of_shell_blocks_and_of_programs_in_backticks():
     assert parts == [["make", "demo"], ["echo", "7"], ["fresh-endpoints", "x"], ["make", "up"]]
 
 
+@pytest.mark.parametrize(("program", "page"), shown_commands.RUN_BY_NO_TEST.items())
+def test_a_program_that_no_test_runs_is_shown_on_one_page_which_says_so(program, page):
+    shown = {name for name, command in SHOWN for part in shown_commands.parts_of(command) if part[0] == program}
+    assert shown == {page}
+    assert f"`{program}`, runs in no test" in (ROOT / "docs" / page).read_text()
+
+
 def test_every_make_target_of_the_pages_is_run_by_ci_or_by_a_test():
     parts = [part for _, command in SHOWN for part in shown_commands.parts_of(command)]
     named = {part[1] for part in parts if part[0] == "make"}

@@ -1,3 +1,5 @@
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,10 @@ def test_prices_must_be_given(capsys):
     with pytest.raises(SystemExit):
         run_cost.main([])
     assert "--training, --hosting, --transform, --storage" in capsys.readouterr().err
+
+
+def test_the_docs_show_what_the_command_prints(capsys):
+    page = (Path(__file__).parents[2] / "docs/costs.md").read_text()
+    [(command, printed)] = re.findall(r"^```\n\$ (\S+ include/run_cost.py .*)\n((?:.+\n)+)```$", page, re.MULTILINE)
+    assert run_cost.main(shlex.split(command)[2:]) == 0
+    assert capsys.readouterr().out == printed

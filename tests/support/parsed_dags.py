@@ -48,7 +48,7 @@ for dag in bag.dags.values():
         "max_active_runs": dag.max_active_runs,
         "longest_retry_delays": [task.max_retry_delay and task.max_retry_delay.total_seconds() for task in again.tasks],
         "timezone": str(dag.timezone),
-        "params": sorted(dag.params),
+        "params": {name: dag.params.get_param(name).description for name in dag.params},
         "first_runs": first_runs(again, 5),
     }
 clients = sorted({"slack_sdk", "aiohttp", "aiobotocore", "pandas"} & sys.modules.keys())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk.execution_time import task_runner
+from benchmarks.noticing import ours
 
 from fresh_endpoints.waiting import pace
 from fresh_endpoints.waiting.connections import SageMakerConnection
@@ -114,3 +115,19 @@ def test_a_run_costs_as_many_calls_with_a_hundred_thousand_past_jobs_as_with_ten
         assert past.pages, "no list was asked for, so nothing was shown"
         costs.append(calls.total() + past.requests)
     assert costs[0] == costs[1]
+
+
+def test_the_docs_tell_the_looks_of_the_triggerer_beside_the_calls_of_the_tasks():
+    """Of a run that waits alone: each wait is described by itself, which is the most that it costs."""
+    deployment = ours(300.0, None)[1]
+    looks = [ours(1800.0, None)[1], ours(1800.0, 1800.0)[1]]
+    text = DOC.read_text()
+    of_sagemaker = [int(calls) for calls in re.findall(r"of SageMaker \| \*\*(\d+)\*\* \| \*\*(\d+)\*\*", text)[0]]
+    of_tagging = [int(calls) for calls in re.findall(r"\| \| of the tagging API \| (\d+) \| (\d+) \|", text)[0]]
+    parts = [of_sagemaker, of_tagging, looks, [deployment] * 2]
+    names = ["by the tasks, of SageMaker", "by the tasks, of the tagging API", "looks at the training",
+             "looks at the deployment"]  # fmt: skip
+    for name, (first, later) in zip(names, parts, strict=True):
+        assert f"| {name} | {first} | {later} |" in text
+    first, later = (sum(part[number] for part in parts) for number in (0, 1))
+    assert f"| in all | **{first}** | **{later}** | none |" in text

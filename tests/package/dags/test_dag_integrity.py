@@ -60,13 +60,24 @@ def test_no_retry_is_longer_than_an_hour_away(shipped):
 
 def test_the_trigger_form_has_its_three_fields(shipped):
     dag = shipped["dags"]["train_and_deploy_multiclass"]
-    assert dag["params"] == ["data_date", "deploy", "wait_minutes"]
+    assert sorted(dag["params"]) == ["data_date", "deploy", "wait_minutes"]
     assert dag["timezone"] == "Asia/Tokyo"
+
+
+def test_each_field_of_a_form_says_by_itself_what_it_does_and_what_empty_means(shipped):
+    daily, prediction = (
+        shipped["dags"][f"{kind}_multiclass"]["params"] for kind in ("train_and_deploy", "batch_predict")
+    )
+    assert daily["data_date"] == "Train on this day's files. Leave empty for yesterday (Asia/Tokyo)."
+    assert prediction["data_date"].endswith("this day's files. Leave empty for yesterday (Asia/Tokyo).")
+    for dag_id, dag in shipped["dags"].items():
+        for field, words in dag["params"].items():
+            assert words, (dag_id, field)
 
 
 def test_the_form_of_a_redeploy_has_its_three_fields_and_nothing_starts_it_but_a_person(shipped):
     dag = shipped["dags"]["redeploy_multiclass"]
-    assert dag["params"] == ["hold_days", "model", "reason"]
+    assert sorted(dag["params"]) == ["hold_days", "model", "reason"]
     assert dag["first_runs"] == []
     assert dag["max_active_runs"] == 1
     assert "redeploy" in dag["tags"]
@@ -79,7 +90,8 @@ def test_a_file_chooses_the_pool_of_what_asks_aws_for_instances_and_the_priority
 
     pipelines = tmp_path / "pipelines"
     pipelines.mkdir()
-    chosen = MULTICLASS.replace("name: multiclass", "name: multiclass\npool: sagemaker\npriority: 7")
+    keys = "pool: sagemaker\npriority: 7\nmax_active_runs: 4"
+    chosen = MULTICLASS.replace("name: multiclass", f"name: multiclass\n{keys}")
     (pipelines / "multiclass.yaml").write_text(chosen)
     parsed = parse(tmp_path, PIPELINES_DIR=str(pipelines))
     assert parsed["errors"] == {}
@@ -90,6 +102,8 @@ def test_a_file_chooses_the_pool_of_what_asks_aws_for_instances_and_the_priority
     asking = {task for task, (pool, _) in slots.items() if pool == "sagemaker"}
     assert asking == {"train", "deploy", "predict", "redeploy"}
     assert {weight for _, weight in slots.values()} == {7}
+    runs = {dag_id: dag["max_active_runs"] for dag_id, dag in parsed["dags"].items() if "multiclass" in dag_id}
+    assert runs == {"train_and_deploy_multiclass": 4, "batch_predict_multiclass": 1, "redeploy_multiclass": 1}
 
 
 def test_a_second_file_is_a_second_pipeline_and_a_broken_one_takes_no_other_with_it(tmp_path):

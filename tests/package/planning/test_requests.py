@@ -4,96 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
-from pathlib import Path
 
 import pytest
 import yaml
-from botocore.client import BaseClient
 
 from fresh_endpoints import __main__ as commands
-from fresh_endpoints.aws import tags
 from fresh_endpoints.pipeline_file.loading import load_pipeline
 from fresh_endpoints.plan_command import moment_of
 from pipeline_files import BASE, changed
-
-ROOT = Path(__file__).parents[3]
-DAY = dt.date(2019, 3, 4)
-SENT = (
-    "CreateTrainingJob", "CreateModel", "CreateEndpointConfig", "CreateEndpoint", "UpdateEndpoint",
-    "CreateTransformJob",
-)  # fmt: skip
-
-
-@pytest.fixture
-def planned(tmp_path, monkeypatch, capsys):
-    """Plan a pipeline of the folder with the date DATE, as JSON."""
-
-    def planned(name, *arguments):
-        monkeypatch.setenv("PIPELINES_DIR", str(tmp_path))
-        assert commands.main(["plan", name, "--date", str(DAY + dt.timedelta(days=1)), "--json", *arguments]) == 0
-        return json.loads(capsys.readouterr().out)
-
-    return planned
-
-
-def of(plan, operation):
-    return [item["request"] for item in plan["requests"] if item["operation"] == operation]
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """Every request that leaves for AWS, whole: local AWS's own record keeps names only."""
-    requests, make = [], BaseClient._make_api_call
-
-    def recording(self, operation, parameters):
-        requests.append((operation, parameters))
-        return make(self, operation, parameters)
-
-    monkeypatch.setattr(BaseClient, "_make_api_call", recording)
-    return requests
-
-
-def in_the_plans_words(sent, name):
-    """Requests with the plan's names for what no plan can know: run ids, and what is made of them; starts; metrics."""
-    unknown = {tags.RUN_ID: "<run id>", tags.RUN_STARTED: "<run start>", tags.METRICS: "<metrics>"}
-    unknown[tags.PREVIOUS_CONFIG] = "<live config>"
-    jobs = [request["TransformJobName"] for operation, request in sent if operation == "CreateTransformJob"]
-    names = dict.fromkeys(jobs, f"{name}-{DAY}-<job id>")
-
-    def said(value):
-        if isinstance(value, dict):
-            if value.get("Key") in unknown:
-                return {**value, "Value": unknown[value["Key"]]}
-            if value.get("Key") == tags.MADE:
-                return {**value, "Value": re.sub(r"^\S+", "<time>", value["Value"])}
-            return {key: said(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [said(item) for item in value]
-        if isinstance(value, str):
-            return names.get(value) or re.sub(rf"({name}-{DAY})-[0-9a-f]{{8}}\b", r"\1-<run id>", value)
-        return value
-
-    return [(operation, said(request)) for operation, request in sent]
-
-
-def compare(pipeline, plan, sent):
-    """Run twice, so that the endpoint is created and then updated, predict, and compare what was sent."""
-    pipeline.upload(DAY)
-    assert pipeline.run(DAY).tasks["deploy"] == "success"
-    if of(plan, "CreateTransformJob"):
-        assert pipeline.predict(data_date=str(DAY)).state == "success"
-    pipeline.run(DAY, deploy="always")
-    found = in_the_plans_words(sent, pipeline.name)
-    for operation in SENT:
-        requests = [request for name, request in found if name == operation]
-        assert requests[:1] == of(plan, operation), operation
-    heads = [request for name, request in found if name == "HeadObject"]
-    assert all(wanted in heads for wanted in of(plan, "HeadObject"))
+from planned_and_sent import DAY, compare, of
 
 
 def test_the_sample_sends_what_the_plan_says(pipeline, planned, sent):
     pipeline.write(lambda content: content.update(aws_tags={"team": "ours"}))
+    pipeline.upload(DAY)
     compare(pipeline, planned(pipeline.name), sent)
 
 
@@ -112,31 +36,8 @@ def test_other_sections_send_what_the_plan_says(pipeline, planned, sent):
     plan = planned(pipeline.name)
     assert "<run id>" in of(plan, "CreateTrainingJob")[0]["HyperParameters"]["note"]
     pipeline.write(lambda content: content["training"]["HyperParameters"].pop("note"))
+    pipeline.upload(DAY)
     compare(pipeline, planned(pipeline.name), sent)
-
-
-EXAMPLES = sorted((ROOT / "include" / "pipelines" / "examples").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_each_example_sends_what_the_plan_says(pipeline, planned, sent, path, monkeypatch):
-    """Its program is a small one, so that it may fail later on; what it has sent by then is what was planned."""
-    monkeypatch.setenv("AIRFLOW_VAR_CHAMPION_MODEL", "the-champion")
-    (pipeline.folder / f"{pipeline.name}.yaml").unlink()
-    # Under a name of its own: the examples' own tests share local AWS.
-    pipeline.name = name = f"{path.stem}-plan"
-    pipeline.content = {**yaml.safe_load(path.read_text()), "name": name}
-    pipeline.use_tiny_image(model="m")
-    pipeline.write(lambda content: content.update(retries=0))
-    plan = planned(name)
-    for head in of(plan, "HeadObject"):
-        pipeline.s3.put_object(**head, Body=b"1,2\n")
-    pipeline.run(DAY)
-    found = in_the_plans_words(sent, name)
-    assert {"CreateTrainingJob"} <= {operation for operation, _ in found}
-    for operation in SENT:
-        requests = [request for name, request in found if name == operation]
-        assert requests[:1] in ([], of(plan, operation)[:1]), operation
 
 
 def test_what_is_added_is_marked_and_yaml_says_the_same_as_json(planned, tmp_path, capsys):

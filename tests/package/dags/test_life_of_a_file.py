@@ -181,12 +181,31 @@ def test_a_changed_file_holds_for_the_next_run(pipeline):
 
 
 def test_a_file_that_is_moved_with_its_folder_is_the_same_pipeline(pipeline, tmp_path_factory, monkeypatch):
+    def move():
+        moved = tmp_path_factory.mktemp("elsewhere") / "pipelines"
+        pipeline.folder.rename(moved)
+        pipeline.folder = moved
+        monkeypatch.setenv("PIPELINES_DIR", str(moved))
+
+    goes_on_where_it_was(pipeline, move)
+
+
+def test_a_file_that_is_moved_into_a_folder_below_is_the_same_pipeline(pipeline):
+    def move():
+        below = pipeline.folder / "ranking" / "team"
+        below.mkdir(parents=True)
+        (pipeline.folder / f"{pipeline.name}.yaml").rename(below / f"{pipeline.name}.yaml")
+
+    goes_on_where_it_was(pipeline, move)
+
+
+def goes_on_where_it_was(pipeline, move):
+    """Deploy a day, move the file, and deploy the next one: to the same endpoint, from which the way back leads on."""
     pipeline.deploy_first(1, (DAY_1, DAY_2))
-    arn = pipeline.endpoint()["EndpointArn"]
-    moved = tmp_path_factory.mktemp("elsewhere") / "pipelines"
-    pipeline.folder.rename(moved)
-    pipeline.folder = moved
-    monkeypatch.setenv("PIPELINES_DIR", str(moved))
+    first, arn = pipeline.live(), pipeline.endpoint()["EndpointArn"]
+    move()
     assert pipeline.run(DAY_2).tasks["deploy"] == "success"
     assert pipeline.endpoint()["EndpointArn"] == arn
     assert pipeline.live().startswith(f"{pipeline.name}-{DAY_2}-")
+    assert pipeline.redeploy(hold_days=0).tasks["redeploy"] == "success"
+    assert pipeline.live() == first

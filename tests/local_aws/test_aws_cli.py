@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.loaders import Loader
 
+from aws_cli import Cli
 from local_aws.process import LocalAws
 from sagemaker_requests import (
     ROLE,
@@ -30,47 +27,6 @@ from sagemaker_requests import (
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = "123456789012.dkr.ecr.ap-northeast-1.amazonaws.com/sagemaker-repo:latest"
-
-
-class Cli:
-    """The AWS CLI on local AWS. Its waiters look every second; what they look for is botocore's own."""
-
-    def __init__(self, aws: LocalAws, folder: Path) -> None:
-        self._folder = folder
-        models = folder / "models/sagemaker/2017-07-24"
-        models.mkdir(parents=True)
-        waiters = Loader().load_service_model("sagemaker", "waiters-2")
-        for waiter in waiters["waiters"].values():
-            waiter["delay"] = 1  # 30 to 120 s, which the command line cannot change
-        (models / "waiters-2.json").write_text(json.dumps(waiters))
-        self._environment = {
-            **os.environ,
-            **aws.environment(),
-            "AWS_DATA_PATH": str(folder / "models"),
-            "AWS_PAGER": "",
-            "AWS_CONFIG_FILE": os.devnull,
-        }
-
-    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
-        """Start a command in the folder. Options that are no text are written as JSON."""
-        arguments = [str(Path(sys.executable).with_name("aws")), *words]
-        for option, value in options.items():
-            text = value if isinstance(value, str) else json.dumps(value)
-            arguments += [f"--{option.replace('_', '-')}", text]
-        return subprocess.Popen(
-            arguments,
-            env=self._environment,
-            cwd=self._folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __call__(self, *words: str, **options: Any) -> Any:
-        """Run a command to its end and read what it answers."""
-        told, errors = (command := self.start(*words, **options)).communicate(timeout=60)
-        assert command.returncode == 0, errors
-        return json.loads(told) if told.startswith("{") else told
 
 
 @pytest.fixture
@@ -115,6 +71,14 @@ def test_the_aws_cli_trains_deploys_and_asks(local_aws: LocalAws, cli: Cli, tmp_
     assert (tmp_path / "answer.csv").read_text().split() == ["0", "2"]
     cli("sagemaker", "delete-endpoint", endpoint_name=endpoint)
     cli("sagemaker", "wait", "endpoint-deleted", endpoint_name=endpoint)
+
+
+def test_the_command_of_contributing_asks_local_aws(local_aws: LocalAws, cli: Cli) -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    [command] = re.findall(r"^\.venv/bin/aws (.* list-models)$", page, re.MULTILINE)
+    url = "http://127.0.0.1:5000"
+    assert url in command
+    assert cli.typed(command.replace(url, local_aws.url))["Models"] is not None
 
 
 def start_training(aws: LocalAws) -> str:

@@ -49,6 +49,51 @@ TARGETS = {
     "lock": ("tests/repository/test_locks.py", "LOCKS"),
     "lock-images": ("tests/repository/test_base_images.py", "base_images"),
 }
+AIRFLOW, AWS = "tests/package/test_airflow_commands.py", "tests/package/test_aws_commands.py"
+# What runs a command of another program, and a word by which that is seen there.
+RUN_BY = {
+    **{
+        f"airflow {name}": (AIRFLOW, f"airflow {name}")
+        for name in (
+            *("dags pause", "dags unpause", "dags list-runs", "dags delete", "dags list-import-errors"),
+            *("pools set", "pools list", "variables delete", "jobs check", "db check", "config get-value"),
+        )
+    },
+    "airflow backfill create": ("tests/services/usage/test_usage.py", '"backfill", "create"'),
+    "airflow db migrate": ("tests/conftest.py", '"db", "migrate"'),
+    **{
+        f"aws sagemaker {name}": (AWS, f"sagemaker {name}")
+        for name in (
+            *("list-endpoint-configs", "update-endpoint", "add-tags", "describe-endpoint", "delete-endpoint"),
+            "wait endpoint-deleted",
+        )
+    },
+    "aws sagemaker list-models": ("tests/local_aws/test_aws_cli.py", "list-models"),
+    "aws s3 sync": ("tests/repository/test_mwaa.py", '"sync", "cp"'),
+    "aws s3 cp": ("tests/repository/test_mwaa.py", '"sync", "cp"'),
+    "docker compose up": ("tests/support/compose_stack.py", '"up"'),
+    "docker compose down": ("tests/support/compose_stack.py", '"down", "--volumes"'),
+    "docker compose exec": ("tests/support/compose_stack.py", '"exec"'),
+    "docker compose logs": ("tests/compose/test_settings.py", '"logs", "check-settings"'),
+    "docker build": ("tests/containers/test_laptop_page.py", "docker build"),
+    "docker inspect": ("tests/support/compose_stack.py", 'docker("inspect"'),
+    "git archive": ("tests/repository/test_kubernetes.py", "git archive"),
+    "python -m": ("Makefile", "python -m pytest"),
+    "python include/run_cost.py": ("tests/repository/test_run_cost.py", "run_cost.main(command"),
+    "python tests/support/slack_burst.py": ("tests/package/telling/test_later.py", "slack_burst.py"),
+    "pip install": ("docs/journeys.md", "pip install -r requirements.txt -c constraints.txt"),
+}
+# What no test runs, and why.
+NOT_RUN = {
+    "airflow db clean": "only named, as what deletes old runs of whatever DAG",
+    "aws secretsmanager create-secret": "needs an account: local AWS keeps no secrets",
+    "aws service-quotas list-service-quotas": "needs an account: local AWS has quotas and no Service Quotas",
+    "aws service-quotas request-service-quota-increase": "needs an account, and asks people at AWS for something",
+    "docker build --file include/kubernetes/Dockerfile": "tests/repository/test_kubernetes.py lays out what it copies",
+    "docker pull": "needs a registry",
+    "docker push": "needs a registry",
+    "docker run": "only named, as what SageMaker does; tests/containers has local AWS do it",
+}
 # The tests of a subcommand, where they are not those of the file that is called as it is.
 SUBCOMMANDS = {
     "check": "tests/package/test_main.py",
@@ -111,8 +156,42 @@ def test_every_make_target_of_the_pages_is_run_by_ci_or_by_a_test():
     assert named - STAGES - TARGETS.keys() == set(), "add what runs it to TARGETS"
 
 
-@pytest.mark.parametrize(("place", "word"), sorted(set(TARGETS.values())))
-def test_what_runs_a_target_does(place, word):
+def test_every_other_command_of_the_pages_is_run_by_a_test_or_it_is_said_why_not():
+    parts = [part for _, command in SHOWN for part in shown_commands.parts_of(command)]
+    named = {shown_commands.name_of(*part) for part in parts if part[0] not in ("make", "fresh-endpoints", "echo")}
+    assert named - RUN_BY.keys() - NOT_RUN.keys() == set(), "add what runs it to RUN_BY"
+    assert (RUN_BY.keys() | NOT_RUN.keys()) - named == set(), "no page shows it any more"
+    assert RUN_BY.keys() & NOT_RUN.keys() == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_command_stands_in_a_shells_block_or_behind_a_prompt(page):
+    assert shown_commands.commands_outside(page.read_text()) == []
+
+
+def test_a_command_in_a_block_that_is_no_shells_is_found():
+    page = "```sh\nmake up\n```\n```\n$ make demo\nmake no\n  A=1 aws s3 ls\n```\n```yaml\nmake: no\n```\n"
+    assert shown_commands.commands_of(page) == ["make up", "make demo"]
+    assert shown_commands.commands_outside(page) == ["make no", "A=1 aws s3 ls"]
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("airflow dags pause x", "airflow dags pause"),
+        ("aws --region x sagemaker wait endpoint-deleted --endpoint-name x", "aws sagemaker wait endpoint-deleted"),
+        ("docker compose exec -e A=1 scheduler airflow version", "docker compose exec"),
+        ("docker build --tag x --file y .", "docker build --file y"),
+        ("git archive HEAD dags", "git archive"),
+    ],
+)
+def test_a_command_is_known_by_its_subcommand(command, name):
+    [part] = shown_commands.parts_of(command)
+    assert shown_commands.name_of(*part) == name
+
+
+@pytest.mark.parametrize(("place", "word"), sorted({*TARGETS.values(), *RUN_BY.values()}))
+def test_what_runs_a_target_or_a_command_does(place, word):
     assert word in (ROOT / place).read_text()
 
 

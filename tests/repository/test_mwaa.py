@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import subprocess
@@ -15,6 +16,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import parsed_dags
+from aws_cli import Cli
+from local_aws.process import LocalAws
+from sagemaker_requests import new_bucket
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +53,24 @@ def test_all_dags_import_there(dist, tmp_path):
     assert parsed["errors"] == {}
     of_the_sample = ["batch_predict_multiclass", "redeploy_multiclass", "train_and_deploy_multiclass"]
     assert sorted(parsed["dags"]) == sorted([*of_the_sample, "tell_later", "watch_models"])
+
+
+def test_the_commands_of_the_page_bring_it_into_the_environments_bucket(
+    dist: Path, local_aws: LocalAws, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "mwaa.md").read_text()
+    (tmp_path / "dist").symlink_to(dist)
+    cli, bucket = Cli(local_aws, tmp_path), new_bucket(local_aws)
+    commands = re.findall(r"\baws (s3 [^&\n]+)", page.replace("<MWAA bucket>", bucket))
+    assert [command.split()[1] for command in commands] == ["sync", "cp", "cp"]
+    for command in commands:
+        cli.typed(command)
+    s3 = local_aws.client("s3")
+    keys = {found["Key"] for found in s3.list_objects_v2(Bucket=bucket)["Contents"]}
+    assert {"plugins.zip", "requirements.txt", "dags/include/pipelines/multiclass.yaml"} <= keys
+    assert keys == {path.relative_to(dist).as_posix() for path in dist.rglob("*") if path.is_file()}
+    packed = s3.get_object(Bucket=bucket, Key="plugins.zip")["Body"].read()
+    assert zipfile.ZipFile(io.BytesIO(packed)).testzip() is None
 
 
 def test_holds_the_package_and_nothing_else(dist):

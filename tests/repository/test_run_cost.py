@@ -7,7 +7,8 @@ import yaml
 
 import run_cost
 
-SAMPLE = yaml.safe_load((Path(__file__).parents[2] / "include/pipelines/multiclass.yaml").read_text())
+ROOT = Path(__file__).parents[2]
+SAMPLE = yaml.safe_load((ROOT / "include/pipelines/multiclass.yaml").read_text())
 PRICES = run_cost.Prices(training=0.36, hosting=0.5, transform=0.72, storage=0.25)
 
 

@@ -20,6 +20,8 @@ from fresh_endpoints import __main__ as fresh_endpoints
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 BLOCK = re.compile(r"^ *```sh\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+OTHER_BLOCK = re.compile(r"^ *```(?!sh\n)(\w*)\n(.*?)^ *```", re.DOTALL | re.MULTILINE)
+PROMPTED = re.compile(r"^ *\$ (.+)$", re.MULTILINE)
 FENCED = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 PROGRAMS = ("make", "fresh-endpoints", "airflow", "aws", "docker", "pip", "python", "git")
 # The page says so where it shows them, and only what they read of the repository is held.
@@ -29,14 +31,45 @@ _PLACE = re.compile(r"<[\w ]+>")
 
 
 def commands_of(text: str) -> list[str]:
-    """The commands of a page: each line of its shell blocks, and what begins with a program in backticks.
+    """The commands of a page: each line of its shell blocks, what follows a prompt, and what begins with a program.
 
-    In backticks, what is cut short by an ellipsis is none.
+    The last is in backticks; what is cut short there by an ellipsis is none.
     """
     text = text.replace("\\\n", " ")
     lines = [line.strip() for block in BLOCK.findall(text) for line in block.splitlines()]
     inline = re.findall(rf"`((?:{'|'.join(PROGRAMS)}) [^`\n…]+)`", FENCED.sub("", text))
-    return [line for line in [*lines, *inline] if line and not line.startswith("#")]
+    return [line for line in [*lines, *PROMPTED.findall(text), *inline] if line and not line.startswith("#")]
+
+
+def commands_outside(text: str) -> list[str]:
+    """Lines of blocks that are no shell's, and begin with a program and without a prompt: nobody would hold them."""
+    blocks = [block for _, block in OTHER_BLOCK.findall(BLOCK.sub("", text))]
+    begins = re.compile(rf"^\s*(?:\w+=\S* )*(?:\.venv/bin/)?(?:{'|'.join(PROGRAMS)}) ")
+    return [line.strip() for block in blocks for line in block.splitlines() if begins.match(line)]
+
+
+def name_of(program: str, *arguments: str) -> str:
+    """A command by its subcommand, without what it is asked to do: `airflow dags pause`, `aws sagemaker add-tags`."""
+    words = [program, *arguments]
+    if program == "aws":
+        service, operation, *rest = without_global_options(arguments)
+        words = [program, service, operation, *(rest[:1] if operation == "wait" else ())]
+    elif program == "airflow" or arguments[:1] == ("compose",):
+        words = words[:3]
+    elif program == "docker":
+        files = [word for pair in pairwise(arguments) if pair[0] == "--file" for word in pair]
+        words = [*words[:2], *files]
+    else:
+        words = words[:2]
+    return " ".join(words)
+
+
+def without_global_options(arguments: Sequence[str]) -> list[str]:
+    """The words of an AWS CLI's command from its service on: before it may stand options of the CLI's own."""
+    words = [word for word in arguments if word not in ("--no-sign-request",)]
+    while words[0].startswith("--"):  # Each with its value.
+        words = words[2:]
+    return words
 
 
 def parts_of(command: str) -> list[list[str]]:
@@ -107,10 +140,7 @@ def _docker(*arguments: str) -> None:
 
 def _aws(*arguments: str) -> None:
     """Hold a command of the AWS CLI against the service's API, after which it is named."""
-    words = [word for word in arguments if word not in ("--no-sign-request",)]
-    while words[0].startswith("--"):  # The CLI's own options, each with its value.
-        words = words[2:]
-    service, operation, *options = words
+    service, operation, *options = without_global_options(arguments)
     if service == "s3":
         assert operation in ("cp", "sync")
         return

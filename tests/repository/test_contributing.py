@@ -58,6 +58,14 @@ def test_every_make_target_that_is_named_is_in_the_makefile(page, target):
     assert target in TARGETS
 
 
+def test_the_page_on_tests_names_each_folder_of_them_and_no_other():
+    page = (ROOT / "docs" / "tests.md").read_text()
+    named = {name.strip("/").partition("/")[2] for name in re.findall(r"`(tests/[\w/]+)/`", page)}
+    assert [name for name in named if not (ROOT / "tests" / name).is_dir()] == []
+    folders = {path.name for path in (ROOT / "tests").iterdir() if list(path.glob("**/test_*.py"))}
+    assert folders - {name.partition("/")[0] for name in named} == set()
+
+
 def test_each_page_names_targets_and_the_hooks_are_make_targets():
     assert NAMED_TARGETS["README.md"]
     assert NAMED_TARGETS["CONTRIBUTING.md"]

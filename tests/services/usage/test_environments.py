@@ -17,7 +17,7 @@ from local_aws.process import LocalAws
 from local_aws.sample_data import upload
 
 DAG_ID = "train_and_deploy_multiclass"
-DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
+DAY_1, DAY_2, DAY_3 = (date(2019, 3, day) for day in (4, 5, 6))
 WHOLE = ["Training started", "Training complete", "Deployment started", "Deployment completed"]
 # Two Airflows share the machine: nothing here is a claim about speed.
 PATIENCE = 400.0
@@ -33,7 +33,7 @@ def airflows(aws: LocalAws, tmp_path: Path) -> Iterator[tuple[AirflowServices, A
     pipelines.mkdir()
     (pipelines / "multiclass.yaml").write_text(yaml.safe_dump({**sample, "schedule": None, "retries": 0}))
     (pipelines / "multiclass.dev.yaml").write_text("description: the one to try things with\n")
-    upload(aws.client("s3"), aws.region, [DAY_1, DAY_2])
+    upload(aws.client("s3"), aws.region, [DAY_1, DAY_2, DAY_3])
     with ExitStack() as stack:
         started = [
             stack.enter_context(
@@ -86,9 +86,18 @@ def test_no_job_endpoint_tag_or_message_of_one_is_touched_by_the_other(
         watched = airflow.trigger("watch_models")
         assert airflow.wait_for_run("watch_models", watched, timeout=PATIENCE)["state"] == "success"
     assert state_of(aws, "multiclass") == newer
+    told_by_dev = ["Training started", "Training failed", *WHOLE]
     assert titles(aws, "multiclass") == WHOLE * 2
-    assert titles(aws, "multiclass (dev)") == ["Training started", "Training failed", *WHOLE]
-    assert len(aws.slack_messages()) == len(WHOLE) * 3 + 2
+    assert titles(aws, "multiclass (dev)") == told_by_dev
+
+    # And the other way round: prod goes on, and nothing of dev's is touched.
+    of_dev_before = everything_of_dev(aws)
+    assert ended(prod, run(prod, DAY_3)) == "success"
+    assert state_of(aws, "multiclass") != newer
+    assert everything_of_dev(aws) == of_dev_before
+    assert titles(aws, "multiclass") == WHOLE * 3
+    assert titles(aws, "multiclass (dev)") == told_by_dev
+    assert len(aws.slack_messages()) == len(WHOLE) * 4 + 2
 
 
 def run(airflow: AirflowServices, day: date) -> str:
@@ -113,6 +122,22 @@ def state_of(aws: LocalAws, endpoint: str) -> tuple[str, object, dict[str, str]]
     found = sagemaker.describe_endpoint(EndpointName=endpoint)
     tags = {tag["Key"]: tag["Value"] for tag in sagemaker.list_tags(ResourceArn=found["EndpointArn"])["Tags"]}
     return found["EndpointConfigName"], found["LastModifiedTime"], tags
+
+
+def everything_of_dev(aws: LocalAws) -> list[object]:
+    """Dev's endpoint with its tags, and each of its jobs, endpoint configs and models with status and tags."""
+    sagemaker = aws.client("sagemaker")
+    found: list[object] = [state_of(aws, "dev-multiclass")]
+    for operation, members in (
+        ("list_training_jobs", "TrainingJob"),
+        ("list_endpoint_configs", "EndpointConfig"),
+        ("list_models", "Model"),
+    ):
+        [listed] = sagemaker.get_paginator(operation).paginate().build_full_result().values()
+        mine = [each for each in listed if each[f"{members}Name"].startswith("dev-")]
+        assert mine, operation
+        found += [(each, sagemaker.list_tags(ResourceArn=each[f"{members}Arn"])["Tags"]) for each in mine]
+    return found
 
 
 def titles(aws: LocalAws, pipeline: str) -> list[str]:

@@ -164,7 +164,7 @@ def how_it_is_measured(fleet: dict[str, Any]) -> str:
         fleet: As fleet.measure() tells.
     """
     return f"""- **Many at one moment**: real services with Airflow's defaults (`benchmarks/fleet.py`). The runs, of
-  {fleet["pipelines"]} pipelines that have never run, queue up while their DAGs are paused; one request unpauses all.
+  {fleet["pipelines"]} pipelines that have never run, queue up while their DAGs are paused; one request lets all begin.
   Local AWS runs on the same machine, starts a program for each job, allows two lists and one Slack message a second,
   and has had {fleet["past"]} trainings before. The bound is the number of pipelines by the quota, times a training,
   plus a deployment. The empty tasks, then the stock operators follow in the same Airflow; then the idle one. The

@@ -79,7 +79,7 @@ RUN_BY = {
     "docker inspect": ("tests/support/compose_stack.py", 'docker("inspect"'),
     "git archive": ("tests/repository/test_kubernetes.py", "git archive"),
     "python -m": ("Makefile", "python -m pytest"),
-    "python include/run_cost.py": ("tests/repository/test_run_cost.py", "run_cost.main(command"),
+    "python include/run_cost.py": ("tests/repository/test_run_cost.py", "run_cost.main(shlex.split(command)"),
     "python tests/support/slack_burst.py": ("tests/package/telling/test_later.py", "slack_burst.py"),
     "pip install": ("docs/journeys.md", "pip install -r requirements.txt -c constraints.txt"),
 }
@@ -93,6 +93,8 @@ NOT_RUN = {
     "docker pull": "needs a registry",
     "docker push": "needs a registry",
     "docker run": "only named, as what SageMaker does; tests/containers has local AWS do it",
+    "helm repo": "needs the chart's registry and a cluster, as the page says",
+    "helm upgrade": "needs the chart's registry and a cluster, as the page says",
 }
 # The tests of a subcommand, where they are not those of the file that is called as it is.
 SUBCOMMANDS = {

@@ -77,7 +77,9 @@ def main() -> int:
     if "fleet" in sizes:
         results["fleet"] = fleet.measure(**sizes["fleet"], say=say)
         _keep(results)
-    command = "make bench-quick" if options.quick else "make bench bench-fleet" if options.fleet else "make bench"
+    command = (
+        "make bench-quick" if options.quick else "make bench` and `make bench-fleet" if options.fleet else "make bench"
+    )
     page = report.write(results, command, (load, os.getloadavg()[0]))
     for row in report.rows_of(results):
         say(f"{'met   ' if row.is_met else 'MISSED'}  {row.what}: {row.found}, target {row.target}")

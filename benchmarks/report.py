@@ -66,13 +66,16 @@ def _page(results: dict[str, Any], systems: dict[str, float], command: str, load
     )
     busy = load[0] > 0.5 * (os.cpu_count() or 1)
     warning = "; **other programs used the machine, so times are longer than on a quiet one**" if busy else ""
+    in_one_go = "Everything was measured in one go, against the same local AWS."
+    if "bench-fleet" in command:
+        in_one_go = "The fleet was measured last and apart, and the load is of that time; all else in one go before."
     return f"""# Benchmarks
 
 For whoever asks what waiting costs.
 Written by `{command}` on {time.strftime("%Y-%m-%d", time.gmtime())}: {os.cpu_count()} CPUs ({platform.machine()}),
 {_memory_gb():.0f} GB of memory, Python {platform.python_version()}, {versions}, {results["services"]["database"]}.
 The load average was {load[0]:.1f} when it began and {load[1]:.1f} when it ended{warning}.
-Everything was measured in one go, against the same local AWS. Slack messages,
+{in_one_go} Slack messages,
 verification, tags, the quality gate, the smoke test and the clean-up are on.
 
 ## Targets

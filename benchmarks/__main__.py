@@ -66,21 +66,20 @@ def main() -> int:
     parser.add_argument("--fleet", action="store_true", help="measure the fleet anew, beside what was found today")
     options = parser.parse_args()
     sizes = QUICK if options.quick else FULL
-    started, load = time.monotonic(), os.getloadavg()[0]
+    started, before = time.monotonic(), os.getloadavg()[0]
 
     def say(text: str) -> None:
         sys.stdout.write(f"{time.monotonic() - started:4.0f} s  {text}\n")
         sys.stdout.flush()
 
     results = _found_today() if options.fleet else _measure(sizes, say)
-    _keep(results)
+    _keep(results)  # For the fleet takes as long again.
     if "fleet" in sizes:
         results["fleet"] = fleet.measure(**sizes["fleet"], say=say)
-        _keep(results)
-    command = (
-        "make bench-quick" if options.quick else "make bench` and `make bench-fleet" if options.fleet else "make bench"
-    )
-    page = report.write(results, command, (load, os.getloadavg()[0]))
+    command = "make bench-quick" if options.quick else "make bench-fleet" if options.fleet else "make bench"
+    results.setdefault("loads", {})[command] = (before, os.getloadavg()[0])
+    _keep(results)
+    page = report.write(results)
     for row in report.rows_of(results):
         say(f"{'met   ' if row.is_met else 'MISSED'}  {row.what}: {row.found}, target {row.target}")
     say(f"wrote {page.relative_to(ROOT)}")
@@ -126,7 +125,7 @@ def _measure(sizes: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any
 
 
 def _found_today() -> dict[str, Any]:
-    """Read what a benchmark of today has found: figures of another day are of another machine.
+    """Read what a benchmark of today has found; the page has one date.
 
     Raises:
         SystemExit: None has run today.

@@ -16,13 +16,12 @@ from benchmarks.targets import Row, ratio, ratio_alone
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
-def write(results: dict[str, Any], command: str, load: tuple[float, float]) -> Path:
+def write(results: dict[str, Any]) -> Path:
     """Write the page and the plots.
 
     Args:
         results: By part: services, noticing, herd, grid, waiting, midnight, parsing, models_page; fleet if measured.
-        command: What was run.
-        load: The machine's load averages (1 minute) before and at the end.
+            And loads: by command, in their order, the machine's load averages (1 minute) before it and at its end.
 
     Returns:
         The page.
@@ -47,11 +46,11 @@ def write(results: dict[str, Any], command: str, load: tuple[float, float]) -> P
         plots.lines("Memory of waiting training jobs", memory, "waiting jobs", "MB on top of the empty triggerer")
     )
     page = DOCS / "benchmarks.md"
-    page.write_text(_page(results, systems, command, load))
+    page.write_text(_page(results, systems))
     return page
 
 
-def _page(results: dict[str, Any], systems: dict[str, float], command: str, load: tuple[float, float]) -> str:
+def _page(results: dict[str, Any], systems: dict[str, float]) -> str:
     overhead = "\n".join(
         f"| {name} | {seconds:.1f} | {seconds / systems['this package']:.2f} |" for name, seconds in systems.items()
     )
@@ -64,18 +63,21 @@ def _page(results: dict[str, Any], systems: dict[str, float], command: str, load
         f"{name} {importlib.metadata.version(name)}"
         for name in ("apache-airflow", "apache-airflow-providers-amazon", "boto3")
     )
-    busy = load[0] > 0.5 * (os.cpu_count() or 1)
+    loads = results["loads"]
+    commands = " and then ".join(f"`{command}`" for command in loads)
+    busy = any(before > 0.5 * (os.cpu_count() or 1) for before, _ in loads.values())
     warning = "; **other programs used the machine, so times are longer than on a quiet one**" if busy else ""
-    in_one_go = "Everything was measured in one go, against the same local AWS."
-    if "bench-fleet" in command:
-        in_one_go = "The fleet was measured last and apart, and the load is of that time; all else in one go before."
+    load = "; ".join(
+        f"{before:.1f} before `{command}`, {end:.1f} at its end" for command, (before, end) in loads.items()
+    )
+    in_one_go = "Everything was" if len(loads) == 1 else "All but the fleet, which the latter measured anew, was"
     return f"""# Benchmarks
 
 For whoever asks what waiting costs.
-Written by `{command}` on {time.strftime("%Y-%m-%d", time.gmtime())}: {os.cpu_count()} CPUs ({platform.machine()}),
+Written by {commands} on {time.strftime("%Y-%m-%d", time.gmtime())}: {os.cpu_count()} CPUs ({platform.machine()}),
 {_memory_gb():.0f} GB of memory, Python {platform.python_version()}, {versions}, {results["services"]["database"]}.
-The load average was {load[0]:.1f} when it began and {load[1]:.1f} when it ended{warning}.
-{in_one_go} Slack messages,
+The load average was {load}{warning}.
+{in_one_go} measured in one go, against the same local AWS. Slack messages,
 verification, tags, the quality gate, the smoke test and the clean-up are on.
 
 ## Targets

@@ -162,12 +162,22 @@ def test_the_page_tells_what_a_day_of_a_fleet_costs():
 @pytest.mark.parametrize("is_quick", [True, False])
 def test_the_page_has_a_row_for_every_target_and_tells_of_the_fleet_where_it_was_measured(is_quick):
     results = results_of() | ({} if is_quick else {"fleet": fleet_of()})
-    page = report._page(results, {"this package": 2.0, "other": 4.0}, "make bench", (0.0, 0.0))
+    page = report._page(results, {"this package": 2.0, "other": 4.0})
     rows = report.rows_of(results)
     assert [str(row) in page for row in rows] == [True] * len(rows)
     assert ("## What a fleet costs Airflow" in page) is not is_quick
     assert "simulated: that succeed | 30 | all 30 | met |" in page
     assert "{" not in page
+
+
+def test_the_page_says_by_which_commands_it_was_written_and_how_busy_the_machine_was():
+    results = results_of()
+    assert "Everything was measured in one go" in report._page(results, {"this package": 2.0})
+    results["loads"]["make bench-fleet"] = (1.5, 2.0)
+    page = report._page(results, {"this package": 2.0})
+    assert "Written by `make bench` and then `make bench-fleet` on" in page
+    assert "0.5 before `make bench`, 2.0 at its end; 1.5 before `make bench-fleet`, 2.0 at its end; **other" in page
+    assert "All but the fleet, which the latter measured anew, was measured in one go" in page
 
 
 def results_of() -> dict[str, Any]:
@@ -195,6 +205,7 @@ def results_of() -> dict[str, Any]:
             "shared": {"files": 300, "lines": 8, "ms": 1.0, "check_seconds": 1.0},
         },
         "models_page": page,
+        "loads": {"make bench": (0.5, 2.0)},
     }
 
 

@@ -99,7 +99,7 @@ def helpful(message: Message, run: Run, pipeline: Pipeline) -> Message:
     if slack and slack.runbook:
         links["Runbook"] = f"{slack.runbook}#{anchor_of(heading)}"
     else:
-        facts["Runbook"] = f'{RUNBOOK}, "{heading}"; slack.runbook makes this a link'
+        facts["Runbook"] = f'{RUNBOOK}, "{heading}"'
     mention = slack.mention if slack and message.is_failure else ()
     return replace(message, facts=facts, links=links, mention=mention)
 

@@ -19,6 +19,7 @@ from pipeline_under_test import PipelineUnderTest, pipeline
 
 __all__ = ["pipeline"]
 
+DAYS = (date(2019, 3, 4), date(2019, 3, 5))
 Faults = Callable[..., AbstractContextManager[None]]
 
 
@@ -73,9 +74,18 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[RefusedTrigger]:
 
 
 @pytest.fixture
+def deployed(fast: PipelineUnderTest) -> PipelineUnderTest:
+    """A pipeline whose endpoint serves the first day, with the data of both."""
+    for day in DAYS:
+        fast.upload(day)
+    assert fast.run(DAYS[0]).state == "success"
+    return fast
+
+
+@pytest.fixture
 def two_days(fast: PipelineUnderTest) -> int:
     """A pipeline whose endpoint serves the second of two days; how many messages there are."""
-    for day in (date(2019, 3, 4), date(2019, 3, 5)):
+    for day in DAYS:
         fast.upload(day)
         assert fast.run(day).state == "success"
     return len(fast.titles())

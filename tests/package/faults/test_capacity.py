@@ -72,15 +72,6 @@ def no_instances(**more):
     return {"kind": "fail_deployment", "failure_reason": reason, **more}
 
 
-@pytest.fixture
-def deployed(fast):
-    """A pipeline whose endpoint serves the first day, with the data of both."""
-    fast.upload(DAY_1)
-    fast.upload(DAY_2)
-    assert fast.run(DAY_1).state == "success"
-    return fast
-
-
 @pytest.mark.parametrize("times", [1, 3])
 def test_an_update_for_which_aws_has_no_instances_is_asked_for_again_without_a_retry(deployed, faults, waits, times):
     before = deployed.aws.count("UpdateEndpoint")

@@ -31,15 +31,6 @@ def live(pipeline):
     return endpoint["EndpointConfigName"]
 
 
-@pytest.fixture
-def deployed(fast):
-    """A pipeline whose endpoint serves the first day, with the data of both."""
-    fast.upload(DAY_1)
-    fast.upload(DAY_2)
-    assert fast.run(DAY_1).state == "success"
-    return fast
-
-
 def config_by_hand(pipeline, name, /, **tags):
     """An endpoint config that serves the first day's model."""
     pipeline.sagemaker.create_endpoint_config(

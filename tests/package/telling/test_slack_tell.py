@@ -211,5 +211,5 @@ def test_where_what_is_live_cannot_be_read_the_message_goes_out_without(telling,
     assert run(pipeline, NO_DAY, 0.9).state == "success"
     [told] = pipeline.slack()
     assert "Live now: what is live could not be read. What to do: Nothing on a day off." in told
-    assert told.endswith('Runbook: docs/operations.md, "Waiting for data"; slack.runbook makes this a link.')
+    assert told.endswith('Runbook: docs/operations.md, "Waiting for data".')
     assert len(texts(blocks_of_last(pipeline))) == 2

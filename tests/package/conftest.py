@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fresh_endpoints.steps.deploy import DeployOperator
 from fresh_endpoints.steps.step import PipelineStep
+from fresh_endpoints.waiting import pace
 from pipeline_under_test import pipeline
 
 __all__ = ["pipeline"]
@@ -21,3 +23,26 @@ def expected_of(monkeypatch):
 
     monkeypatch.setattr(PipelineStep, "look_for_a_while", looking)
     return expected
+
+
+@pytest.fixture
+def after_the_wait(pipeline, monkeypatch):
+    """Has something happen between a deployment's wait for an update and its next look: once, whatever the pace."""
+    wait_on, holds = DeployOperator._wait_on, []
+    monkeypatch.setattr(pace, "WORKER_SECONDS", 60.0)
+    monkeypatch.setattr(pace, "FIRST_TIME_WORKER_SECONDS", 60.0)
+
+    def arrange(happen):
+        def waiting(step, *args):
+            is_due = bool(holds)
+            while holds:
+                pipeline.aws.remove_fault(holds.pop())
+            wait_on(step, *args)
+            if is_due:
+                happen()
+
+        holds.extend(pipeline.aws.add_faults({"operation": "endpoint:Updating", "kind": "hold_status"}))
+        monkeypatch.setattr(DeployOperator, "_wait_on", waiting)
+
+    yield arrange
+    pipeline.aws.clear_faults()  # should nothing have been waited for

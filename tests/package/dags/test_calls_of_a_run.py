@@ -54,7 +54,9 @@ class Counted:
         assert self._pipeline.run(day).state == "success"
         calls = Counter()
         for call in self._pipeline.aws.calls():
-            if call["access_key_id"] == "worker" and call["service"] in SERVICES and call["number"] > self._begun[0][0]:
+            # Other tests may have used up the rate of lists.
+            is_own = call["access_key_id"] == "worker" and call["error"] != "ThrottlingException"
+            if is_own and call["service"] in SERVICES and call["number"] > self._begun[0][0]:
                 [*_, (_, step)] = [begun for begun in self._begun if begun[0] < call["number"]]
                 calls[step, call["operation"]] += 1
         return calls - Counter(self._looks), Counter(self._looks)

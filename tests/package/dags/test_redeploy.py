@@ -183,19 +183,10 @@ def test_a_refused_model_is_gone_to_by_its_name_only_and_told_as_unproven(deploy
     assert "Model: not proven: " in deployed.slack()[-1]
 
 
-def test_it_runs_while_a_change_is_going_on_and_the_run_in_flight_meets_the_hold(deployed, monkeypatch):
+def test_it_runs_while_a_change_is_going_on_and_the_run_in_flight_meets_the_hold(deployed, after_the_wait):
     """A deployment is on its way; a person goes back; the deployment ends as overtaken, and says why."""
-    from fresh_endpoints.steps.deploy import DeployOperator
-
-    good = jobs(deployed)[1]
-    wait, redeployed = DeployOperator._wait_on, []
-
-    def wait_while_a_person_decides(self, seen, so_far, ended, expected):
-        wait(self, seen, so_far, ended, expected)
-        if type(self) is DeployOperator and not redeployed:
-            redeployed.append(deployed.redeploy(model=good, reason="not today"))
-
-    monkeypatch.setattr(DeployOperator, "_wait_on", wait_while_a_person_decides)
+    good, redeployed = jobs(deployed)[1], []
+    after_the_wait(lambda: redeployed.append(deployed.redeploy(model=good, reason="not today")))
     ended = deployed.run(DAYS[2])
     assert redeployed[0].tasks == DONE
     assert ended.tasks["deploy"] == "skipped"

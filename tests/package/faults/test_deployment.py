@@ -224,17 +224,15 @@ def test_a_rollback_by_a_fault_of_awss_own_is_tried_again(deployed, faults):
     assert deployed.titles() == MESSAGES * 2
 
 
-def test_an_update_overtaken_by_a_later_day_ends_skipped(deployed, monkeypatch):
+def test_an_update_overtaken_by_a_later_day_ends_skipped(deployed, after_the_wait):
     """InService with another config than the one asked for, which is of a later data date."""
-    wait_on = DeployOperator._wait_on
     other = config_by_hand(deployed, f"{deployed.name}-x", **{"pipeline": deployed.name, "data-date": "2019-03-09"})
 
-    def wait_and_be_overtaken(self, *args, **kwargs):
-        wait_on(self, *args, **kwargs)
+    def overtake():
         deployed.sagemaker.update_endpoint(EndpointName=deployed.name, EndpointConfigName=other)
         wait_for_status(deployed, "InService")
 
-    monkeypatch.setattr(DeployOperator, "_wait_on", wait_and_be_overtaken)
+    after_the_wait(overtake)
     ended = deployed.run(DAY_2)
     assert ended.tasks["deploy"] == "skipped"
     assert deployed.titles()[-1] == "Deployment skipped"

@@ -101,7 +101,7 @@ def test_a_rollback_to_a_later_date_is_told_as_one(deployed, faults):
     assert deployed.titles()[-1] == "Rolled back"
 
 
-def test_what_is_overtaken_by_the_same_data_date_is_told_as_overtaken(deployed, monkeypatch, tried):
+def test_what_is_overtaken_by_the_same_data_date_is_told_as_overtaken(deployed, after_the_wait, tried):
     other = f"{deployed.name}-by-hand"
     deployed.sagemaker.create_endpoint_config(
         EndpointConfigName=other,
@@ -114,17 +114,15 @@ def test_what_is_overtaken_by_the_same_data_date_is_told_as_overtaken(deployed, 
             }
         ],
     )
-    wait_on = deploy.DeployOperator._wait_on
 
-    def wait_and_be_overtaken(self, *args):
-        wait_on(self, *args)
+    def overtake():
         deployed.sagemaker.update_endpoint(EndpointName=deployed.name, EndpointConfigName=other)
         ends_at = time.monotonic() + 60
         while deployed.endpoint()["EndpointStatus"] != "InService":
             assert time.monotonic() < ends_at
             time.sleep(0.05)
 
-    monkeypatch.setattr(deploy.DeployOperator, "_wait_on", wait_and_be_overtaken)
+    after_the_wait(overtake)
     assert deployed.run(DAY_2).tasks["deploy"] == "skipped"
     assert deployed.titles()[-1] == "Deployment overtaken"
     assert f'it serves "{other}"' in deployed.slack()[-1]

@@ -14,10 +14,11 @@ MOST_CALLS = 15
 
 
 def calls_of(pipeline, clean_up):
-    """Do something, and count the calls by operation."""
+    """Do something, and count the calls by operation; other tests may have used up the rate of lists."""
     before = pipeline.aws.count()
     clean_up()
-    return Counter(call["operation"] for call in pipeline.aws.calls() if call["number"] > before)
+    made = [call for call in pipeline.aws.calls() if call["number"] > before]
+    return Counter(call["operation"] for call in made if call["error"] != "ThrottlingException")
 
 
 @pytest.fixture

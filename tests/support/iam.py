@@ -60,20 +60,22 @@ def as_list(value: Any) -> list[Any]:
 
 
 def _applies(statement: Mapping[str, Any], action: str, resource: str, request: Mapping[str, Any]) -> bool:
+    if "Action" in statement:
+        named = any(_matches(pattern.lower(), action.lower()) for pattern in as_list(statement["Action"]))
+    else:
+        named = not any(_matches(pattern.lower(), action.lower()) for pattern in as_list(statement["NotAction"]))
+    if not named:
+        return False
     unknown = statement.keys() - {
         *("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"),
     }
     if unknown or "${" in str(statement):
         raise NotImplementedError(f"{sorted(unknown) or 'policy variables'} in statement {statement}")
-    if "Action" in statement:
-        named = any(_matches(pattern.lower(), action.lower()) for pattern in as_list(statement["Action"]))
-    else:
-        named = not any(_matches(pattern.lower(), action.lower()) for pattern in as_list(statement["NotAction"]))
     if "Resource" in statement:
         covered = any(_matches_arn(pattern, resource) for pattern in as_list(statement["Resource"]))
     else:
         covered = not any(_matches_arn(pattern, resource) for pattern in as_list(statement["NotResource"]))
-    return named and covered and all(_condition_holds(*c, request) for c in _conditions(statement))
+    return covered and all(_condition_holds(*c, request) for c in _conditions(statement))
 
 
 def _matches(pattern: str, text: str) -> bool:

@@ -57,9 +57,11 @@ def test_a_job_that_is_just_what_this_one_asks_for_is_shared(fast, first):
 
 def test_a_user_who_ends_the_task_does_not_stop_the_others_job(fast, first, monkeypatch):
     look = TrainOperator.look_for_a_while
+    fast.aws.add_faults({"operation": "training-job:Starting", "kind": "hold_status"})
 
     def killed(self, *args):
         self.on_kill()
+        fast.aws.clear_faults()
         return look(self, *args)
 
     monkeypatch.setattr(TrainOperator, "look_for_a_while", killed)

@@ -22,8 +22,8 @@ SHOWN = sorted(
         if shown_commands.parts_of(command)
     }
 )
-STAGES = set(re.findall(r"\bstage ([a-z0-9-]+)", (ROOT / ".ci/run").read_text()))
-STAGES |= set(re.findall(r"^for target in (.*); do", (ROOT / ".ci/run").read_text(), re.MULTILINE)[0].split())
+ROWS = r"(?:\bstage|^beside|^for target in) ([a-z0-9][a-z0-9 -]*)"
+STAGES = set(" ".join(re.findall(ROWS, (ROOT / ".ci/run").read_text(), re.MULTILINE)).split())
 # What is no stage of CI, by the test that runs what it runs, and a word by which that is seen there.
 TARGETS = {
     "setup": ("Makefile", "setup: .venv/ready"),  # Each stage begins with it.

@@ -107,11 +107,11 @@ class DeployOperator(EndpointWait):
                 time.sleep(LOOK_AGAIN_SECONDS)
             elif step in (Next.CREATE, Next.RECREATE, Next.UPDATE):
                 self._ask_permission(context, deployment, seen)
-                expected = self.endpoint.seconds_of_last_change(seen)
+                expected, started = self.endpoint.seconds_of_last_change(seen), time.time()
                 so_far = self._ask(context, deployment, seen, so_far, step)
                 unseen_until = time.monotonic() + UNSEEN_SECONDS
                 if so_far.asked_over and not pace.seconds_in_worker(expected):
-                    self._defer(deployment, so_far, started=time.time())
+                    self._defer(deployment, so_far, started=started)
             elif step is Next.PROVE:
                 so_far = self._prove(deployment, so_far)
                 if so_far.failed_test is None:

@@ -158,12 +158,12 @@ class Herd:
         self.due = now + UNLISTED_SECONDS
 
     def _tell(self, wait: Wait, item: Mapping[str, Any], now: float) -> None:
-        status = self.kind.status_of(item)
-        changed = item.get("LastModifiedTime")  # Jobs need not have one.
-        # A list may lag behind: an endpoint's earlier change is not the one that is waited for.
-        is_news = changed is None or changed.timestamp() >= wait.started
-        if is_news and self.kind.answer_to(status) is not Answer.WAIT:
-            wait.end(status)
+        if self.kind.answer_to(status := self.kind.status_of(item)) is not Answer.WAIT:
+            changed = item.get("LastModifiedTime")  # Jobs need not have one.
+            if changed is None or changed.timestamp() >= wait.started:
+                wait.end(status)
+            # Else the list lags behind, and tells of an endpoint's earlier change; or the change was over before the
+            # wait began, by the clock of who began it. The look that is due will tell.
             return
         wait.look_again(now, self.turn)
         wait.due = max(min(wait.due, wait.described + DESCRIBE_AFTER_SECONDS), now)

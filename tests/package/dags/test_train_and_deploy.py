@@ -11,6 +11,7 @@ from fresh_endpoints.aws.errors import BOTOCORE_CONFIG
 from fresh_endpoints.steps.train import TrainOperator
 from fresh_endpoints.telling import slack_webhook
 from fresh_endpoints.waiting import pace
+from fresh_endpoints.waiting.triggers import SageMakerTrigger
 
 DAY_1, DAY_2 = date(2019, 3, 4), date(2019, 3, 5)
 ALL_SUCCESS = {"wait_for_data": "success", "train": "success", "deploy": "success", "publish": "success"}
@@ -257,6 +258,22 @@ def test_waits_that_outlast_the_worker_are_deferred(pipeline, monkeypatch):
         "Deployment started",
         "Deployment completed",
     ]
+
+
+def test_the_wait_for_a_deployment_begins_before_the_deployment(pipeline, monkeypatch):
+    """Or a list would take its end for that of an earlier change."""
+    monkeypatch.setattr(pace, "WORKER_SECONDS", 0)
+    run, started = SageMakerTrigger.run, {}
+
+    def noted(trigger):
+        started[trigger.kind] = trigger.started
+        return run(trigger)
+
+    monkeypatch.setattr(SageMakerTrigger, "run", noted)
+    pipeline.use_tiny_image(model="m")
+    pipeline.upload(DAY_1)
+    assert pipeline.run(DAY_1).state == "success"
+    assert started["endpoint"] < pipeline.endpoint()["CreationTime"].timestamp()
 
 
 def test_the_last_deployments_duration_tells_when_to_look_at_the_next_one(pipeline, expected_of, monkeypatch):

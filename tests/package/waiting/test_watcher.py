@@ -318,6 +318,18 @@ def test_a_list_that_lags_behind_ends_no_wait():
     assert min(at for at, _ in noticed) >= 200
 
 
+def test_changes_that_ended_before_their_waits_began_are_noticed_by_turns():
+    """They took no time, or the clock by which the waits began is ahead of AWS's."""
+    sagemaker = FakeSageMaker({f"endpoint-{n}": (START - 1e6, START - 1) for n in range(100)}, kind=ENDPOINT)
+
+    async def wait_all():
+        watching = Watcher(sagemaker)
+        await asyncio.gather(*(watching.wait("endpoint", name, START) for name in sagemaker.jobs))
+        return time.time() - START
+
+    assert simulate(wait_all()) <= 0.3 * 100 + 15
+
+
 def test_two_may_wait_for_the_same():
     async def wait_twice():
         watching = Watcher(FakeSageMaker(jobs_ending_at(60)))

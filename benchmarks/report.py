@@ -185,7 +185,10 @@ def _run_rows(services: dict[str, Any]) -> list[Row]:
         )
     if backfill := services.get("backfill"):
         what = f"backfill of {backfill['days']} days, short jobs: as many trivial tasks"
-        note = "An endpoint takes one change at a time, so its deployments follow one another."
+        note = (
+            "An endpoint takes one change at a time, so its deployments follow one another; "
+            "each status of one lasts 0.5 s here."
+        )
         rows.append(ratio(what, backfill["ours"], backfill["trivial"], 1.5, note))
     return rows
 

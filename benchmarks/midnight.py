@@ -161,8 +161,13 @@ def measure(runs: int, quota: int, *, is_backfill: bool = False, seed: int = 5) 
         most calls a second (in ten), lists (in one), and looks a run; overtaken, how many places of the queue somebody
         lost at most; and how many of the stock operators' runs fail, without retries and with three.
     """
-    logging.getLogger("fresh_endpoints").setLevel(logging.WARNING)  # Each turn is told otherwise.
-    return simulate(_midnight(runs, quota, random.Random(seed), is_backfill=is_backfill))  # noqa: S311 - repeatable
+    log = logging.getLogger("fresh_endpoints")
+    level = log.level
+    log.setLevel(logging.WARNING)  # Each turn is told otherwise.
+    try:
+        return simulate(_midnight(runs, quota, random.Random(seed), is_backfill=is_backfill))  # noqa: S311 - repeatable
+    finally:
+        log.setLevel(level)
 
 
 async def _midnight(runs: int, quota: int, numbers: random.Random, *, is_backfill: bool) -> dict[str, Any]:

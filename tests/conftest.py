@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import shutil
 import subprocess
@@ -45,13 +44,6 @@ def every_dag_is_built_again() -> Iterator[None]:
     """Airflow goes on naming the DAG that a test has run as the only one to build."""
     yield
     os.environ.pop("_AIRFLOW_PARSING_CONTEXT_DAG_ID", None)
-
-
-@pytest.fixture(autouse=True)
-def the_log_tells_all_again() -> Iterator[None]:
-    """Whatever has made the package's log tell less does so for one test."""
-    yield
-    logging.getLogger("fresh_endpoints").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from benchmarks import midnight
 
@@ -34,6 +36,13 @@ def test_a_backfill_of_30_days_under_a_quota_of_one_ends_whole():
     assert backfill["succeeded"] == 30
     assert backfill["wall"] <= 1.1 * backfill["bound"]
     assert backfill["overtaken"] == 0
+
+
+def test_afterwards_the_packages_log_tells_as_much_as_before():
+    log = logging.getLogger("fresh_endpoints")
+    before = log.level
+    midnight.measure(1, 1)
+    assert log.level == before
 
 
 def test_of_what_waits_for_no_quota_most_fails_retries_or_not():

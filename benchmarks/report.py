@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks import fleet_report, plots
 from benchmarks.targets import Row, ratio, ratio_alone
+from local_aws.settings import Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -187,7 +188,7 @@ def _run_rows(services: dict[str, Any]) -> list[Row]:
         what = f"backfill of {backfill['days']} days, short jobs: as many trivial tasks"
         note = (
             "An endpoint takes one change at a time, so its deployments follow one another; "
-            "each status of one lasts 0.5 s here."
+            f"each status of one lasts {Settings.status_seconds} s here."
         )
         rows.append(ratio(what, backfill["ours"], backfill["trivial"], 1.5, note))
     return rows
